@@ -1,0 +1,177 @@
+"""Resizing, cropping and augmentation in a tensorflow graph.
+
+Bilinear, half-pixel centres, antialiased when shrinking: what PyTorch does with PIL images.
+Randomness comes in as uniform numbers, so that the caller decides what it is keyed by.
+"""
+
+import math
+
+from jaxbio.data.tensorflow_cpu import tf
+
+_TRIES = 10
+WINDOW_DRAWS = 4 * _TRIES  # uniform numbers that random_window uses
+SHIFT_DRAWS = 3  # uniform numbers that shift_zoom uses
+
+_RATIO = (3 / 4, 4 / 3)
+
+
+def resize(images: "tf.Tensor", size: int) -> "tf.Tensor":
+    """Resizes to squares, whatever the aspect ratio.
+
+    Args:
+      images: ``[B, H, W, C]`` of values 0..255.
+      size: new side in pixels.
+
+    Returns:
+      float32 ``[B, size, size, C]``, not rounded.
+    """
+    images = tf.cast(images, tf.float32)
+    shape = tf.shape(images)
+    # Antialiasing changes nothing when enlarging, and takes twice as long.
+    return tf.cond(
+        tf.logical_or(shape[1] > size, shape[2] > size),
+        lambda: tf.image.resize(images, (size, size), antialias=True),
+        lambda: tf.image.resize(images, (size, size)),
+    )
+
+
+def resize_and_centre_crop(images: "tf.Tensor", resize_side: int, size: int) -> "tf.Tensor":
+    """Resizes the shorter side, keeps the aspect ratio, cuts out the central square.
+
+    Args:
+      images: ``[B, H, W, C]`` of values 0..255.
+      resize_side: new length of the shorter side in pixels; 0: plain :func:`resize`.
+      size: side of the square in pixels, at most ``resize_side``.
+
+    Returns:
+      float32 ``[B, size, size, C]``, not rounded.
+    """
+    if not resize_side:
+        return resize(images, size)
+    images = tf.cast(images, tf.float32)
+    sides = tf.shape(images)[1:3]
+    resized = sides * resize_side // tf.reduce_min(sides)
+    # As torchvision: round half to even.
+    corner = tf.round(tf.cast(resized - size, tf.float32) / 2)
+    # One step computes only what the crop keeps.
+    return tf.raw_ops.ScaleAndTranslate(
+        images=images,
+        size=[size, size],
+        scale=tf.cast(resized, tf.float32) / tf.cast(sides, tf.float32),
+        translation=-corner,
+        kernel_type="triangle",
+        antialias=True,
+    )
+
+
+def to_uint8(images: "tf.Tensor") -> "tf.Tensor":
+    """Rounds to the nearest integer; bilinear means of 0..255 stay in that range."""
+    return tf.cast(tf.round(images), tf.uint8)
+
+
+def random_window(
+    draws: "tf.Tensor", height: "tf.Tensor", width: "tf.Tensor", scale: tuple[float, float]
+) -> tuple["tf.Tensor", "tf.Tensor", "tf.Tensor", "tf.Tensor"]:
+    """Windows of a random resized crop, as torchvision chooses them.
+
+    Area uniform in ``scale``, log aspect ratio uniform in log 3/4..log 4/3, place uniform; the
+    first of ten tries that fits, else the largest central window within the ratios.
+
+    Args:
+      draws: uniform numbers in [0, 1), ``[B, WINDOW_DRAWS]``.
+      height: of the image in pixels, int32 scalar.
+      width: likewise.
+      scale: smallest and largest area, as shares of the image.
+
+    Returns:
+      ``(top, left, height, width)`` in pixels, int32 ``[B]`` each.
+    """
+    draws = tf.reshape(draws, [-1, _TRIES, 4])
+    h, w = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
+    area = h * w * (scale[0] + (scale[1] - scale[0]) * draws[..., 0])
+    low, high = (math.log(ratio) for ratio in _RATIO)
+    ratio = tf.exp(low + (high - low) * draws[..., 1])
+    try_w, try_h = tf.round(tf.sqrt(area * ratio)), tf.round(tf.sqrt(area / ratio))
+    fits = (try_w >= 1) & (try_w <= w) & (try_h >= 1) & (try_h <= h)
+    first = tf.argmax(tf.cast(fits, tf.int32), axis=1)
+    any_fits = tf.reduce_any(fits, axis=1)
+
+    largest_h = tf.minimum(h, tf.maximum(1.0, tf.round(w / _RATIO[0])))
+    largest_w = tf.minimum(w, tf.maximum(1.0, tf.round(h * _RATIO[1])))
+
+    def chosen(tries: "tf.Tensor", otherwise: "tf.Tensor") -> "tf.Tensor":
+        return tf.where(any_fits, tf.gather(tries, first, axis=1, batch_dims=1), otherwise)
+
+    window_h, window_w = chosen(try_h, largest_h), chosen(try_w, largest_w)
+    top = chosen(tf.floor(draws[..., 2] * (h - try_h + 1)), tf.floor((h - largest_h) / 2))
+    left = chosen(tf.floor(draws[..., 3] * (w - try_w + 1)), tf.floor((w - largest_w) / 2))
+    top, left = tf.minimum(top, h - window_h), tf.minimum(left, w - window_w)
+    return tuple(tf.cast(x, tf.int32) for x in (top, left, window_h, window_w))
+
+
+def crop_flip(
+    images: "tf.Tensor", draws: "tf.Tensor", scale: tuple[float, float], flip: bool
+) -> "tf.Tensor":
+    """Random resized crop and mirroring of a batch of squares, at their size.
+
+    Crops are enlarged, never shrunk, so that no antialiasing is needed.
+
+    Args:
+      images: float32 ``[B, S, S, C]``.
+      draws: uniform numbers, ``[B, WINDOW_DRAWS + 1]``; the last one decides about the flip.
+      scale: smallest and largest area, as shares of the image.
+      flip: whether to mirror every second image.
+
+    Returns:
+      float32 ``[B, S, S, C]``, not rounded.
+    """
+    side = tf.shape(images)[1]
+    size = tf.cast(side, tf.float32)
+    top, left, height, width = (
+        tf.cast(x, tf.float32) for x in random_window(draws[:, :WINDOW_DRAWS], side, side, scale)
+    )
+    zoom_y, zoom_x = height / size, width / size
+    # Half-pixel centres: x_in + 0.5 = left + zoom * (x_out + 0.5).
+    start_y, start_x = top + zoom_y / 2 - 0.5, left + zoom_x / 2 - 0.5
+    if flip:
+        mirrored = draws[:, WINDOW_DRAWS] < 0.5
+        start_x = tf.where(mirrored, start_x + zoom_x * (size - 1), start_x)
+        zoom_x = tf.where(mirrored, -zoom_x, zoom_x)
+    return _sample(images, zoom_y, start_y, zoom_x, start_x, fill_mode="NEAREST")
+
+
+def shift_zoom(
+    images: "tf.Tensor", draws: "tf.Tensor", max_shift: float, max_zoom: float
+) -> "tf.Tensor":
+    """Small random translations and zooms about the centre; what comes in from outside is black.
+
+    Args:
+      images: float32 ``[B, S, S, C]``.
+      draws: uniform numbers, ``[B, SHIFT_DRAWS]``.
+      max_shift: largest translation each way, as a share of S.
+      max_zoom: the zoom factor is uniform in 1 - max_zoom..1 + max_zoom.
+
+    Returns:
+      float32 ``[B, S, S, C]``, not rounded.
+    """
+    size = tf.cast(tf.shape(images)[1], tf.float32)
+    draws = 2 * draws - 1
+    step = 1 / (1 + max_zoom * draws[:, 0])
+    centre = (size - 1) / 2
+    start_y = centre - step * (centre + max_shift * size * draws[:, 1])
+    start_x = centre - step * (centre + max_shift * size * draws[:, 2])
+    return _sample(images, step, start_y, step, start_x, fill_mode="CONSTANT")
+
+
+def _sample(images, step_y, start_y, step_x, start_x, fill_mode: str) -> "tf.Tensor":
+    """Bilinear samples at (start + step * output pixel); steps and starts are ``[B]``."""
+    zero = tf.zeros_like(step_x)
+    transforms = tf.stack([step_x, zero, start_x, zero, step_y, start_y, zero, zero], axis=1)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode=fill_mode,
+    )

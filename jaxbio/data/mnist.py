@@ -1,0 +1,134 @@
+"""MNIST from its IDX files, and a strict reader of such files."""
+
+import gzip
+import hashlib
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from jaxbio.data.settings import DataError, Settings
+from jaxbio.data.sources import ArraySplit, Source, existing_data_dir
+
+_IMAGES = 3  # dimensions, the last byte of the file's magic number
+_LABELS = 1
+_FILES = {
+    "train": ("train-images", "train-labels"),
+    "eval": ("t10k-images", "t10k-labels"),
+}
+
+
+def open_mnist(settings: Settings) -> Source:
+    """Opens MNIST from ``<data_dir>/mnist``.
+
+    That folder holds the four published files ``{train,t10k}-{images-idx3,labels-idx1}-ubyte``,
+    as they are or gzipped (``.gz``); or what ``tfds build mnist`` leaves there. Any other set in
+    these files works too if its images are squares and its labels 0..9.
+
+    Raises:
+      DataError: files are missing or broken.
+
+    Reference:
+      LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998.
+    """
+    folder = Path(existing_data_dir(settings)) / "mnist"
+    paths = {split: [_find(folder, stem) for stem in stems] for split, stems in _FILES.items()}
+    missing = [
+        stem
+        for split, stems in _FILES.items()
+        for stem, path in zip(stems, paths[split], strict=True)
+        if path is None
+    ]
+    if len(missing) == 4 and any(folder.glob("*/dataset_info.json")):
+        from jaxbio.data.tfds import open_tfds
+
+        return open_tfds(settings, "mnist")
+    if missing:
+        raise DataError(
+            f"{folder} has no {missing[0]}-idx{_dimensions(missing[0])}-ubyte[.gz]: put the four "
+            "MNIST files there, or set data.data_dir to the folder that has mnist/"
+        )
+    splits = {split: _read_split(*pair) for split, pair in paths.items()}
+    shapes = {split.images.shape[1:] for split in splits.values()}
+    if len(shapes) > 1:
+        raise DataError(f"{folder}: training and test images differ in size: {sorted(shapes)}")
+    return Source(
+        name="mnist",
+        class_names=[str(digit) for digit in range(10)],
+        **splits,
+        one_size=True,
+        fingerprint=lambda: _fingerprint(splits),
+    )
+
+
+def read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """Reads an IDX file of unsigned bytes, gzipped if its name ends in .gz.
+
+    Args:
+      path: the file.
+      dimensions: expected number of dimensions.
+
+    Returns:
+      uint8 array of that many dimensions.
+
+    Raises:
+      DataError: not an IDX file of this kind, or its size is not what its header says.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is broken or truncated ({error}): fetch it again") from error
+    header = 4 + 4 * dimensions
+    if content[:4] != bytes([0, 0, 8, dimensions]):
+        raise DataError(
+            f"{path} begins with {content[:4].hex(' ') or 'nothing'}, an IDX file of "
+            f"{dimensions}-dimensional bytes with 00 00 08 0{dimensions}: fetch it again"
+        )
+    if len(content) < header:
+        raise DataError(f"{path} ends within its header: fetch it again")
+    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", dimensions, offset=4))
+    expected = header + int(np.prod(shape, dtype=np.int64))
+    if len(content) != expected:
+        raise DataError(
+            f"{path} has {len(content)} bytes where its header {shape} means {expected}: "
+            "fetch it again"
+        )
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def _find(folder: Path, stem: str) -> Path | None:
+    dimensions = _dimensions(stem)
+    for name in (f"{stem}-idx{dimensions}-ubyte", f"{stem}.idx{dimensions}-ubyte"):
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+    return None
+
+
+def _dimensions(stem: str) -> int:
+    return _IMAGES if stem.endswith("images") else _LABELS
+
+
+def _read_split(image_path: Path, label_path: Path) -> ArraySplit:
+    images, labels = read_idx(image_path, _IMAGES), read_idx(label_path, _LABELS)
+    if len(images) != len(labels):
+        raise DataError(
+            f"{image_path} has {len(images)} images, {label_path} {len(labels)} labels: "
+            "they do not belong together"
+        )
+    if not len(images):
+        raise DataError(f"{image_path} has no images: fetch it again")
+    if images.shape[1] != images.shape[2] or not images.shape[1]:
+        raise DataError(f"{image_path} has images of {images.shape[1:]} pixels: use squares")
+    if labels.max() > 9:
+        raise DataError(f"{label_path} has label {labels.max()}: labels are 0..9")
+    return ArraySplit(images[..., None], labels.astype(np.int32))
+
+
+def _fingerprint(splits: dict[str, ArraySplit]) -> str:
+    digest = hashlib.sha256()
+    for split in splits.values():
+        digest.update(np.ascontiguousarray(split.images))
+        digest.update(split.labels)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,97 @@
+"""The tf.data graphs behind :mod:`jaxbio.data.batches`, which holds their contract.
+
+Images in memory are gathered, resized and augmented a batch at a time, here. Encoded images are the
+business of :mod:`jaxbio.data.encoded`.
+"""
+
+from collections.abc import Iterator
+
+from jaxbio.data import encoded, order, preparation
+from jaxbio.data.background import in_background
+from jaxbio.data.batches import Batch, Transform
+from jaxbio.data.settings import Settings
+from jaxbio.data.sources import ArraySplit, Source, Split
+from jaxbio.data.tensorflow_cpu import plain_graph, tf
+from jaxbio.data.whole_images import transformed
+
+
+def train_batches(
+    source: Source,
+    settings: Settings,
+    global_batch_size: int,
+    rows: slice,
+    seed: int,
+    start_step: int,
+    num_steps: int | None,
+) -> Iterator[Batch]:
+    """See :func:`jaxbio.data.train_batches`; ``rows`` are this process's of the global batch."""
+    split = source.train
+    steps = order.training_steps(len(split), global_batch_size, rows, seed, start_step, num_steps)
+    if not isinstance(split, ArraySplit):
+        return encoded.train_batches(
+            source, settings, global_batch_size, rows, seed, start_step, steps
+        )
+
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    draws_shape = (global_batch_size, preparation.DRAWS[settings.augmentation])
+
+    @plain_graph
+    def make_batch(step: "tf.Tensor", index: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+        # Drawn for the global batch and cut, so that the number of processes makes no difference.
+        key = order.stream_seed(seed, step, augmentation=True)
+        draws = tf.random.stateless_uniform(draws_shape, key)[rows]
+        batch = preparation.resized(tf.gather(images, index), settings, source.one_size)
+        batch = preparation.augmented(batch, draws, settings)
+        return {
+            "image": preparation.rgb(batch),
+            "label": tf.gather(labels, index),
+            "index": index,
+        }
+
+    return preparation.iterate(steps.map(make_batch, tf.data.AUTOTUNE), settings)
+
+
+def eval_batches(
+    source: Source,
+    split: Split,
+    settings: Settings,
+    global_batch_size: int,
+    rows: slice,
+    transform: Transform | None,
+) -> Iterator[Batch]:
+    """See :func:`jaxbio.data.eval_batches`; ``rows`` are this process's of the global batch."""
+    steps = order.evaluation_steps(len(split), global_batch_size, rows)
+    whole = transform is not None
+    if isinstance(split, ArraySplit):
+        batches = _eval_arrays(source, split, settings, steps, whole)
+    else:
+        batches = encoded.eval_batches(
+            source, split, settings, global_batch_size, rows, steps, whole
+        )
+    if transform is None:
+        return batches
+    return in_background(
+        transformed(batches, transform, settings, source.one_size), settings.prefetch
+    )
+
+
+def _eval_arrays(
+    source: Source, split: ArraySplit, settings: Settings, steps: "tf.data.Dataset", whole: bool
+) -> Iterator[Batch]:
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+
+    @plain_graph
+    def make_batch(step: "tf.Tensor", index: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+        del step
+        mask, known = index >= 0, tf.maximum(index, 0)
+        batch = tf.where(mask[:, None, None, None], tf.gather(images, known), tf.uint8.min)
+        if not whole:
+            batch = preparation.resized(batch, settings, source.one_size)
+        return {
+            "image": preparation.rgb(batch),
+            "label": tf.where(mask, tf.gather(labels, known), 0),
+            "index": index,
+            "mask": mask,
+        }
+
+    return preparation.iterate(steps.map(make_batch, tf.data.AUTOTUNE), settings)

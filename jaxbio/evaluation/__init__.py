@@ -1,0 +1,1 @@
+"""Measurements of a trained model: each a function of a model, its variables and data."""

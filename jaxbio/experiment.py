@@ -1,0 +1,108 @@
+"""From a configuration to its objects: what training and evaluation both need first."""
+
+import logging
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from jaxbio.errors import InputError
+from jaxbio.models import create_model
+from jaxbio.weights import load_v2
+
+_logger = logging.getLogger("jaxbio")
+_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
+    """The arguments of :func:`jaxbio.create_model` that a configuration asks for.
+
+    Args:
+      config: the whole configuration.
+      num_classes: of the data.
+
+    Returns:
+      JSON-able keyword arguments, ``name`` included.
+
+    Raises:
+      InputError: the class counts of model and data differ, or an unknown dtype.
+    """
+    model = config.model
+    if model.num_classes not in (0, num_classes):
+        raise InputError(
+            f"model.num_classes={model.num_classes}, but {config.data.source} has {num_classes} "
+            "classes: set it to 0 or use other data"
+        )
+    if model.dtype not in _DTYPES:
+        raise InputError(f"model.dtype='{model.dtype}': use {' or '.join(_DTYPES)}")
+    arguments = {
+        "name": model.name,
+        "num_classes": num_classes,
+        "image_size": config.data.image_size,
+        "front_end": model.front_end,
+        "front_end_options": {k: v for k, v in model.v1.to_dict().items() if v is not None},
+        "activation": model.activation,
+        "remat": model.remat,
+        "dtype": model.dtype,
+    }
+    if not model.last_relu:  # an option of ResNets only
+        arguments["last_relu"] = False
+    return arguments
+
+
+def build_model(arguments: dict[str, Any]) -> nn.Module:
+    """Creates the model of :func:`model_arguments`.
+
+    Raises:
+      InputError: whatever :func:`jaxbio.create_model` refuses.
+    """
+    arguments = dict(arguments)
+    dtype = _DTYPES[arguments.pop("dtype", "float32")]
+    try:
+        return create_model(arguments.pop("name"), dtype=dtype, **arguments)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def replace_v2_filters(constants: dict[str, Any], v2_weights: str) -> dict[str, Any]:
+    """Puts the V2 filters of a file in place of the seeded stand-in; warns about the stand-in.
+
+    Args:
+      constants: the model's fixed filters.
+      v2_weights: path of a PyTorch file, or "" to keep the stand-in.
+
+    Returns:
+      The constants, changed if a file was given.
+
+    Raises:
+      InputError: the file does not fit, or the model has no V2.
+    """
+    if "v2" not in constants:
+        if v2_weights:
+            raise InputError("model.v2_weights is set, but the model has no V2: use front_end=svp")
+        return constants
+    if not v2_weights:
+        _logger.warning(
+            "V2 uses its seeded stand-in filters; model.v2_weights=FILE takes AlexNet's "
+            "(docs/weights.md)"
+        )
+        return constants
+    loaded = load_v2(v2_weights)
+    return {**constants, "v2": jax.tree.map(jnp.asarray, loaded)}
+
+
+def v2_provenance(constants: dict[str, Any], v2_weights: str) -> str:
+    """Where the V2 filters come from, for the record in ``config.json``."""
+    if "v2" not in constants:
+        return "none"
+    return os.path.basename(v2_weights) if v2_weights else "seeded stand-in"
+
+
+def data_source(config: ConfigDict) -> Any:
+    """Opens the configuration's data."""
+    from jaxbio.data import open_source  # keeps `--help` and model-only use free of data imports
+
+    return open_source(config.data)

@@ -1,0 +1,110 @@
+"""AlexNet, whole or as the part behind a V1 or a V1 + V2 front-end."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxbio.models import layers
+from jaxbio.models.layers import Conv, Linear, adaptive_avg_pool, max_pool
+
+# Input: (features, kernel, stride, padding) per convolution; "pool" is a 3x3 max-pool of stride 2.
+_FEATURES = {
+    "image": (
+        (64, 11, 4, 2),
+        "pool",
+        (192, 5, 1, 2),
+        "pool",
+        (384, 3, 1, 1),
+        (256, 3, 1, 1),
+        (256, 3, 1, 1),
+        "pool",
+    ),
+    "v1": (
+        (192, 5, 2, 2),
+        "pool",
+        (384, 3, 1, 1),
+        (256, 3, 1, 1),
+        (256, 3, 1, 1),
+        "pool",
+    ),
+    "v2": ((384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1), "pool"),
+}
+
+
+class AlexNet(nn.Module):
+    """AlexNet as torchvision has it ("one weird trick" widths).
+
+    After V1 it starts with a 5x5 convolution of stride 2 and pads its pools by 1 (as VOneNet's);
+    after V2 it starts at the third convolution. Behind a front-end the average pool is 7x7
+    instead of 6x6.
+
+    Attributes:
+        act: activation factory.
+        num_classes: number of logits.
+        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
+        dropout: rate of the classifier's two dropouts, which act in training only.
+        dtype: dtype of the computation; parameters and logits are float32.
+        remat: accepted for uniformity; AlexNet has no blocks worth recomputing.
+
+    Reference:
+        Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks",
+        arXiv:1404.5997.
+    """
+
+    act: Callable[..., nn.Module]
+    num_classes: int = 1000
+    after: str = "image"
+    dropout: float = 0.5
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    v2_channels: ClassVar[int] = 192
+    map_linear: ClassVar[tuple[str, int]] = ("classifier_1", 256)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns logits and the endpoints pool1.., features, avgpool, fc1, fc2, penultimate.
+
+        fc1 and fc2 are the linear layers' outputs before their activation; penultimate is fc2.
+
+        Args:
+            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
+            train: whether dropout acts (it takes the rng ``"dropout"``).
+        """
+        endpoints = {}
+        index, pools = 0, 0
+        for layer in _FEATURES[self.after]:
+            if layer == "pool":
+                x = max_pool(x, 3, 2, padding=1 if self.after == "v1" else 0)
+                index, pools = index + 1, pools + 1
+                endpoints[f"pool{pools}"] = x
+                continue
+            features, kernel, stride, padding = layer
+            x = Conv(
+                features,
+                kernel,
+                stride,
+                padding,
+                use_bias=True,
+                kernel_init=layers.torch_default,
+                bias_init=None,
+                dtype=self.dtype,
+                name=f"features_{index}",
+            )(x)
+            x = self.act(name=f"features_{index + 1}")(x)
+            index += 2
+        endpoints["features"] = x
+        x = adaptive_avg_pool(x, 6 if self.after == "image" else 7)
+        endpoints["avgpool"] = x
+        x = x.reshape(x.shape[0], -1)
+        for i, index in ((1, 1), (2, 4)):
+            x = nn.Dropout(self.dropout, deterministic=not train, name=f"classifier_{index - 1}")(x)
+            x = Linear(4096, dtype=self.dtype, name=f"classifier_{index}")(x)
+            endpoints[f"fc{i}"] = x
+            x = self.act(name=f"classifier_{index + 1}")(x)
+        logits = Linear(self.num_classes, dtype=self.dtype, name="classifier_6")(x)
+        logits = logits.astype(jnp.float32)
+        return logits, endpoints | {"penultimate": endpoints["fc2"], "logits": logits}

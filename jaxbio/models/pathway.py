@@ -1,0 +1,36 @@
+"""A body behind a fixed front-end: V1, or V1 and V2."""
+
+import flax.linen as nn
+import jax
+
+
+class Pathway(nn.Module):
+    """A front-end followed by what is left of a network.
+
+    Attributes:
+        v1: the V1 front-end, from images to its bottleneck's maps.
+        v2: the V2 front-end, or None.
+        body: the rest of the network, built with the matching ``after``.
+
+    Reference:
+        Dapello et al. 2020, "Simulating a Primary Visual Cortex at the Front of CNNs Improves
+        Robustness to Image Perturbations", doi:10.1101/2020.06.16.154542 (VOneNet: V1 alone).
+    """
+
+    v1: nn.Module
+    v2: nn.Module | None
+    body: nn.Module
+
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns logits ``[B, num_classes]`` and the endpoints of every part.
+
+        Args:
+            x: normalised images, ``[B, H, W, 3]``.
+            train: whether BatchNorm uses batch statistics, dropout acts and V1 is noisy.
+        """
+        x, endpoints = self.v1(x, train)
+        if self.v2 is not None:
+            x, of_v2 = self.v2(x, train)
+            endpoints = endpoints | of_v2
+        logits, of_body = self.body(x, train)
+        return logits, endpoints | of_body

@@ -1,0 +1,1 @@
+"""Figures: each function takes arrays and returns a matplotlib figure; none shows or saves it."""

@@ -1,0 +1,1 @@
+"""Training: state, losses, optimisers, steps, the loop, checkpoints."""

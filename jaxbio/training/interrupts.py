@@ -1,0 +1,48 @@
+"""Being told to stop: SIGTERM and Ctrl-C become a flag that the loop reads between steps."""
+
+import signal
+
+import jax
+from jax.experimental import multihost_utils
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupts:
+    """While active, the first SIGTERM or SIGINT asks to stop; a second one acts as usual.
+
+    With several processes the cluster's preemption notice is used, which makes all of them stop at
+    the same step.
+    """
+
+    def __init__(self):
+        self._received = False
+        self._previous: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> "Interrupts":
+        if jax.process_count() == 1:
+            for number in _SIGNALS:
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def stop_requested(self, step: int) -> bool:
+        """True once this run should save and end.
+
+        Args:
+          step: the same in all processes that ask.
+        """
+        if jax.process_count() > 1:
+            return multihost_utils.reached_preemption_sync_point(step)
+        return self._received
+
+    def _handle(self, number: int, frame: object) -> None:
+        self._received = True
+        self._restore()
+
+    def _restore(self) -> None:
+        while self._previous:
+            number, handler = self._previous.popitem()
+            signal.signal(number, handler)

@@ -1,0 +1,50 @@
+"""Optimisers: gradient transformations without the learning rate.
+
+The step multiplies by ``-learning_rate`` itself, since the rate depends on the step and on the
+plateau state, both of which the training state holds.
+"""
+
+from typing import Any
+
+import jax
+import optax
+
+from jaxbio.errors import InputError
+
+OPTIMIZERS = ("sgd", "adamw")
+
+
+def make_optimizer(config: Any) -> optax.GradientTransformation:
+    """Builds the update direction of the configuration.
+
+    ``sgd`` adds ``weight_decay * w`` to the gradient before the momentum buffer (PyTorch's L2
+    form); ``adamw`` adds it to the update (decoupled). Clipping by the global norm comes first.
+
+    Args:
+      config: the ``optimizer`` section of the configuration.
+
+    Returns:
+      A transformation whose updates are to be scaled by ``-learning_rate``.
+
+    Raises:
+      InputError: an unknown optimiser or decay mode.
+    """
+    if config.name not in OPTIMIZERS:
+        raise InputError(f"optimizer.name='{config.name}': use one of {', '.join(OPTIMIZERS)}")
+    if config.decay not in ("all", "kernels"):
+        raise InputError(f"optimizer.decay='{config.decay}': use all or kernels")
+    parts = []
+    if config.clip_norm:
+        parts.append(optax.clip_by_global_norm(config.clip_norm))
+    mask = None if config.decay == "all" else _is_kernel
+    decay = [optax.add_decayed_weights(config.weight_decay, mask)] if config.weight_decay else []
+    if config.name == "sgd":
+        momentum = optax.trace(config.momentum, config.nesterov) if config.momentum else None
+        parts += decay + ([momentum] if momentum else [])
+    else:
+        parts += [optax.scale_by_adam(config.b1, config.b2, config.eps), *decay]
+    return optax.chain(*parts)
+
+
+def _is_kernel(params: Any) -> Any:
+    return jax.tree.map(lambda p: p.ndim > 1, params)

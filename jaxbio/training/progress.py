@@ -1,0 +1,71 @@
+"""Progress on the terminal: a bar, or plain lines; and tables."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+_PLAIN_LINE_SECONDS = 5.0
+
+
+class Progress:
+    """A bar on a terminal; a line every few seconds elsewhere.
+
+    Args:
+      total: steps of the whole run.
+      start: steps done before this process.
+      enabled: False in all processes but the first.
+    """
+
+    def __init__(self, total: int, start: int, *, enabled: bool = True):
+        self._total, self._start, self._done = total, start, start
+        self._began = self._last_line = time.monotonic()
+        self._enabled = enabled
+        self._bar = None
+        if enabled and sys.stderr.isatty():
+            self._bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True)
+
+    def advance(self) -> None:
+        """Counts one step."""
+        self._done += 1
+        if self._bar is not None:
+            self._bar.update(1)
+
+    def show(self, metrics: dict[str, float]) -> None:
+        """Displays the newest metrics: ``loss``, ``top1`` and ``images_per_s``."""
+        text = (
+            f"loss {metrics['loss']:.4f}  top-1 {100 * metrics['top1']:5.1f} %  "
+            f"{metrics['images_per_s']:.1f} images/s"
+        )
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+            return
+        now = time.monotonic()
+        if self._enabled and (
+            now - self._last_line > _PLAIN_LINE_SECONDS or self._done == self._total
+        ):
+            self._last_line = now
+            pace = (now - self._began) / max(1, self._done - self._start)
+            eta = time.strftime("%H:%M:%S", time.gmtime(pace * (self._total - self._done)))
+            print(f"step {self._done}/{self._total}  {text}  ETA {eta}", flush=True)
+
+    def say(self, text: str) -> None:
+        """A line of its own, above the bar."""
+        if self._enabled:
+            tqdm.write(text)
+            sys.stdout.flush()
+
+    def close(self) -> None:
+        """Ends the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def format_table(rows: list[tuple[str, ...]]) -> str:
+    """Left-aligned columns with a rule below the first row."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

@@ -1,0 +1,120 @@
+"""A run directory: what belongs to one run, written so that a crash never leaves half a file.
+
+``config.json`` (the configuration and what was resolved from it), ``checkpoints/``,
+``metrics.jsonl``, TensorBoard events, ``results.json`` once the run has finished, and ``report/``.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jaxbio.errors import InputError
+
+# These change where and how a run executes, not its numbers.
+_FREE_KEYS = ("data.data_dir", "data.num_threads", "data.prefetch", "data.cache", "log.", "mesh.")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON atomically: the file is the old one or the whole new one, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(value, file, indent=2, sort_keys=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON, or raises an ``InputError`` that names the file."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: is --workdir a run directory?") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): restore or remove it") from error
+
+
+class RunDirectory:
+    """Paths and small files of one run.
+
+    Args:
+      path: the directory; need not exist.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).absolute()
+        self.config_file = self.path / "config.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.metrics_file = self.path / "metrics.jsonl"
+        self.results_file = self.path / "results.json"
+
+    def create(self) -> None:
+        """Makes the directory, or raises an ``InputError`` if that is not possible."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"--workdir={self.path} is not writable ({error.strerror}): choose another"
+            ) from error
+
+    def record_config(self, config: dict[str, Any], resolved: dict[str, Any]) -> None:
+        """Writes ``config.json``, or checks that an existing one describes the same run.
+
+        Args:
+          config: the configuration as nested dicts.
+          resolved: facts derived from it (class count, data fingerprint, versions).
+
+        Raises:
+          InputError: the directory holds a run with another configuration or other data.
+        """
+        if self.config_file.exists():
+            recorded = read_json(self.config_file)
+            compare_configs(recorded["config"], config, self.path)
+            then, now = recorded["resolved"].get("data"), resolved.get("data")
+            if then != now:
+                raise InputError(
+                    f"{self.path} holds a run on other data ({then}, now {now}): "
+                    "restore the data or choose another --workdir"
+                )
+        else:
+            write_json(self.config_file, {"config": config, "resolved": resolved})
+
+    def results(self) -> dict[str, Any] | None:
+        """The final results, or None while the run has not finished."""
+        return read_json(self.results_file) if self.results_file.exists() else None
+
+
+def compare_configs(recorded: dict[str, Any], config: dict[str, Any], where: Path) -> None:
+    """Raises an ``InputError`` naming the keys in which a run differs from a configuration."""
+    old, new = _flatten(recorded), _flatten(json.loads(json.dumps(config)))
+    changed = [
+        f"{key}={new.get(key)!r} (there {old.get(key)!r})"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and not key.startswith(_FREE_KEYS)
+    ]
+    if changed:
+        raise InputError(
+            f"{where} holds a run with another configuration: {', '.join(changed[:4])}"
+            f"{' and more' if len(changed) > 4 else ''}; use its settings or another --workdir"
+        )
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

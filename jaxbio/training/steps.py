@@ -1,0 +1,167 @@
+"""One training step and one evaluation step: pure functions, ready for jit.
+
+Every trainer of the library has this signature: ``step(state, batch) -> (state, metrics)``.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from jaxbio.training.losses import cross_entropy, metric_sums
+from jaxbio.training.state import TrainState
+
+Batch = dict[str, jax.Array]
+Metrics = dict[str, jax.Array]
+Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+# In state.step's place in the metrics of a step whose numbers are all finite.
+NEVER = jnp.iinfo(jnp.int32).max
+
+
+def normalise(images: jax.Array, mean: Sequence[float], std: Sequence[float]) -> jax.Array:
+    """uint8 images 0..255 to float32, ``(x / 255 - mean) / std`` per channel."""
+    mean, std = (jnp.asarray(v, jnp.float32).reshape(1, 1, 1, -1) for v in (mean, std))
+    return (images.astype(jnp.float32) / 255.0 - mean) / std
+
+
+def make_train_step(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    schedule: Callable[[jax.Array], jax.Array],
+    *,
+    seed: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    label_smoothing: float = 0.0,
+    accumulate: int = 1,
+    ema_decay: float = 0.0,
+) -> Step:
+    """Builds ``step(state, batch) -> (state, metrics)``.
+
+    Randomness (dropout, neural noise, stochastic depth) is ``fold_in(key(seed), state.step)``, so
+    that a resumed run repeats an uninterrupted one.
+
+    Args:
+      model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
+      optimizer: from :func:`jaxbio.training.optimizers.make_optimizer`.
+      schedule: step -> learning rate.
+      seed: of the step's randomness.
+      mean: per channel, of images in [0, 1].
+      std: per channel.
+      label_smoothing: in [0, 1).
+      accumulate: micro-batches that one step runs in sequence and whose gradients it averages.
+      ema_decay: of the averaged variables; 0 leaves ``state.ema`` alone.
+
+    Returns:
+      The step. Its batch has ``image`` ``[B, H, W, C]`` uint8 and ``label`` ``[B]``; its metrics
+      are sums over the batch (see :func:`~jaxbio.training.losses.metric_sums`) plus
+      ``learning_rate``, ``grad_norm`` and ``bad_step``: the step if its loss or gradient is not
+      finite, else ``NEVER``.
+    """
+
+    def loss_fn(params, model_state, constants, batch, key):
+        images = normalise(batch["image"], mean, std)
+        variables = {"params": params, "constants": constants, **model_state}
+        names = ("dropout", "noise", "drop_path")
+        rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+        (logits, _), updated = model.apply(
+            variables, images, train=True, rngs=rngs, mutable=list(model_state)
+        )
+        losses = cross_entropy(logits, batch["label"], label_smoothing)
+        return jnp.mean(losses), (dict(updated), metric_sums(logits, batch["label"], losses))
+
+    grad_fn = jax.grad(loss_fn, has_aux=True)
+
+    def gradients(state: TrainState, batch: Batch, key: jax.Array):
+        if accumulate == 1:
+            return grad_fn(state.params, state.model_state, state.constants, batch, key)
+
+        # Example i goes to micro-batch i % accumulate: every device keeps its own examples.
+        micro = jax.tree.map(
+            lambda x: jnp.moveaxis(x.reshape(-1, accumulate, *x.shape[1:]), 1, 0), batch
+        )
+
+        def body(carry, inputs):
+            total, model_state, sums = carry
+            part, index = inputs
+            grads, (model_state, part_sums) = grad_fn(
+                state.params, model_state, state.constants, part, jax.random.fold_in(key, index)
+            )
+            return (
+                jax.tree.map(jnp.add, total, grads),
+                model_state,
+                jax.tree.map(jnp.add, sums, part_sums),
+            ), None
+
+        zeros = jax.tree.map(jnp.zeros_like, state.params)
+        no_sums = {name: jnp.float32(0) for name in ("loss", "top1", "top5", "count")}
+        (total, model_state, sums), _ = jax.lax.scan(
+            body, (zeros, state.model_state, no_sums), (micro, jnp.arange(accumulate))
+        )
+        return jax.tree.map(lambda g: g / accumulate, total), (model_state, sums)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        batch = {name: batch[name] for name in ("image", "label")}
+        grads, (model_state, sums) = gradients(state, batch, key)
+        learning_rate = schedule(state.step) * state.plateau.scale
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = jax.tree.map(lambda p, u: p - learning_rate * u, state.params, updates)
+        grad_norm = optax.tree.norm(grads)
+        finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
+        ema = state.ema
+        if ema_decay:
+            ema = jax.tree.map(
+                lambda old, new: ema_decay * old + (1.0 - ema_decay) * new,
+                ema,
+                {"params": params, "model_state": model_state},
+            )
+        metrics = {
+            **sums,
+            "learning_rate": learning_rate,
+            "grad_norm": grad_norm,
+            "bad_step": jnp.where(finite, NEVER, state.step),
+        }
+        state = state.replace(
+            step=state.step + 1,
+            params=params,
+            model_state=model_state,
+            opt_state=opt_state,
+            ema=ema,
+        )
+        return state, metrics
+
+    return step
+
+
+def make_eval_step(
+    model: nn.Module, *, seed: int, mean: Sequence[float], std: Sequence[float]
+) -> Callable[[dict[str, Any], Batch], Metrics]:
+    """Builds ``step(variables, batch) -> metric sums``.
+
+    Where the front-end's noise is on at evaluation, its key is a function of the seed and of the
+    batch's first example.
+
+    Args:
+      model: called as ``model(images, train=False)``.
+      seed: of the noise.
+      mean: per channel, of images in [0, 1].
+      std: per channel.
+
+    Returns:
+      The step. Its batch has ``image``, ``label``, ``index`` and ``mask`` ``[B]``; examples with a
+      False mask do not count.
+    """
+
+    def step(variables: dict[str, Any], batch: Batch) -> Metrics:
+        key = jax.random.fold_in(jax.random.key(seed), batch["index"][0])
+        images = normalise(batch["image"], mean, std)
+        logits, _ = model.apply(variables, images, train=False, rngs={"noise": key})
+        losses = cross_entropy(logits, batch["label"])
+        return metric_sums(logits, batch["label"], losses, batch["mask"])
+
+    return step

@@ -1,0 +1,111 @@
+import logging
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from jaxbio.data import DataError, open_source
+
+from .conftest import config, encoded, picture, write_folder
+
+
+def open_folder(root, **keys):
+    return open_source(config(source="folder", data_dir=str(root), **keys))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path, 2, 1)
+
+
+def test_classes_and_files_are_sorted(image_folder):
+    source = open_folder(image_folder)
+    assert source.class_names == ["cat", "dog", "emu"]
+    assert (source.num_train, source.num_eval) == (24, 15)
+    assert source.train.paths == sorted(source.train.paths)
+    np.testing.assert_array_equal(source.train.labels, np.repeat([0, 1, 2], 8))
+    for path, label in zip(source.eval.paths, source.eval.labels, strict=True):
+        assert os.path.basename(os.path.dirname(path)) == source.class_names[label]
+
+
+def test_test_folder_serves_without_val(folder):
+    (folder / "val").rename(folder / "test")
+    assert open_folder(folder).num_eval == 3
+
+
+def test_images_may_lie_deeper(folder):
+    (folder / "train" / "dog").rename(folder / "images")
+    (folder / "train" / "dog").mkdir()
+    (folder / "images").rename(folder / "train" / "dog" / "images")
+    assert open_folder(folder).num_train == 6
+
+
+def test_other_files_are_ignored_with_a_warning(folder, caplog):
+    (folder / "train" / "cat" / ".DS_Store").write_text("x")
+    with caplog.at_level(logging.WARNING):
+        open_folder(folder)
+    assert not caplog.records
+    (folder / "train" / "cat" / "notes.txt").write_text("x")
+    with caplog.at_level(logging.WARNING):
+        assert open_folder(folder).num_train == 6
+    assert "notes.txt" in caplog.text
+
+
+def test_fingerprint_follows_names_and_sizes(folder):
+    before = open_folder(folder).describe()["fingerprint"]
+    assert open_folder(folder).describe()["fingerprint"] == before
+    (folder / "val" / "cat" / "000.JPEG").write_bytes(encoded(picture(99, 50, 50)))
+    changed = open_folder(folder).describe()["fingerprint"]
+    (folder / "val" / "cat" / "000.JPEG").rename(folder / "val" / "cat" / "001.JPEG")
+    assert len({before, changed, open_folder(folder).describe()["fingerprint"]}) == 3
+
+
+def remove_train(folder):
+    shutil.rmtree(folder / "train")
+
+
+def remove_val(folder):
+    shutil.rmtree(folder / "val")
+
+
+def remove_class(folder):
+    shutil.rmtree(folder / "val" / "dog")
+
+
+def add_class(folder):
+    (folder / "val" / "fox").mkdir()
+
+
+def empty_class(folder):
+    shutil.rmtree(folder / "train" / "emu")
+    (folder / "train" / "emu").mkdir()
+
+
+def no_classes(folder):
+    remove_train(folder)
+    (folder / "train").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (remove_train, "lacks train/"),
+        (remove_val, "lacks val/"),
+        (remove_class, "'dog'"),
+        (add_class, "'fox'"),
+        (empty_class, "emu has no images"),
+        (no_classes, "no class folders"),
+    ],
+)
+def test_unusable_folders(folder, damage, words):
+    damage(folder)
+    with pytest.raises(DataError, match=words) as caught:
+        open_folder(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_cache_is_refused(folder):
+    with pytest.raises(DataError, match=r"data\.cache=True"):
+        open_folder(folder, cache=True)

@@ -1,0 +1,185 @@
+"""The commands as a user runs them: processes of their own, killed, resumed, side by side."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_SMALL = [
+    "--config=configs/svp_resnet.py",
+    "--config.model.v1.simple_channels=8",
+    "--config.model.v1.complex_channels=8",
+    "--config.train.batch_size=16",
+    "--config.train.total_steps=12",
+    "--config.optimizer.learning_rate=0.01",
+    "--config.eval.every_steps=6",
+    "--config.eval.batch_size=64",
+    "--config.checkpoint.every_steps=3",
+    "--config.checkpoint.keep_last=4",
+    "--config.log.every_steps=1",
+    "--config.log.tensorboard=False",
+]
+
+
+def _environment():
+    """One CPU device per process, and the compilation cache that all tests share."""
+    environment = dict(os.environ)
+    environment.pop("XLA_FLAGS", None)
+    return environment
+
+
+def _start(*arguments, script="train.py"):
+    return subprocess.Popen(
+        [sys.executable, script, *arguments],
+        cwd=_ROOT,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _run(*arguments, script="train.py", code=0):
+    process = _start(*arguments, script=script)
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == code, output
+    return output
+
+
+def _arrays(workdir: Path, step=12):
+    """Every array of a checkpoint, read without jaxbio."""
+    reader = ocp.Checkpointer(ocp.PyTreeCheckpointHandler())
+    trees = []
+    for item in ("variables", "training"):
+        folder = workdir / "checkpoints" / f"step_{step}" / item
+        as_numpy = jax.tree.map(
+            lambda _: ocp.RestoreArgs(restore_type=np.ndarray),
+            reader.metadata(folder).item_metadata.tree,
+        )
+        trees.append(reader.restore(folder, args=ocp.args.PyTreeRestore(restore_args=as_numpy)))
+    leaves = jax.tree_util.tree_flatten_with_path(trees)[0]
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _train_lines(workdir: Path):
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["split"] == "train"]
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """A run that nothing interrupts."""
+    workdir = tmp_path_factory.mktemp("whole")
+    _run(*_SMALL, f"--workdir={workdir}")
+    return workdir
+
+
+def _wait_for_step(workdir: Path, step: int, process, seconds=300):
+    deadline = time.monotonic() + seconds
+    log = workdir / "metrics.jsonl"
+    while time.monotonic() < deadline:
+        if log.exists() and f'{{"step": {step},' in log.read_text():
+            return
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+    pytest.fail(f"no step {step} within {seconds} s")
+
+
+def test_a_killed_run_resumes_bit_for_bit(whole_run, tmp_path):
+    process = _start(*_SMALL, f"--workdir={tmp_path}")
+    _wait_for_step(tmp_path, 8, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    output = _run(*_SMALL, f"--workdir={tmp_path}")
+    assert "resuming" in output
+    expected, ours = _arrays(whole_run), _arrays(tmp_path)
+    assert expected.keys() == ours.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+    assert [line["step"] for line in _train_lines(tmp_path)] == list(range(1, 13))
+
+
+def test_sigterm_saves_at_once_and_exits_cleanly(tmp_path):
+    process = _start(*_SMALL, "--config.checkpoint.every_steps=1000", f"--workdir={tmp_path}")
+    _wait_for_step(tmp_path, 4, process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    if "stopped: saved at step" in output:
+        saved = [path.name for path in (tmp_path / "checkpoints").glob("step_*")]
+        assert len(saved) == 1
+        assert int(saved[0].removeprefix("step_")) >= 4
+    else:  # the last step came before the signal did
+        assert (tmp_path / "results.json").exists()
+
+
+def test_two_processes_equal_one(whole_run, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    cluster = [f"--coordinator=127.0.0.1:{port}", "--num_processes=2", f"--workdir={tmp_path}"]
+    processes = [_start(*_SMALL, *cluster, f"--process_id={i}") for i in range(2)]
+    outputs = [process.communicate(timeout=500)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
+    assert "2 x cpu" in outputs[0]
+    assert "test set" not in outputs[1]  # the first process speaks for all
+    # Rounding differs, and training at this rate multiplies differences from step to step: the
+    # first steps show that data, BatchNorm statistics and gradients are those of one process.
+    expected, ours = _arrays(whole_run, step=3), _arrays(tmp_path, step=3)
+    for name, value in expected.items():
+        scale = np.abs(value).max() + 1e-3
+        np.testing.assert_allclose(ours[name] / scale, value / scale, atol=1e-3, err_msg=name)
+    for one, two in zip(_train_lines(whole_run)[:4], _train_lines(tmp_path)[:4], strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+    results = [json.loads((d / "results.json").read_text()) for d in (whole_run, tmp_path)]
+    assert results[0]["count"] == results[1]["count"]
+
+
+def test_evaluate_prints_and_writes(whole_run):
+    output = _run(f"--workdir={whole_run}", "--checkpoint=last", script="evaluate.py")
+    results = json.loads((whole_run / "results.json").read_text())
+    written = json.loads((whole_run / "evaluation" / "accuracy.json").read_text())
+    assert written["top1"] == results["top1"]
+    assert f"{100 * results['top1']:.2f} %" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config=configs/svp_resnet.py:digit"], "unknown variant 'digit'"),
+        (["--config=configs/svp_resnett.py"], "does not exist"),
+        (
+            ["--config=configs/svp_resnet.py", "--config.train.batchsize=3"],
+            "did you mean 'batch_size'",
+        ),
+        (["--config=configs/svp_resnet.py", "--config.train=3"], "is a section"),
+        (["--config=configs/svp_resnet.py", "--config.seed=x"], "--config.seed=x"),
+        (["--config=configs/svp_resnet.py", "--bogus"], "bogus"),
+        (["--config=configs/svp_resnet.py", "extra"], "unexpected argument 'extra'"),
+        ([], "--config is missing"),
+    ],
+)
+def test_wrong_commands_are_one_line_and_code_2(arguments, message):
+    output = _run(*arguments, code=2)
+    assert message in output
+    assert len(output.strip().splitlines()) == 1
+
+
+def test_help_is_immediate_and_names_the_flags():
+    began = time.monotonic()
+    output = _run("--help", code=1)  # absl's code for help
+    assert (
+        time.monotonic() - began < 10
+    )  # a bound for loaded machines; docs/results.md has the time
+    for flag in ("--config", "--workdir", "--coordinator", "configs/svp_resnet.py"):
+        assert flag in output
