@@ -11,7 +11,7 @@ import pytest
 from configs import svp_resnet
 from jaxbio.errors import InputError
 from jaxbio.evaluation import commands, session
-from jaxbio.training import loop
+from jaxbio.training import loop, setup
 from jaxbio.training.checkpointing import Checkpointer
 from jaxbio.training.optimizers import make_optimizer
 from jaxbio.training.state import create_state
@@ -20,7 +20,7 @@ from tests.training.tiny import Tiny
 
 @pytest.fixture(autouse=True)
 def tiny_model(monkeypatch):
-    monkeypatch.setattr(loop, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
+    monkeypatch.setattr(setup, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
     monkeypatch.setattr(session, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
 
 
@@ -76,7 +76,7 @@ def test_a_run_learns_and_leaves_its_files(tmp_path, capsys):
 
 def test_a_finished_run_says_so_and_does_nothing(tmp_path, capsys, monkeypatch):
     results = loop.train(_config(), str(tmp_path))
-    monkeypatch.setattr(loop, "_run_steps", None)  # would fail if called
+    monkeypatch.setattr(loop, "_Loop", None)  # would fail if called
     assert loop.train(_config(), str(tmp_path)) == results
     assert "has finished" in capsys.readouterr().out
 

@@ -1,0 +1,207 @@
+"""Everything that a training run is made of, before its first step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import flax
+import jax
+import optax
+from flax import linen as nn
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+import jaxbio
+from jaxbio.data import eval_batches, steps_per_epoch, train_batches
+from jaxbio.errors import InputError
+from jaxbio.experiment import (
+    build_model,
+    data_source,
+    model_arguments,
+    replace_v2_filters,
+    v2_provenance,
+)
+from jaxbio.training.optimizers import make_optimizer
+from jaxbio.training.schedules import duration_in_steps, make_schedule
+from jaxbio.training.sharding import make_mesh, state_shardings
+from jaxbio.training.state import TrainState, create_state
+from jaxbio.training.steps import make_eval_step, make_train_step
+
+
+@dataclass(frozen=True)
+class Periods:
+    """Lengths in optimiser steps; 0 means never."""
+
+    total: int
+    evaluate: int
+    checkpoint: int
+    patience: int
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The objects of a run.
+
+    Attributes:
+      config: see ``configs/base.py``.
+      source: the data.
+      arguments: of :func:`jaxbio.create_model`.
+      model: the module.
+      mesh: the devices.
+      periods: when things happen.
+      schedule: step -> learning rate.
+      optimizer: the update's direction.
+      like: the state's shapes, dtypes and shardings.
+    """
+
+    config: ConfigDict
+    source: Any
+    arguments: dict[str, Any]
+    model: nn.Module
+    mesh: Mesh
+    periods: Periods
+    schedule: Callable[[jax.Array], jax.Array]
+    optimizer: optax.GradientTransformation
+    like: TrainState
+
+    def initial_state(self) -> TrainState:
+        """The state at step 0, created where it belongs, with the V2 filters asked for."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
+        new_state = _state_maker(self.config, self.model, self.optimizer)
+        state = jax.jit(new_state, out_shardings=shardings)(jax.random.key(self.config.seed))
+        constants = replace_v2_filters(state.constants, self.config.model.v2_weights)
+        return state.replace(constants=jax.device_put(constants, shardings.constants))
+
+    def train_step(self) -> Any:
+        """The jitted step; it takes the memory of the state that it is given."""
+        config = self.config
+        step = make_train_step(
+            self.model,
+            self.optimizer,
+            self.schedule,
+            seed=config.seed,
+            mean=config.data.mean,
+            std=config.data.std,
+            label_smoothing=config.train.label_smoothing,
+            accumulate=config.train.accumulate,
+            ema_decay=config.train.ema_decay,
+        )
+        return jax.jit(step, donate_argnums=0)
+
+    def eval_step(self) -> Any:
+        """The jitted evaluation step."""
+        data = self.config.data
+        step = make_eval_step(self.model, seed=self.config.seed, mean=data.mean, std=data.std)
+        return jax.jit(step)
+
+    def train_batches(self, start_step: int) -> Any:
+        """This process's part of the batches from ``start_step`` to the end of the run."""
+        return train_batches(
+            self.source,
+            self.config.data,
+            global_batch_size=self.config.train.batch_size,
+            seed=self.config.seed,
+            start_step=start_step,
+            num_steps=self.periods.total - start_step,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+
+    def test_batches(self) -> Any:
+        """This process's part of the test set."""
+        return eval_batches(
+            self.source,
+            self.config.data,
+            global_batch_size=self.config.eval.batch_size,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What the configuration was resolved to, for ``config.json``."""
+        return {
+            "model": self.arguments,
+            "v2_filters": v2_provenance(self.like.constants, self.config.model.v2_weights),
+            "data": self.source.describe(),
+            "steps": self.periods.total,
+            "versions": {
+                "jaxbio": jaxbio.__version__,
+                "jax": jax.__version__,
+                "flax": flax.__version__,
+            },
+            "devices": [str(device.device_kind) for device in jax.devices()],
+        }
+
+
+def prepare(config: ConfigDict) -> Setup:
+    """Builds and checks everything; computes nothing yet.
+
+    Raises:
+      InputError: wrong configuration or data.
+    """
+    source = data_source(config)
+    arguments = model_arguments(config, source.num_classes)
+    model = build_model(arguments)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    _check_batch_sizes(config, mesh.size)
+    steps_in_epoch = steps_per_epoch(source, config.train.batch_size)
+    periods = _periods(config, steps_in_epoch)
+    optimizer = make_optimizer(config.optimizer)
+    schedule = make_schedule(
+        config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
+    )
+    shapes = jax.eval_shape(_state_maker(config, model, optimizer), jax.random.key(config.seed))
+    like = jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        state_shardings(shapes, mesh),
+    )
+    return Setup(
+        config=config,
+        source=source,
+        arguments=arguments,
+        model=model,
+        mesh=mesh,
+        periods=periods,
+        schedule=schedule,
+        optimizer=optimizer,
+        like=like,
+    )
+
+
+def _state_maker(
+    config: ConfigDict, model: nn.Module, optimizer: optax.GradientTransformation
+) -> Callable[[jax.Array], TrainState]:
+    return partial(
+        create_state,
+        model,
+        optimizer,
+        image_shape=(config.data.image_size, config.data.image_size, 3),
+        ema=config.train.ema_decay > 0,
+    )
+
+
+def _periods(config: ConfigDict, steps_in_epoch: int) -> Periods:
+    total = duration_in_steps(config.train, "total", steps_in_epoch)
+    if total == 0:
+        raise InputError("train.total_epochs and train.total_steps are both unset: set one")
+    return Periods(
+        total=total,
+        evaluate=duration_in_steps(config.eval, "every", steps_in_epoch),
+        checkpoint=duration_in_steps(config.checkpoint, "every", steps_in_epoch),
+        patience=duration_in_steps(config.schedule, "patience", steps_in_epoch),
+    )
+
+
+def _check_batch_sizes(config: ConfigDict, devices: int) -> None:
+    train_size, parts = config.train.batch_size, devices * config.train.accumulate
+    if config.train.accumulate < 1 or train_size < 1 or train_size % parts:
+        raise InputError(
+            f"train.batch_size={train_size} must be a multiple of {devices} devices x "
+            f"train.accumulate={config.train.accumulate}"
+        )
+    if config.eval.batch_size < 1 or config.eval.batch_size % devices:
+        raise InputError(
+            f"eval.batch_size={config.eval.batch_size} must be a multiple of {devices} devices"
+        )
