@@ -84,19 +84,24 @@ def test_avg_pool_clips_and_drops_the_rest(n, outputs):
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding", "features"),
+    ("size", "kernel", "stride", "padding", "features"),
     [
-        (1, 1, 0, 8),
-        (1, 2, 0, 8),
-        (1, 1, 0, 2),
-        (3, 2, 1, 4),
-        (5, 1, 2, 4),
-        (7, 2, 3, 4),
-        (11, 4, 2, 4),
+        ((13, 15), 1, 1, 0, 8),
+        ((13, 15), 1, 2, 0, 8),
+        ((13, 15), 1, 1, 0, 2),
+        ((13, 15), 3, 2, 1, 4),
+        ((13, 15), 5, 1, 2, 4),
+        ((13, 15), 7, 2, 3, 4),
+        ((13, 15), 11, 4, 2, 4),
+        ((1, 1), 3, 1, 1, 4),
+        ((2, 2), 3, 2, 1, 4),
+        ((2, 9), 3, 2, 1, 4),
+        ((3, 4), 5, 1, 2, 6),
+        ((8, 8), 11, 4, 2, 4),
     ],
 )
-def test_conv2d_and_its_gradients(kernel, stride, padding, features):
-    x, w = jnp.asarray(array(2, 13, 15, 4)), jnp.asarray(array(kernel, kernel, 4, features))
+def test_conv2d_and_its_gradients(size, kernel, stride, padding, features):
+    x, w = jnp.asarray(array(2, *size, 4)), jnp.asarray(array(kernel, kernel, 4, features))
 
     def plain(x, w):
         return lax.conv_general_dilated(
