@@ -58,8 +58,8 @@ def get_config() -> ConfigDict:
     data.mean = (0.5, 0.5, 0.5)  # per colour channel, of images in [0, 1]
     data.std = (0.5, 0.5, 0.5)
     data.max_bad_files = 0  # undecodable files to skip before stopping
-    data.cache = "auto"  # keep decoded images in memory: auto (small sources), true or false
-    data.num_threads = 0  # 0: chosen by tf.data
+    data.cache = "auto"  # tfds: keep encoded images in memory; auto: if there is no faster way
+    data.num_threads = 0  # 0: as many as cores
     data.prefetch = 2  # batches
 
     config.train = train = ConfigDict()

@@ -14,6 +14,9 @@ from jaxbio.data.sources import ArraySplit, Source, Split
 from jaxbio.data.tensorflow_cpu import plain_graph, tf
 from jaxbio.data.whole_images import transformed
 
+# Each batch in the making takes memory, and a few threads outrun any model.
+_MAX_PARALLEL_BATCHES = 8
+
 
 def train_batches(
     source: Source,
@@ -48,7 +51,7 @@ def train_batches(
             "index": index,
         }
 
-    return preparation.iterate(steps.map(make_batch, tf.data.AUTOTUNE), settings)
+    return preparation.iterate(steps.map(make_batch, _parallel_batches(settings)), settings)
 
 
 def eval_batches(
@@ -75,6 +78,10 @@ def eval_batches(
     )
 
 
+def _parallel_batches(settings: Settings) -> int:
+    return min(settings.threads, _MAX_PARALLEL_BATCHES)
+
+
 def _eval_arrays(
     source: Source, split: ArraySplit, settings: Settings, steps: "tf.data.Dataset", whole: bool
 ) -> Iterator[Batch]:
@@ -94,4 +101,4 @@ def _eval_arrays(
             "mask": mask,
         }
 
-    return preparation.iterate(steps.map(make_batch, tf.data.AUTOTUNE), settings)
+    return preparation.iterate(steps.map(make_batch, _parallel_batches(settings)), settings)

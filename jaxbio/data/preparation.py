@@ -50,6 +50,8 @@ def iterate(dataset: "tf.data.Dataset", settings: Settings) -> Iterator[dict[str
     """Runs a dataset ahead of its consumer; its elements come as (read-only) arrays."""
     options = tf.data.Options()
     options.deterministic = True
+    # All parallelism is explicit; the tuning thread would warn on stderr when it is cancelled.
+    options.autotune.enabled = False
     options.experimental_warm_start = True  # work begins now: a model compiles meanwhile
     if settings.num_threads:
         options.threading.private_threadpool_size = settings.num_threads

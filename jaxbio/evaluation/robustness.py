@@ -80,5 +80,8 @@ def _corrupt_batches(
     batches: Iterable[dict[str, Any]], apply: Corruptor
 ) -> Iterator[dict[str, Any]]:
     for batch in batches:
-        corrupted = apply(list(batch["image"]), [int(i) for i in batch["index"]])
-        yield {**batch, "image": np.stack(corrupted)}
+        real = np.flatnonzero(batch["mask"])  # padding is not worth the work
+        images = batch["image"].copy()
+        corrupted = apply([images[i] for i in real], [int(batch["index"][i]) for i in real])
+        images[real] = corrupted
+        yield {**batch, "image": images}

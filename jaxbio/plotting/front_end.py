@@ -23,7 +23,7 @@ def plot_v1(image: np.ndarray, filters: np.ndarray, maps: np.ndarray, columns: i
     """
     if len(filters) != len(maps):
         raise ValueError(f"{len(filters)} filters and {len(maps)} maps: must be the same cells")
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    figure = Figure(figsize=(11, 4.1), layout="constrained")
     panels = figure.subplots(1, 3)
     panels[0].imshow(image)
     panels[0].set_title("image")
