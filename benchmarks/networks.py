@@ -7,10 +7,12 @@ busy machine slows both. The training step is forward, backward and SGD with mom
 """
 
 import argparse
+import itertools
 import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -135,14 +137,14 @@ if torch is not None:
     class SVPFrontEnd(nn.Module):
         """V1 as published, two dense banks over three colours, and V2."""
 
-        def __init__(self):
+        def __init__(self, channels: int = 128):
             super().__init__()
             self.q0, self.q1 = (
                 nn.Conv2d(3, 512, 25, 4, 12, bias=False).requires_grad_(False) for _ in range(2)
             )
             self.readout = nn.Conv2d(512, 64, 1, bias=False)
             self.v2 = nn.Conv2d(64, 192, 5, padding=2).requires_grad_(False)
-            self.v2_readout = nn.Conv2d(192, 128, 1, bias=False)
+            self.v2_readout = nn.Conv2d(192, channels, 1, bias=False)
 
         def forward(self, x):
             """Runs the module."""
@@ -179,7 +181,41 @@ if torch is not None:
                 channels //= 2
         return nn.Sequential(*layers, Pooled(), nn.Linear(channels, 1000))
 
-    TORCH_MODELS = {"resnet50": torch_resnet50, "densenet121": torch_densenet121}
+    def classifier(pixels: int, channels: int) -> list[nn.Module]:
+        sizes = (channels * pixels**2, 4096, 4096)
+        hidden = [
+            layer
+            for n, m in itertools.pairwise(sizes)
+            for layer in (nn.Linear(n, m), nn.ReLU(inplace=True), nn.Dropout())
+        ]
+        return [nn.AdaptiveAvgPool2d(pixels), nn.Flatten(), *hidden, nn.Linear(4096, 1000)]
+
+    def torch_alexnet(svp: bool) -> nn.Module:
+        relu, pool = partial(nn.ReLU, inplace=True), partial(nn.MaxPool2d, 3, 2)
+        first = [nn.Conv2d(3, 64, 11, 4, 2), relu(), pool()]
+        first += [nn.Conv2d(64, 192, 5, padding=2), relu(), pool()]
+        layers = [SVPFrontEnd(192)] if svp else first
+        for n, m in ((192, 384), (384, 256), (256, 256)):
+            layers += [nn.Conv2d(n, m, 3, padding=1), relu()]
+        return nn.Sequential(*layers, pool(), *classifier(7 if svp else 6, 256))
+
+    def torch_vgg19_bn(svp: bool) -> nn.Module:
+        stages = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
+        layers, channels = ([SVPFrontEnd()], 128) if svp else ([], 3)
+        for width, count in stages[2:] if svp else stages:
+            for _ in range(count):
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width)]
+                layers.append(nn.ReLU(inplace=True))
+                channels = width
+            layers.append(nn.MaxPool2d(2))
+        return nn.Sequential(*layers, *classifier(7, 512))
+
+    TORCH_MODELS = {
+        "resnet50": torch_resnet50,
+        "densenet121": torch_densenet121,
+        "alexnet": torch_alexnet,
+        "vgg19_bn": torch_vgg19_bn,
+    }
 
     def torch_runs(name: str, front_end: str, batch: int, size: int) -> dict[str, Callable]:
         """As :func:`jaxbio_runs`, by plain PyTorch in float32 on the CPU."""

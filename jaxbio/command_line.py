@@ -69,6 +69,7 @@ def start_jax() -> None:
         jax.config.update("jax_compilation_cache_dir", str(_cache_home() / "jaxbio" / "xla"))
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
     logging.getLogger("jaxbio").setLevel(logging.INFO)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
 
 
 def _cache_home() -> Path:

@@ -67,36 +67,39 @@ def build_model(arguments: dict[str, Any]) -> nn.Module:
         raise InputError(str(error)) from error
 
 
-def replace_v2_filters(constants: dict[str, Any], v2_weights: str) -> dict[str, Any]:
-    """Puts the V2 filters of a file in place of the seeded stand-in; warns about the stand-in.
+def read_v2_filters(front_end: str, v2_weights: str) -> dict[str, Any] | None:
+    """Reads the V2 filters that a configuration names; warns where the stand-in will be used.
 
     Args:
-      constants: the model's fixed filters.
-      v2_weights: path of a PyTorch file, or "" to keep the stand-in.
+      front_end: of the model.
+      v2_weights: path of a PyTorch file, or "" to keep the model's seeded stand-in.
 
     Returns:
-      The constants, changed if a file was given.
+      The contents of ``constants["v2"]``, or None to leave the model's own.
 
     Raises:
-      InputError: the file does not fit, or the model has no V2.
+      InputError: the file cannot be read or does not fit, or the model has no V2.
     """
-    if "v2" not in constants:
-        if v2_weights:
-            raise InputError("model.v2_weights is set, but the model has no V2: use front_end=svp")
-        return constants
     if not v2_weights:
-        _logger.warning(
-            "V2 uses its seeded stand-in filters; model.v2_weights=FILE takes AlexNet's "
-            "(docs/weights.md)"
+        if front_end == "svp":
+            _logger.warning(
+                "V2 uses its seeded stand-in filters; model.v2_weights=FILE takes AlexNet's "
+                "(docs/weights.md)"
+            )
+        return None
+    if front_end != "svp":
+        raise InputError(
+            f"model.v2_weights is set, but front_end='{front_end}' has no V2: use svp or unset it"
         )
-        return constants
-    loaded = load_v2(v2_weights)
-    return {**constants, "v2": jax.tree.map(jnp.asarray, loaded)}
+    try:
+        return jax.tree.map(jnp.asarray, load_v2(v2_weights))
+    except OSError as error:
+        raise InputError(f"model.v2_weights={v2_weights} cannot be read: {error}") from error
 
 
-def v2_provenance(constants: dict[str, Any], v2_weights: str) -> str:
+def v2_provenance(front_end: str, v2_weights: str) -> str:
     """Where the V2 filters come from, for the record in ``config.json``."""
-    if "v2" not in constants:
+    if front_end != "svp":
         return "none"
     return os.path.basename(v2_weights) if v2_weights else "seeded stand-in"
 

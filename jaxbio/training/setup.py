@@ -19,7 +19,7 @@ from jaxbio.experiment import (
     build_model,
     data_source,
     model_arguments,
-    replace_v2_filters,
+    read_v2_filters,
     v2_provenance,
 )
 from jaxbio.training.optimizers import make_optimizer
@@ -53,6 +53,7 @@ class Setup:
       schedule: step -> learning rate.
       optimizer: the update's direction.
       like: the state's shapes, dtypes and shardings.
+      v2_filters: those that replace the model's stand-in, or None.
     """
 
     config: ConfigDict
@@ -64,13 +65,16 @@ class Setup:
     schedule: Callable[[jax.Array], jax.Array]
     optimizer: optax.GradientTransformation
     like: TrainState
+    v2_filters: dict[str, Any] | None
 
     def initial_state(self) -> TrainState:
         """The state at step 0, created where it belongs, with the V2 filters asked for."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
         new_state = _state_maker(self.config, self.model, self.optimizer)
         state = jax.jit(new_state, out_shardings=shardings)(jax.random.key(self.config.seed))
-        constants = replace_v2_filters(state.constants, self.config.model.v2_weights)
+        if self.v2_filters is None:
+            return state
+        constants = {**state.constants, "v2": self.v2_filters}
         return state.replace(constants=jax.device_put(constants, shardings.constants))
 
     def train_step(self) -> Any:
@@ -122,7 +126,7 @@ class Setup:
         """What the configuration was resolved to, for ``config.json``."""
         return {
             "model": self.arguments,
-            "v2_filters": v2_provenance(self.like.constants, self.config.model.v2_weights),
+            "v2_filters": v2_provenance(self.arguments["front_end"], self.config.model.v2_weights),
             "data": self.source.describe(),
             "steps": self.periods.total,
             "versions": {
@@ -167,6 +171,7 @@ def prepare(config: ConfigDict) -> Setup:
         schedule=schedule,
         optimizer=optimizer,
         like=like,
+        v2_filters=read_v2_filters(config.model.front_end, config.model.v2_weights),
     )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jaxbio.errors import InputError
+
 MAX_OPERATIONS = 10_000_000
 # A call may copy what it is given, and one long string can be given many times: the sum of the
 # lengths of all arguments stays below this multiple of the bytes read.
@@ -25,11 +27,11 @@ _KEY_TYPES = (str, int, float, bytes, type(None))  # bool is an int
 _STRING_ESCAPES = re.compile(rb"""(?:[^\\]|\\(?:x[0-9a-f]{2}|[abfnrtv\\'"]))*""", re.DOTALL)
 
 
-class CorruptCheckpointError(ValueError):
+class CorruptCheckpointError(InputError):
     """The file is truncated, damaged, inconsistent, or no PyTorch checkpoint at all."""
 
 
-class ForbiddenContentError(ValueError):
+class ForbiddenContentError(InputError):
     """The file asks for a Python object that reading tensors does not need."""
 
 
