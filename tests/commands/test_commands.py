@@ -14,7 +14,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _SMALL = [
     "--config=configs/svp_resnet.py",
     "--config.model.v1.simple_channels=8",
