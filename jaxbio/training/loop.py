@@ -130,8 +130,8 @@ class _Loop:
                 self.progress.advance()
                 if step == start + 1:
                     jax.block_until_ready(metrics)
-                    seconds = time.monotonic() - began
-                    self.progress.say(f"first step after {seconds:.1f} s of compilation")
+                    waited = f"{time.monotonic() - began:.1f} s"
+                    self.progress.say(f"first step after {waited} (input pipeline, compilation)")
                     window.restart_clock()
 
                 done, stop = step == periods.total, interrupts.stop_requested(step)
