@@ -13,6 +13,7 @@ def get_config() -> ConfigDict:
     """All keys with their defaults."""
     config = ConfigDict()
     config.name = "base"  # the run directory's default is runs/<name>
+    config.task = "classification"  # what is trained how; see jaxbio/training/experiment.py
     config.seed = 0  # initial weights, data order, augmentation, dropout and noise
 
     config.model = model = ConfigDict()

@@ -44,3 +44,13 @@ def evaluate(
     if sums is None:
         raise ValueError("the test set is empty")
     return summarise(jax.device_get(sums))
+
+
+def accuracy_rows(measured: dict[str, float]) -> list[tuple[str, str]]:
+    """The result of :func:`evaluate` as the rows of a table."""
+    return [
+        ("top-1 accuracy", f"{100 * measured['top1']:.2f} %"),
+        ("top-5 accuracy", f"{100 * measured['top5']:.2f} %"),
+        ("loss", f"{measured['loss']:.4f}"),
+        ("images", str(measured["count"])),
+    ]

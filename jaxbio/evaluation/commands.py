@@ -8,6 +8,7 @@ import jax
 from tqdm import tqdm
 
 from jaxbio.corruptions.reference import ReferenceCorruptor
+from jaxbio.evaluation.accuracy import accuracy_rows
 from jaxbio.evaluation.robustness import evaluate_corruption, parse_corruptions, parse_severities
 from jaxbio.evaluation.session import Session, open_session
 from jaxbio.training.progress import format_table
@@ -20,7 +21,7 @@ def report_accuracy(session: Session) -> dict[str, Any]:
     """Top-1, top-5 and loss over the exact test set; JSON in ``evaluation/accuracy.json``."""
     measured = session.measure(session.batches())
     result = {**_identity(session), **measured}
-    rows = [("test set", "result"), *_percent_rows(measured)]
+    rows = [("test set", "result"), *accuracy_rows(measured)]
     _publish(session, "accuracy", result, format_table(rows))
     return result
 
@@ -96,15 +97,6 @@ def _key(name: str, severity: int) -> str:
 def _cell_row(name: str, severity: str, cell: dict[str, float]) -> tuple[str, ...]:
     top1, top5 = (f"{100 * cell[metric]:.2f}" for metric in ("top1", "top5"))
     return name, severity, top1, top5, f"{cell['loss']:.4f}"
-
-
-def _percent_rows(measured: dict[str, float]) -> list[tuple[str, str]]:
-    return [
-        ("top-1 accuracy", f"{100 * measured['top1']:.2f} %"),
-        ("top-5 accuracy", f"{100 * measured['top5']:.2f} %"),
-        ("loss", f"{measured['loss']:.4f}"),
-        ("images", str(measured["count"])),
-    ]
 
 
 def _file(session: Session, name: str) -> Path:

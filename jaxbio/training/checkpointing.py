@@ -23,6 +23,7 @@ from jaxbio.training.run_directory import RunDirectory, write_json
 from jaxbio.training.state import TrainState
 
 _logger = logging.getLogger("jaxbio")
+_BEST = "score"  # the name under which Orbax keeps the deciding metric
 
 
 class CheckpointMismatchError(InputError):
@@ -55,23 +56,27 @@ class Checkpointer:
     Args:
       directory: ``<run>/checkpoints``.
       keep_last: newest checkpoints to keep.
-      keep_best: best checkpoints, by ``top1``, to keep besides.
+      keep_best: best checkpoints to keep besides.
+      best_by: the metric that decides which is the best; larger is better.
     """
 
-    def __init__(self, directory: Path, *, keep_last: int = 2, keep_best: int = 1):
+    def __init__(
+        self, directory: Path, *, keep_last: int = 2, keep_best: int = 1, best_by: str = "top1"
+    ):
         self._directory = directory
+        self._best_by = best_by
         policies = [preservation_policy.LatestN(max(1, keep_last))]
         if keep_best:
             policies.append(
                 preservation_policy.BestN(
-                    get_metric_fn=_top1,
+                    get_metric_fn=_best,
                     n=keep_best,
                     keep_checkpoints_without_metrics=False,
                 )
             )
         self._options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
-            best_fn=_top1,  # without it Orbax does not store the metrics
+            best_fn=_best,  # without it Orbax does not store the metrics
             cleanup_tmp_directories=True,
             step_prefix="step",
         )
@@ -82,7 +87,7 @@ class Checkpointer:
 
         Args:
           state: may be donated to the next step afterwards.
-          metrics: of an evaluation of this very state, if there was one; ``top1`` decides the best.
+          metrics: of an evaluation of this very state, if there was one.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -93,7 +98,7 @@ class Checkpointer:
         self._manager.save(
             step,
             args=ocp.args.Composite(digests=ocp.args.JsonSave(digests), **arguments),
-            metrics=metrics,
+            metrics=None if metrics is None else {_BEST: float(metrics[self._best_by])},
         )
 
     def restore_latest(self, like: TrainState) -> TrainState | None:
@@ -186,7 +191,7 @@ def load_variables(
     options = ocp.CheckpointManagerOptions(
         read_only=True,
         step_prefix="step",
-        best_fn=_top1,
+        best_fn=_best,
     )
     if not run.checkpoints.is_dir():
         raise InputError(f"{run.path} has no checkpoints: train first, or set --workdir")
@@ -245,8 +250,8 @@ def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> ocp
     return ocp.CheckpointManager(directory, options=options, item_handlers=handlers)
 
 
-def _top1(metrics: dict[str, float]) -> float:
-    return metrics["top1"]
+def _best(metrics: dict[str, float]) -> float:
+    return metrics[_BEST]
 
 
 def _items(state: TrainState) -> dict[str, Any]:

@@ -12,20 +12,15 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from jaxbio.evaluation.accuracy import evaluate
 from jaxbio.training.checkpointing import Checkpointer
+from jaxbio.training.experiment import Experiment, Results, prepare
 from jaxbio.training.interrupts import Interrupts
 from jaxbio.training.metrics_log import MetricsLog
 from jaxbio.training.progress import Progress, format_table
-from jaxbio.training.report import write_report
 from jaxbio.training.run_directory import RunDirectory, write_json
-from jaxbio.training.schedules import update_plateau
-from jaxbio.training.setup import Setup, prepare
 from jaxbio.training.sharding import put_batches
 from jaxbio.training.state import TrainState, count_parameters
 from jaxbio.training.window import MetricsWindow
-
-Results = dict[str, float]
 
 
 class NonFiniteError(RuntimeError):
@@ -40,7 +35,8 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
       workdir: the run directory, made if need be.
 
     Returns:
-      The final results: ``top1``, ``top5``, ``loss``, ...; None if the run was asked to stop early.
+      The final results (of a classifier ``top1``, ``top5``, ``loss``, ...); None if the run was
+      asked to stop early.
 
     Raises:
       InputError: wrong configuration, data or run directory.
@@ -49,33 +45,33 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     run = RunDirectory(workdir)
     run.create()
     speaks = jax.process_index() == 0
-    setup = prepare(config)
+    experiment = prepare(config)
     if speaks:
-        run.record_config(config.to_dict(), setup.record())
+        run.record_config(config.to_dict(), experiment.record())
     if (results := run.results()) is not None:
         if speaks:
-            print(f"{run.path} has finished: nothing to do.\n{_results_table(results)}")
+            print(f"{run.path} has finished: nothing to do.\n{_table(experiment, results)}")
         return results
 
     checkpointer = Checkpointer(
         run.checkpoints,
         keep_last=config.checkpoint.keep_last,
         keep_best=config.checkpoint.keep_best,
+        best_by=experiment.best_by,
     )
-    state = checkpointer.restore_latest(setup.like)
+    state = checkpointer.restore_latest(experiment.like)
     resumed = state is not None
     if state is None:
-        state = setup.initial_state()
+        state = experiment.initial_state()
     if speaks:
-        _announce(setup, state, run, resumed)
+        _announce(experiment, state, run, resumed)
 
-    total, start = setup.periods.total, int(state.step)
+    total, start = experiment.periods.total, int(state.step)
     loop = _Loop(
-        setup=setup,
+        experiment=experiment,
         checkpointer=checkpointer,
         progress=Progress(total, start, enabled=speaks),
         log=MetricsLog(run.metrics_file, start, tensorboard=config.log.tensorboard, enabled=speaks),
-        eval_step=setup.eval_step(),
     )
     try:
         state, tested = loop.run(state)
@@ -97,10 +93,9 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
         "run": str(run.path),
     }
     if speaks:
-        image = next(iter(setup.test_batches()))["image"][0]
-        write_report(run, setup.model, state, image, config.data.mean, config.data.std)
+        experiment.write_report(run, state)
         write_json(run.results_file, results)
-        print(f"\n{_results_table(results)}")
+        print(f"\n{_table(experiment, results)}")
     return results
 
 
@@ -108,22 +103,21 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
 class _Loop:
     """What the steps of one process share."""
 
-    setup: Setup
+    experiment: Experiment
     checkpointer: Checkpointer
     progress: Progress
     log: MetricsLog
-    eval_step: Any
 
     def run(self, state: TrainState) -> tuple[TrainState, Results | None]:
         """Steps to the end, or to an interrupt. Returns the final test, None after an interrupt."""
-        config, periods = self.setup.config, self.setup.periods
-        train_step = self.setup.train_step()
+        config, periods = self.experiment.config, self.experiment.periods
+        train_step = self.experiment.train_step()
         window = MetricsWindow(config.train.batch_size)
         step = start = int(state.step)
         tested, stop = None, False
         began = last_save = time.monotonic()
         with Interrupts() as interrupts:
-            for batch in put_batches(self.setup.train_batches(start), self.setup.mesh):
+            for batch in put_batches(self.experiment.train_batches(start), self.experiment.mesh):
                 state, metrics = train_step(state, batch)
                 step += 1
                 window.add(metrics)
@@ -155,7 +149,7 @@ class _Loop:
         if step < periods.total:
             return state, None
         if tested is None:  # resumed after the last step, before the results were written
-            tested = self._measure(state)
+            state, tested = self.experiment.test(state)
         return state, tested
 
     def _check_finite(self, window: MetricsWindow) -> None:
@@ -170,36 +164,14 @@ class _Loop:
     def _log_training(self, step: int, window: MetricsWindow) -> None:
         metrics = window.close()
         self.log.write(step, "train", metrics)
-        self.progress.show(metrics)
+        self.progress.show(self.experiment.progress_line(metrics), metrics["images_per_s"])
 
     def _test(self, step: int, state: TrainState) -> tuple[TrainState, Results]:
-        tested = self._measure(state)
-        self.log.write(step, "test", tested)
-        self.progress.say(
-            f"step {step}: test loss {tested['loss']:.4f}, top-1 {100 * tested['top1']:.2f} %"
-        )
-        if self.setup.config.schedule.name == "plateau":
-            state = self._update_plateau(step, state, tested["loss"])
+        state, tested = self.experiment.test(state)
+        numbers = {name: v for name, v in tested.items() if isinstance(v, int | float)}
+        self.log.write(step, "test", numbers)
+        self.progress.say(f"step {step}: {self.experiment.headline(tested)}")
         return state, tested
-
-    def _measure(self, state: TrainState) -> Results:
-        variables = state.variables(averaged=True)
-        return evaluate(self.eval_step, variables, self.setup.test_batches(), self.setup.mesh)
-
-    def _update_plateau(self, step: int, state: TrainState, loss: float) -> TrainState:
-        schedule = self.setup.config.schedule
-        plateau = update_plateau(
-            jax.device_get(state.plateau),
-            np.int32(step),
-            np.float32(loss),
-            factor=schedule.factor,
-            patience_steps=self.setup.periods.patience,
-            threshold=schedule.threshold,
-        )
-        placed = jax.tree.map(
-            lambda new, old: jax.device_put(new, old.sharding), plateau, state.plateau
-        )
-        return state.replace(plateau=placed)
 
 
 def _every(period: int, step: int) -> bool:
@@ -214,15 +186,10 @@ def _minutes_over(since: float, minutes: float) -> bool:
     return over
 
 
-def _announce(setup: Setup, state: TrainState, run: RunDirectory, resumed: bool) -> None:
-    arguments, source = setup.arguments, setup.source
-    network = arguments["name"]
-    if arguments["front_end"] != "none":
-        network = f"{arguments['front_end']} front-end + {network}"
+def _announce(experiment: Experiment, state: TrainState, run: RunDirectory, resumed: bool) -> None:
     print(
-        f"{network}: {count_parameters(state.params):,} parameters\n"
-        f"{source.num_train} training and {source.num_eval} test images, "
-        f"{setup.periods.total} steps, {jax.device_count()} x {jax.devices()[0].device_kind}\n"
+        f"{experiment.describe(state)}\n"
+        f"{experiment.periods.total} steps, {jax.device_count()} x {jax.devices()[0].device_kind}\n"
         f"run directory: {run.path}",
         flush=True,
     )
@@ -230,13 +197,10 @@ def _announce(setup: Setup, state: TrainState, run: RunDirectory, resumed: bool)
         print(f"resuming at step {int(state.step)}", flush=True)
 
 
-def _results_table(results: dict[str, Any]) -> str:
+def _table(experiment: Experiment, results: dict[str, Any]) -> str:
     rows = [
         ("test set", "result"),
-        ("top-1 accuracy", f"{100 * results['top1']:.2f} %"),
-        ("top-5 accuracy", f"{100 * results['top5']:.2f} %"),
-        ("loss", f"{results['loss']:.4f}"),
-        ("images", f"{results['count']}"),
+        *experiment.result_rows(results),
         ("parameters", f"{results['parameters']:,}"),
         ("steps", f"{results['step']}"),
         ("run directory", results["run"]),

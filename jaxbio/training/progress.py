@@ -31,12 +31,9 @@ class Progress:
         if self._bar is not None:
             self._bar.update(1)
 
-    def show(self, metrics: dict[str, float]) -> None:
-        """Displays the newest metrics: ``loss``, ``top1`` and ``images_per_s``."""
-        text = (
-            f"loss {metrics['loss']:.4f}  top-1 {100 * metrics['top1']:5.1f} %  "
-            f"{metrics['images_per_s']:.1f} images/s"
-        )
+    def show(self, text: str, images_per_s: float) -> None:
+        """Displays the newest metrics, and the speed."""
+        text = f"{text}  {images_per_s:.1f} images/s"
         if self._bar is not None:
             self._bar.set_postfix_str(text)
             return

@@ -1,12 +1,13 @@
-"""Everything that a training run is made of, before its first step."""
+"""The classification experiment: everything that its run is made of, before its first step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, ClassVar
 
 import flax
 import jax
+import numpy as np
 import optax
 from flax import linen as nn
 from jax.sharding import Mesh
@@ -15,6 +16,7 @@ from ml_collections import ConfigDict
 import jaxbio
 from jaxbio.data import eval_batches, steps_per_epoch, train_batches
 from jaxbio.errors import InputError
+from jaxbio.evaluation.accuracy import accuracy_rows, evaluate
 from jaxbio.experiment import (
     build_model,
     data_source,
@@ -23,9 +25,11 @@ from jaxbio.experiment import (
     v2_provenance,
 )
 from jaxbio.training.optimizers import make_optimizer
-from jaxbio.training.schedules import duration_in_steps, make_schedule
+from jaxbio.training.report import write_report
+from jaxbio.training.run_directory import RunDirectory
+from jaxbio.training.schedules import duration_in_steps, make_schedule, update_plateau
 from jaxbio.training.sharding import make_mesh, state_shardings
-from jaxbio.training.state import TrainState, create_state
+from jaxbio.training.state import TrainState, count_parameters, create_state
 from jaxbio.training.steps import make_eval_step, make_train_step
 
 
@@ -67,6 +71,8 @@ class Setup:
     like: TrainState
     v2_filters: dict[str, Any] | None
 
+    best_by: ClassVar[str] = "top1"
+
     def initial_state(self) -> TrainState:
         """The state at step 0, created where it belongs, with the V2 filters asked for."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
@@ -93,6 +99,7 @@ class Setup:
         )
         return jax.jit(step, donate_argnums=0)
 
+    @cached_property
     def eval_step(self) -> Any:
         """The jitted evaluation step."""
         data = self.config.data
@@ -121,6 +128,56 @@ class Setup:
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
+
+    def test(self, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """Accuracy and loss over the test set; tells them to a plateau schedule."""
+        variables = state.variables(averaged=True)
+        tested = evaluate(self.eval_step, variables, self.test_batches(), self.mesh)
+        if self.config.schedule.name == "plateau":
+            state = self._update_plateau(state, tested["loss"])
+        return state, tested
+
+    def describe(self, state: TrainState) -> str:
+        """The network and the data."""
+        network = self.arguments["name"]
+        if self.arguments["front_end"] != "none":
+            network = f"{self.arguments['front_end']} front-end + {network}"
+        return (
+            f"{network}: {count_parameters(state.params):,} parameters\n"
+            f"{self.source.num_train} training and {self.source.num_eval} test images"
+        )
+
+    def progress_line(self, metrics: dict[str, float]) -> str:
+        """Training loss and accuracy."""
+        return f"loss {metrics['loss']:.4f}  top-1 {100 * metrics['top1']:5.1f} %"
+
+    def headline(self, results: dict[str, Any]) -> str:
+        """Test loss and accuracy."""
+        return f"test loss {results['loss']:.4f}, top-1 {100 * results['top1']:.2f} %"
+
+    def result_rows(self, results: dict[str, Any]) -> list[tuple[str, str]]:
+        """Accuracies, loss, number of images."""
+        return accuracy_rows(results)
+
+    def write_report(self, run: RunDirectory, state: TrainState) -> None:
+        """Curves, and the V1 where there is one."""
+        image = next(iter(self.test_batches()))["image"][0]
+        write_report(run, self.model, state, image, self.config.data.mean, self.config.data.std)
+
+    def _update_plateau(self, state: TrainState, loss: float) -> TrainState:
+        schedule = self.config.schedule
+        plateau = update_plateau(
+            jax.device_get(state.plateau),
+            np.int32(state.step),
+            np.float32(loss),
+            factor=schedule.factor,
+            patience_steps=self.periods.patience,
+            threshold=schedule.threshold,
+        )
+        placed = jax.tree.map(
+            lambda new, old: jax.device_put(new, old.sharding), plateau, state.plateau
+        )
+        return state.replace(plateau=placed)
 
     def record(self) -> dict[str, Any]:
         """What the configuration was resolved to, for ``config.json``."""

@@ -6,10 +6,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jaxbio.training.losses import summarise
 from jaxbio.training.steps import NEVER
 
-_SUMS = ("loss", "top1", "top5", "count")
+_LAST = ("learning_rate", "grad_norm")  # of the newest step; all the others are sums
 
 
 class MetricsWindow:
@@ -42,13 +41,13 @@ class MetricsWindow:
         """Means over the window; begins the next one."""
         totals = jax.device_get(self._totals)
         seconds = time.monotonic() - self._began
-        means = summarise(totals)
+        count = float(totals.pop("count"))
+        del totals["bad_step"]
         metrics = {
-            **{name: means[name] for name in ("loss", "top1", "top5")},
-            "learning_rate": float(totals["learning_rate"]),
-            "grad_norm": float(totals["grad_norm"]),
-            "images_per_s": self._steps * self._batch_size / seconds,
+            name: float(total) if name in _LAST else float(total) / count
+            for name, total in totals.items()
         }
+        metrics["images_per_s"] = self._steps * self._batch_size / seconds
         self._totals = None
         self.restart_clock()
         return metrics
@@ -56,8 +55,5 @@ class MetricsWindow:
 
 @partial(jax.jit, donate_argnums=0)
 def _combine(totals: dict[str, jax.Array], new: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    return {
-        **new,
-        **{name: totals[name] + new[name] for name in _SUMS},
-        "bad_step": jnp.minimum(totals["bad_step"], new["bad_step"]),
-    }
+    combined = {k: v if k in _LAST else totals[k] + v for k, v in new.items()}
+    return {**combined, "bad_step": jnp.minimum(totals["bad_step"], new["bad_step"])}
