@@ -20,7 +20,9 @@ flags.DEFINE_enum("mode", "accuracy", ["accuracy", "robustness"], "What to measu
 flags.DEFINE_string("checkpoint", "best", "Which checkpoint: best, last or a step.")
 flags.DEFINE_list("corruption", ["all"], "robustness: names, or benchmark, validation or all.")
 flags.DEFINE_list("severity", ["all"], "robustness: severities 1 to 5, or all.")
-flags.DEFINE_integer("workers", 0, "robustness: processes that corrupt images; 0: one per core.")
+flags.DEFINE_bool("reference", False, "robustness: corrupt by the imagecorruptions package.")
+flags.DEFINE_integer("workers", 0, "robustness: processes of --reference; 0: one per core.")
+flags.DEFINE_list("compare", [], "robustness: other measured run directories, shown beside.")
 flags.DEFINE_alias("corruptions", "corruption")
 flags.DEFINE_alias("severities", "severity")
 
@@ -38,7 +40,12 @@ def main(config, values: flags.FlagValues) -> None:
         commands.report_accuracy(session)
     else:
         commands.report_robustness(
-            session, values.corruption, values.severity, workers=values.workers
+            session,
+            values.corruption,
+            values.severity,
+            reference=values.reference,
+            workers=values.workers,
+            compare=values.compare,
         )
 
 

@@ -56,6 +56,10 @@ def get_config() -> ConfigDict:
     data.flip = True  # crop_flip: mirror every second image
     data.max_shift = 0.1  # shift: largest translation, a share of the image size
     data.max_zoom = 0.1  # shift: largest enlargement or reduction
+    # Image corruptions as augmentation: names with commas, benchmark, validation, all; "": none.
+    data.corruption_augmentation = ""
+    data.corruption_severities = "1,2,3"  # of them
+    data.corruption_share = 0.5  # of the images of a batch
     data.mean = (0.5, 0.5, 0.5)  # per colour channel, of images in [0, 1]
     data.std = (0.5, 0.5, 0.5)
     data.max_bad_files = 0  # undecodable files to skip before stopping

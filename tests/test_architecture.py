@@ -19,8 +19,14 @@ _ALLOWED = {
     "plotting": set(),
     "weights": {"models", "ops", "errors", "training"},
     "experiment": {"models", "weights", "data", "errors"},
-    "training": {"models", "ops", "data", "experiment", "evaluation", "plotting", "errors"},
-    "evaluation": {"training", "corruptions", "models", "data", "experiment", "errors"},
+    "training": {
+        "models", "ops", "data", "experiment", "evaluation", "plotting", "corruptions", "errors",
+    },
+    "evaluation": {
+        "training", "corruptions", "models", "data", "experiment", "plotting", "errors",
+        "features",
+    },
+    "features": {"training", "data", "errors"},
     "command_line": {"errors"},
 }
 

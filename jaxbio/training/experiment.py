@@ -24,14 +24,12 @@ class Experiment(Protocol):
 
     Attributes:
       config: see ``configs/base.py``; ``train.batch_size`` is the number of images per step.
-      mesh: the devices.
       periods: when things happen, in steps.
       like: the state's shapes, dtypes and shardings.
       best_by: the entry of the results that decides which checkpoint is the best; larger is better.
     """
 
     config: ConfigDict
-    mesh: Any
     periods: Any
     like: TrainState
     best_by: str
@@ -48,7 +46,7 @@ class Experiment(Protocol):
         """
 
     def train_batches(self, start_step: int) -> Any:
-        """This process's batches from ``start_step`` to the end: a pure function of the step."""
+        """The batches from ``start_step`` to the end, on the devices; functions of the step."""
 
     def test(self, state: TrainState) -> tuple[TrainState, Results]:
         """Measures; the state may take something along (a schedule's memory, a calibration)."""

@@ -18,7 +18,6 @@ from jaxbio.training.interrupts import Interrupts
 from jaxbio.training.metrics_log import MetricsLog
 from jaxbio.training.progress import Progress, format_table
 from jaxbio.training.run_directory import RunDirectory, write_json
-from jaxbio.training.sharding import put_batches
 from jaxbio.training.state import TrainState, count_parameters
 from jaxbio.training.window import MetricsWindow
 
@@ -117,7 +116,7 @@ class _Loop:
         tested, stop = None, False
         began = last_save = time.monotonic()
         with Interrupts() as interrupts:
-            for batch in put_batches(self.experiment.train_batches(start), self.experiment.mesh):
+            for batch in self.experiment.train_batches(start):
                 state, metrics = train_step(state, batch)
                 step += 1
                 window.add(metrics)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from matplotlib.figure import Figure
 
 from jaxbio.ops.v1 import constants_to_bank
 from jaxbio.plotting.curves import plot_curves
@@ -52,6 +53,11 @@ def write_report(
         cells = np.linspace(0, len(q0) - 1, min(_SHOWN, len(q0))).astype(int)
         maps = np.moveaxis(np.asarray(endpoints["v1"][0]), -1, 0)
         figures["v1"] = plot_v1(image / 255.0, q0[cells].sum(1), maps[cells])
+    return save_figures(run, figures)
+
+
+def save_figures(run: RunDirectory, figures: dict[str, Figure]) -> list[Path]:
+    """Saves figures as ``report/<name>.png``, each as a whole or not at all."""
     folder = run.path / "report"
     folder.mkdir(exist_ok=True)
     files = []

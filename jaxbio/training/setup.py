@@ -24,11 +24,16 @@ from jaxbio.experiment import (
     read_v2_filters,
     v2_provenance,
 )
+from jaxbio.training.corruption_augmentation import (
+    CorruptionAugmentation,
+    corrupted,
+    read_corruption_augmentation,
+)
 from jaxbio.training.optimizers import make_optimizer
 from jaxbio.training.report import write_report
 from jaxbio.training.run_directory import RunDirectory
 from jaxbio.training.schedules import duration_in_steps, make_schedule, update_plateau
-from jaxbio.training.sharding import make_mesh, state_shardings
+from jaxbio.training.sharding import make_mesh, put_batches, state_shardings
 from jaxbio.training.state import TrainState, count_parameters, create_state
 from jaxbio.training.steps import make_eval_step, make_train_step
 
@@ -58,6 +63,7 @@ class Setup:
       optimizer: the update's direction.
       like: the state's shapes, dtypes and shardings.
       v2_filters: those that replace the model's stand-in, or None.
+      corruptions: augmentation of training images, or None.
     """
 
     config: ConfigDict
@@ -70,6 +76,7 @@ class Setup:
     optimizer: optax.GradientTransformation
     like: TrainState
     v2_filters: dict[str, Any] | None
+    corruptions: CorruptionAugmentation | None
 
     best_by: ClassVar[str] = "top1"
 
@@ -107,8 +114,8 @@ class Setup:
         return jax.jit(step)
 
     def train_batches(self, start_step: int) -> Any:
-        """This process's part of the batches from ``start_step`` to the end of the run."""
-        return train_batches(
+        """The batches from ``start_step`` to the end of the run, on the devices."""
+        batches = train_batches(
             self.source,
             self.config.data,
             global_batch_size=self.config.train.batch_size,
@@ -118,6 +125,10 @@ class Setup:
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
+        batches = put_batches(batches, self.mesh)
+        if self.corruptions is None:
+            return batches
+        return corrupted(batches, self.corruptions, self.mesh, self.config.seed, start_step)
 
     def test_batches(self) -> Any:
         """This process's part of the test set."""
@@ -229,6 +240,7 @@ def prepare(config: ConfigDict) -> Setup:
         optimizer=optimizer,
         like=like,
         v2_filters=read_v2_filters(config.model.front_end, config.model.v2_weights),
+        corruptions=read_corruption_augmentation(config.data),
     )
 
 

@@ -1,0 +1,36 @@
+"""Corruption of batches that are spread over devices."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+from jax import Array
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxbio.corruptions.corrupt import corrupt
+
+
+@functools.cache
+def sharded_corrupt(
+    mesh: Mesh, split: PartitionSpec, name: str, severity: int
+) -> Callable[[Array, Array, Array], Array]:
+    """The compiled ``(images, indices, key) -> images``; every device corrupts its own images.
+
+    Args:
+      mesh: the devices.
+      split: how the leading axis of images and indices is split over them.
+      name: one of ``corruption_names("all")``.
+      severity: 1 to 5.
+
+    Returns:
+      A function of uint8 ``[B, H, W, 3]``, the examples' numbers ``[B]`` and one key; the result
+      equals ``corrupt(images, name, severity, key, indices=indices)``.
+    """
+
+    def local(images: Array, indices: Array, key: Array) -> Array:
+        return corrupt(images, name, severity, key, indices=indices)
+
+    specs = (split, split, PartitionSpec())
+    return jax.jit(
+        jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
+    )
