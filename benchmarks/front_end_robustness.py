@@ -3,7 +3,7 @@
     python benchmarks/front_end_robustness.py --variant=digits
     python benchmarks/front_end_robustness.py --variant=mnist --steps=600 --severities=3
 
-Trains configs/svp_resnet.py with the front-end and without it, at the same budget, evaluates each on
+Trains configs/svp_resnet.py with the front-end and without, at the same budget, evaluates each on
 the 15 benchmark corruptions, and prints a table: mean and standard deviation over seeds. What a run
 directory already holds is not computed again, so an interrupted comparison goes on.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from jaxbio.corruptions.names import corruption_names
+from jaxbio.corruptions.selection import parse_corruptions, parse_severities
 from jaxbio.corruptions.sheet import picture_sheet
 
 
@@ -27,13 +27,6 @@ def _read(path: Path, size: int) -> np.ndarray:
     return np.asarray(picture)
 
 
-def _severities(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise ValueError(f"--severities={text}: give numbers from 1 to 5, as in 1,3,5") from error
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes the picture sheet; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m jaxbio.corruptions", description=__doc__)
@@ -49,14 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     try:
-        subset = options.corruptions in ("all", "benchmark", "validation")
-        names = corruption_names(options.corruptions) if subset else options.corruptions.split(",")
+        names = parse_corruptions(options.corruptions.split(","))
+        severities = parse_severities(options.severities.split(","))
         if options.size < 0:
             raise ValueError(f"--size={options.size}: give a positive number of pixels")
         if not options.output.parent.is_dir():
             raise FileNotFoundError(f"no folder {options.output.parent} for --output")
         image = _read(options.image, options.size)
-        figure = picture_sheet(image, names, _severities(options.severities), options.seed)
+        figure = picture_sheet(image, names, severities, options.seed)
         suffix = options.output.suffix or ".png"
         temporary = options.output.with_name(f".{options.output.stem}.{os.getpid()}{suffix}")
         try:

@@ -46,9 +46,9 @@ def test_command_writes_a_sheet(image, tmp_path, capsys):
         (["text.png", "--output=b.png"], "not an image"),
         (["small.png", "--output=b.png"], "at least 32x32"),
         (["a.png", "--output=nowhere/b.png"], "no folder nowhere"),
-        (["a.png", "--output=b.png", "--severities=9"], "severity 9"),
+        (["a.png", "--output=b.png", "--severities=9"], "--severities=9: use 1 to 5"),
         (["a.png", "--output=b.png", "--severities=x"], "--severities=x"),
-        (["a.png", "--output=b.png", "--corruptions=rain"], "unknown corruption 'rain'"),
+        (["a.png", "--output=b.png", "--corruptions=rain"], "--corruptions=rain: use benchmark"),
     ],
 )
 def test_command_reports_bad_input_in_one_line(
