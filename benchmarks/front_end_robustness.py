@@ -21,13 +21,16 @@ _NETWORKS = {"svp front-end": "svp", "plain": "none"}
 
 def measure(front_end: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
     """Trains and evaluates one network; the scores of ``robustness.json``."""
-    run = Path(options.runs).absolute() / f"{options.variant}_{front_end}_{seed}"
+    filters = "_v2" if options.v2_weights and front_end == "svp" else ""
+    run = Path(options.runs).absolute() / f"{options.variant}_{front_end}{filters}_{seed}"
     common = [
         f"--config=configs/svp_resnet.py:{options.variant}",
         f"--config.model.front_end={front_end}",
         f"--config.seed={seed}",
         f"--workdir={run}",
     ]
+    if options.v2_weights and front_end == "svp":
+        common.append(f"--config.model.v2_weights={options.v2_weights}")
     if options.steps:
         common.append(f"--config.train.total_steps={options.steps}")
     robustness = [
@@ -48,6 +51,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=0, help="0: the configuration's budget")
     parser.add_argument("--severities", default="all")
+    parser.add_argument("--v2_weights", default="", help="a .pth; default: the seeded stand-in")
     parser.add_argument("--runs", default="runs/front_end_robustness")
     options = parser.parse_args()
     Path(options.runs).mkdir(parents=True, exist_ok=True)
