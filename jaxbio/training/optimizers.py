@@ -47,4 +47,8 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
 
 
 def _is_kernel(params: Any) -> Any:
-    return jax.tree.map(lambda p: p.ndim > 1, params)
+    # Biases and scales of norms that a scan steps through are stacked, hence the names.
+    def decays(path: tuple, leaf: Any) -> bool:
+        return leaf.ndim > 1 and getattr(path[-1], "key", None) not in ("bias", "scale")
+
+    return jax.tree_util.tree_map_with_path(decays, params)

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -63,6 +64,14 @@ def test_decay_can_spare_biases():
     ours = _descend(_config(weight_decay=0.5, decay="kernels", momentum=0.0), _PARAMS, still, 0.1)
     np.testing.assert_allclose(ours["bias"], _PARAMS["bias"])
     np.testing.assert_allclose(ours["kernel"], 0.95 * _PARAMS["kernel"], rtol=1e-6)
+
+
+def test_stacked_norms_are_no_kernels():
+    params = {"later": {"scale": jnp.ones((3, 2)), "kernel": jnp.ones((3, 2))}}
+    still = [jax.tree.map(jnp.zeros_like, params)]
+    ours = _descend(_config(weight_decay=0.5, decay="kernels", momentum=0.0), params, still, 0.1)
+    np.testing.assert_allclose(ours["later"]["scale"], 1.0)
+    np.testing.assert_allclose(ours["later"]["kernel"], 0.95, rtol=1e-6)
 
 
 def test_clipping_bounds_the_global_norm():
