@@ -25,6 +25,9 @@ def main(config, values: flags.FlagValues) -> None:
     command_line.start_jax()
     from jaxbio.training.loop import NonFiniteError, train
 
+    if config.teachers:
+        from jaxbio.training.teachers import train_all as train
+
     try:
         train(config, values.workdir or str(Path("runs") / config.name))
     except NonFiniteError as error:

@@ -19,12 +19,24 @@ def get_config() -> ConfigDict:
     config.model = model = ConfigDict()
     model.name = "resnet18"  # a name of jaxbio.list_models()
     model.front_end = "svp"  # svp (V1 and V2), vone (V1) or none
-    model.activation = "relu"  # of the body: relu, gelu
+    # Of the body: relu, gelu; raa (starts as GELU) or raa2 (as ReLU) with a learned shift, either
+    # also with _simple or _elementwise. See jaxbio/models/activations.py.
+    model.activation = "relu"
     model.num_classes = 0  # 0: as many as the data has
     model.dtype = "float32"  # compute in float32 or bfloat16; parameters are float32 always
     model.remat = False  # recompute activations in the backward pass: less memory, more time
+    model.drop_path = 0.0  # ViTs: stochastic depth of the last block, rising from 0 in the first
+    model.times = placeholder(int)  # steps of CORnet-R, RT (5), passes of each area of S (2, 4, 2)
+    model.readout = placeholder(str)  # CORnets: last, or all (logits of every step, too)
     model.last_relu = True  # ResNets: ReLU after the very last addition (torchvision has it)
     model.v2_weights = ""  # .pth with AlexNet's second convolution; "": a seeded stand-in
+    # Fields of jaxbio.models.spiking_cnn.SpikingCNN; None keeps their defaults.
+    model.spiking = spiking = ConfigDict()
+    spiking.body = placeholder(str)  # small, or any feed-forward network
+    spiking.steps = placeholder(int)  # time steps of a presentation
+    spiking.tau = placeholder(float)  # time constant of the neurons, steps
+    spiking.surrogate = placeholder(str)  # fast_sigmoid, arctan or straight_through
+    spiking.slope = placeholder(float)  # of the surrogate
     # Fields of jaxbio.models.front_end.V1; None keeps the default of the chosen front-end.
     model.v1 = v1 = ConfigDict()
     v1.simple_channels = placeholder(int)
@@ -60,6 +72,10 @@ def get_config() -> ConfigDict:
     data.corruption_augmentation = ""
     data.corruption_severities = "1,2,3"  # of them
     data.corruption_share = 0.5  # of the images of a batch
+    data.rand_augment = 0  # RandAugment: operations per image; 0: off
+    data.rand_magnitude = 9.0  # their mean strength, 0..10
+    data.rand_magnitude_std = 0.5
+    data.random_erasing = 0.0  # probability of noise in a rectangle
     data.mean = (0.5, 0.5, 0.5)  # per colour channel, of images in [0, 1]
     data.std = (0.5, 0.5, 0.5)
     data.max_bad_files = 0  # undecodable files to skip before stopping
@@ -88,7 +104,7 @@ def get_config() -> ConfigDict:
     optimizer.clip_norm = 0.0  # global gradient norm; 0: off
 
     config.schedule = schedule = ConfigDict()
-    schedule.name = "step"  # constant, step, cosine or plateau
+    schedule.name = "step"  # constant, step, cosine, plateau or timm_cosine (drops after warm-up)
     schedule.warmup_epochs = 0.0  # linear, from warmup_from * learning_rate
     schedule.warmup_steps = placeholder(int)
     schedule.warmup_from = 0.0  # a share of the learning rate
@@ -99,6 +115,14 @@ def get_config() -> ConfigDict:
     schedule.patience_epochs = 19.0  # plateau: time without improvement before a drop
     schedule.patience_steps = placeholder(int)
     schedule.threshold = 0.01  # plateau: smallest relative improvement of the loss that counts
+
+    # Aggregated response regularisation: draws responses of a class to their running mean.
+    config.arr = arr = ConfigDict()
+    arr.coefficient = 0.0  # weight in the loss; 0: off
+    arr.endpoints = "default"  # names with commas; default: the output of every block
+    arr.momentum = 0.1  # weight of a new response in its class mean
+    arr.start = 0  # visits of a class, beyond the first, up to which a response replaces the mean
+    arr.interval = 1  # visits of a class between updates of its mean
 
     config.eval = evaluation = ConfigDict()
     evaluation.batch_size = 256  # over all devices
@@ -116,6 +140,64 @@ def get_config() -> ConfigDict:
     config.log = log = ConfigDict()
     log.every_steps = 20
     log.tensorboard = True
+
+    config.teachers = ""  # task rdm: one run per teacher, names with commas, or all; "": one run
+    config.rdm = rdm = ConfigDict()  # task "rdm": learning from neural data, docs/similarity.md
+    rdm.neural = "synthetic"  # file or folder of recordings (docs/neural.md), or the stand-in
+    rdm.region = placeholder(str)  # of the recordings: IT, V4, human_it, ...
+    rdm.stimuli = placeholder(str)  # where the images are, if not beside the recordings
+    rdm.teacher = ""  # target: "" the recordings, a run directory, or random:<model>
+    rdm.teachers_dir = "runs"  # where --config.teachers=all looks for runs and converted weights
+    rdm.student = ""  # run directory or converted weights to start from; "": random weights
+    rdm.layer = "penultimate"  # of the student and of teachers: the endpoint whose RDM counts
+    rdm.images_per_object = 4  # in a batch, of every object; batch_size follows from it
+    rdm.held_out = 0.2  # share of each object's images (single images: of each category's)
+    rdm.split_seed = 0  # of the choice of held-out images; also of the synthetic recordings
+    rdm.flip = False  # mirror training images at random, once and for all
+    rdm.class_weight = 0.0  # of a classification loss on the categories
+    rdm.sit_splits = 100  # random draws of the similarity score
+
+    config.spiking = spiking = ConfigDict()  # task "stdp", docs/spiking.md
+    spiking.kind = "lc"  # lc (locally connected), c (convolutional) or fc (fully connected)
+    spiking.filters = 25  # channels: neurons per position
+    spiking.kernel = 12  # side of a window, pixels; fc: as crop
+    spiking.stride = 4  # pixels
+    spiking.crop = 20  # side of the input, pixels
+    spiking.steps = 250  # of a presentation
+    spiking.dt = 1.0  # ms
+    spiking.refractory = 2  # steps without input after a spike; published 5 for c and fc
+    spiking.trained_competition = False  # lateral weights that learn
+    spiking.two_step = False  # trained competition: first half X to Y alone, second half Y to Y
+    spiking.mean_weight = 0.46  # of a window after normalisation
+    spiking.c_w = -100.0  # fixed competition, or the scale of trained competition at first, mV
+    spiking.intensity = 127.5  # rate of a white pixel, Hz
+    spiking.encoder = "renewal"  # as published; or bernoulli, poisson, latency
+    spiking.tau_pos = 20.0  # of Y's presynaptic trace, ms
+    spiking.tau_neg = 20.0  # of Y's postsynaptic trace, ms
+    spiking.a_pos = -0.05  # trained competition: mV per presynaptic spike
+    spiking.a_neg = -1.6  # trained competition: mV per postsynaptic spike
+    spiking.weight_decay = 0.0  # trained competition: subtracted per step, mV
+    spiking.c_w_min = float("-inf")  # trained competition: lower clamp, mV
+    spiking.c_w_max = 0.0  # trained competition: upper clamp, mV
+    spiking.depression = 1e-4  # X to Y, per presynaptic spike
+    spiking.potentiation = 1e-2  # X to Y, per postsynaptic spike
+    spiking.tau_x = 20.0  # of X's trace, ms
+    spiking.tau_v = 20.0  # of the membrane, ms
+    spiking.rest = -65.0  # and reset, mV
+    spiking.threshold = -52.0  # mV
+    spiking.theta_plus = 0.05  # rise of the threshold per spike, mV
+    spiking.tau_theta = 1e6  # of the threshold's adaptive part, ms
+    spiking.train_images = 5000  # presentations, drawn with replacement
+    spiking.images_per_update = 1  # more: an approximation, changes of several images are added up
+    spiking.calibration_share = 1 / 6  # of the training set, from its end
+    spiking.calibration_images = 10_000  # presentations that votes are counted from
+    spiking.test_images = 10_000  # presentations
+    spiking.readout = "patch_voting"  # decides the best checkpoint; all are measured
+    spiking.top_n = 1  # of the readout top_n
+
+    config.population = population = ConfigDict()  # task "stdp": networks that learn side by side
+    population.seeds = 1  # networks with seed, seed + 1, ...
+    population.grid = ""  # "mean_weight=0.4,0.46;c_w=-80,-100": every point with every seed
 
     config.mesh = mesh = ConfigDict()
     mesh.data = -1  # devices that split the batch; -1: all that fsdp leaves

@@ -3,12 +3,13 @@
 import importlib
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "create_model", "list_models", "weights"]
+__all__ = ["__version__", "create_model", "features", "list_models", "weights"]
 
 # Resolved on first use, so that `train.py --help` does not pay for importing JAX and Flax.
 _LAZY = {
     "create_model": ("jaxbio.models", "create_model"),
     "list_models": ("jaxbio.models", "list_models"),
+    "features": ("jaxbio.features", None),
     "weights": ("jaxbio.weights", None),
 }
 

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict, config_flags
 from jaxbio.errors import InputError
 
 _EXIT_INPUT_ERROR = 2
-_NOT_EXPERIMENTS = ("__init__.py", "base.py", "datasets.py")
+_NOT_EXPERIMENTS = ("__init__.py", "base.py", "datasets.py", "dnrt.py")
 
 
 def define_flags() -> None:

@@ -48,8 +48,15 @@ def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
         "remat": model.remat,
         "dtype": model.dtype,
     }
+    for option in ("times", "readout"):  # of CORnets only
+        if model.get(option) is not None:
+            arguments[option] = model[option]
+    spiking = model.get("spiking", {})  # options of spiking_cnn only
+    arguments |= {option: value for option, value in spiking.items() if value is not None}
     if not model.last_relu:  # an option of ResNets only
         arguments["last_relu"] = False
+    if model.drop_path:  # an option of ViTs only
+        arguments["drop_path"] = model.drop_path
     return arguments
 
 

@@ -3,12 +3,13 @@
 from typing import Any
 
 from jaxbio.evaluation.accuracy import accuracy_rows
+from jaxbio.evaluation.features import report_features
 from jaxbio.evaluation.publishing import identity, publish
 from jaxbio.evaluation.robustness_report import report_robustness
 from jaxbio.evaluation.session import Session, open_session
 from jaxbio.training.progress import format_table
 
-__all__ = ["open_session", "report_accuracy", "report_robustness"]
+__all__ = ["open_session", "report_accuracy", "report_features", "report_robustness"]
 
 
 def report_accuracy(session: Session) -> dict[str, Any]:

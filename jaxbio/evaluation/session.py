@@ -14,6 +14,7 @@ from jaxbio.errors import InputError
 from jaxbio.evaluation.accuracy import EvalStep, evaluate
 from jaxbio.experiment import build_model, data_source, model_arguments
 from jaxbio.training.checkpointing import load_variables
+from jaxbio.training.responses import COLLECTION, ResponseRegulariser, make_regulariser
 from jaxbio.training.run_directory import RunDirectory, read_json
 from jaxbio.training.sharding import make_mesh, replicated
 from jaxbio.training.steps import make_eval_step
@@ -33,7 +34,7 @@ class Session:
       arguments: of :func:`jaxbio.create_model`.
       model: the module.
       variables: restored ones, on the mesh.
-      source: the data.
+      source: the data; None where the session was opened without.
       mesh: the devices.
       eval_step: jitted.
     """
@@ -64,7 +65,9 @@ class Session:
         return evaluate(self.eval_step, self.variables, batches, self.mesh)
 
 
-def open_session(config: ConfigDict | None, workdir: str, checkpoint: str = "best") -> Session:
+def open_session(
+    config: ConfigDict | None, workdir: str, checkpoint: str = "best", *, with_data: bool = True
+) -> Session:
     """Opens a training run or converted weights.
 
     Args:
@@ -72,6 +75,8 @@ def open_session(config: ConfigDict | None, workdir: str, checkpoint: str = "bes
         as many classes. Converted weights bring their model, and need a configuration for the data.
       workdir: the run directory.
       checkpoint: ``best``, ``last`` or a step.
+      with_data: open the configuration's data. Without, for a mode that brings its own images, the
+        data need not be there, and their classes need not be the model's.
 
     Raises:
       InputError: no such run, a checkpoint of another model, data that does not fit.
@@ -85,36 +90,50 @@ def open_session(config: ConfigDict | None, workdir: str, checkpoint: str = "bes
                 f"{run.path} holds converted weights: choose data with --config=configs/NAME.py"
             )
         config = ConfigDict(recorded["config"])
-    source = data_source(config)
+    source = data_source(config) if with_data else None
     if converted:
         arguments = {**recorded["model"], "dtype": config.model.dtype}
-        if arguments["num_classes"] != source.num_classes:
+        if source is not None and arguments["num_classes"] != source.num_classes:
             raise InputError(
                 f"{run.path} has {arguments['num_classes']} classes, {config.data.source} has "
                 f"{source.num_classes}: use the data that the weights were trained on"
             )
     else:
-        arguments = model_arguments(config, source.num_classes)
-        _check_same_model(arguments, recorded["resolved"]["model"], run)
+        trained = recorded["resolved"]["model"]
+        classes = trained["num_classes"] if source is None else source.num_classes
+        arguments = model_arguments(config, classes)
+        _check_same_model(arguments, trained, run)
     model = build_model(arguments)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
     if config.eval.batch_size % mesh.size:
         raise InputError(
             f"eval.batch_size={config.eval.batch_size} must be a multiple of {mesh.size} devices"
         )
-    variables, step = load_variables(
-        run, _abstract_variables(model, config.data.image_size, mesh), checkpoint
-    )
+    # The run's own: its memory is among the variables, whatever the configuration of the data.
+    arr = {} if converted else recorded["config"].get("arr", {})
+    regulariser = make_regulariser(arr, model, config.data.image_size) if arr else None
+    like = _abstract_variables(model, config.data.image_size, mesh, regulariser)
+    variables, step = load_variables(run, like, checkpoint)
     eval_step = jax.jit(
-        make_eval_step(model, seed=config.seed, mean=config.data.mean, std=config.data.std)
+        make_eval_step(
+            model,
+            seed=config.seed,
+            mean=config.data.mean,
+            std=config.data.std,
+            regulariser=regulariser,
+        )
     )
     return Session(config, run, step, arguments, model, variables, source, mesh, eval_step)
 
 
-def _abstract_variables(model: nn.Module, image_size: int, mesh: Mesh) -> dict[str, Any]:
+def _abstract_variables(
+    model: nn.Module, image_size: int, mesh: Mesh, regulariser: ResponseRegulariser | None
+) -> dict[str, Any]:
     images = jnp.zeros((1, image_size, image_size, 3))
     keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
-    shapes = jax.eval_shape(lambda: model.init(keys, images, train=False))
+    shapes = dict(jax.eval_shape(lambda: model.init(keys, images, train=False)))
+    if regulariser is not None:
+        shapes[COLLECTION] = jax.eval_shape(regulariser.new_memory)
     return jax.tree.map(
         lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=replicated(mesh)),
         {"constants": {}, **shapes},

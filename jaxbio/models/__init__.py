@@ -11,15 +11,24 @@ import jax.numpy as jnp
 from jaxbio.errors import InputError
 from jaxbio.models import activations
 from jaxbio.models.alexnet import AlexNet
-from jaxbio.models.cornet import CORnetS
+from jaxbio.models.cornet_rt import CORnetRT
+from jaxbio.models.cornet_s import CORnetS
+from jaxbio.models.cornet_z import CORnetZ
 from jaxbio.models.densenet import DenseNet
 from jaxbio.models.pathway import Pathway
 from jaxbio.models.resnet import ResNet
+from jaxbio.models.spiking_cnn import SpikingCNN
 from jaxbio.models.squeezenet import SqueezeNet
 from jaxbio.models.vgg import VGG
+from jaxbio.models.vit import VisionTransformer
 
 FRONT_ENDS = ("none", "vone", "svp")
 MIN_IMAGE_SIZE = 32
+
+_VIT_MINI = {"width": 96, "depth": 6, "heads": 3}  # jaxbio's own, for small pictures
+_VIT_TINY = {"width": 192, "depth": 12, "heads": 3}
+_VIT_SMALL = {"width": 384, "depth": 12, "heads": 6}
+_VIT_BASE = {"width": 768, "depth": 12, "heads": 12}
 
 _BODIES: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     "alexnet": (AlexNet, {}),
@@ -42,7 +51,18 @@ _BODIES: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     "densenet201": (DenseNet, {"depth": 201}),
     "squeezenet1_0": (SqueezeNet, {"version": "1_0"}),
     "squeezenet1_1": (SqueezeNet, {"version": "1_1"}),
+    "cornet_z": (CORnetZ, {}),
+    "cornet_r": (CORnetRT, {"sequential": True}),
+    "cornet_rt": (CORnetRT, {"sequential": False}),
     "cornet_s": (CORnetS, {}),
+    "vit_mini_patch8_32": (VisionTransformer, {"patch": 8, **_VIT_MINI}),
+    "vit_tiny_patch4_32": (VisionTransformer, {"patch": 4, **_VIT_TINY}),
+    "vit_tiny_patch16_224": (VisionTransformer, {"patch": 16, **_VIT_TINY}),
+    "vit_small_patch4_32": (VisionTransformer, {"patch": 4, **_VIT_SMALL}),
+    "vit_small_patch16_224": (VisionTransformer, {"patch": 16, **_VIT_SMALL}),
+    "vit_base_patch4_32": (VisionTransformer, {"patch": 4, **_VIT_BASE}),
+    "vit_base_patch16_224": (VisionTransformer, {"patch": 16, **_VIT_BASE}),
+    "spiking_cnn": (SpikingCNN, {}),
 }
 
 # Fields of a body that create_model sets itself.
@@ -83,7 +103,8 @@ def create_model(
         dtype: dtype of the computation (float32 or bfloat16); parameters stay float32.
         remat: whether blocks are recomputed in the backward pass, to save memory.
         **kwargs: the body's own options: ``last_relu`` (ResNets), ``dropout`` (AlexNet, VGG,
-            SqueezeNet).
+            SqueezeNet), ``times`` (CORnet-R, RT, S) and ``readout`` (CORnets),
+            ``drop_path`` (ViTs; training takes the rng ``"drop_path"`` then).
 
     Returns:
         The flax module.

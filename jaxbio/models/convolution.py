@@ -1,8 +1,15 @@
 """2-D convolution in the formulation that suits its shape and the backend."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from jaxbio.models.winograd import conv3x3_winograd
+
+_WIDE = 256  # channels in and out from which on a 3x3 convolution is worth rewriting
+_MOST_PATCHES = 2**26  # numbers, 256 MiB
 
 
 def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
@@ -23,10 +30,14 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
         if kernel.shape[:2] == (1, 1) and padding == 0:
             return _matmul_maps(x[:, ::stride, ::stride], kernel[0, 0])
         if min(x.shape[1:3]) < kernel.shape[0]:
-            return _matmul_maps(
-                _patches(x, kernel.shape[0], stride, padding),
-                kernel.reshape(-1, kernel.shape[-1]),
-            )
+            return _conv_by_patches(x, kernel, stride, padding)
+        # Wide 3x3 convolutions as matrix products: docs/results.md has the timings.
+        if kernel.shape[:2] == (3, 3) and padding == 1 and min(kernel.shape[2:]) >= _WIDE:
+            pixels = math.prod(x.shape[:3])
+            if stride == 1 and pixels >= max(kernel.shape[2:]) and x.dtype == jnp.float32:
+                return conv3x3_winograd(x, kernel)
+            if pixels * 9 * kernel.shape[2] <= _MOST_PATCHES * stride**2:
+                return _conv_by_patches(x, kernel, stride, padding)
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -36,17 +47,30 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
     )
 
 
-def _patches(x: jax.Array, size: int, stride: int, padding: int) -> jax.Array:
-    """Every window of ``[B, H, W, C]``, flattened: ``[B, H', W', size * size * C]``."""
+def _conv_by_patches(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """One matrix product of the windows of ``x`` and the flattened kernel."""
+    size = kernel.shape[0]
     sides = (padding, padding)
-    x = jnp.pad(x, ((0, 0), sides, sides, (0, 0)))
-    rows, columns = ((n - size) // stride * stride + 1 for n in x.shape[1:3])
-    windows = [
-        x[:, i : i + rows : stride, j : j + columns : stride]
+    rows, columns = ((n + 2 * padding - size) // stride * stride + 1 for n in x.shape[1:3])
+    # Taps that see nothing but padding, on maps smaller than the kernel, are left out.
+    taps = [
+        (i, j)
         for i in range(size)
         for j in range(size)
+        if _touches(i, x.shape[1], rows, padding) and _touches(j, x.shape[2], columns, padding)
     ]
-    return jnp.concatenate(windows, axis=-1)
+    x = jnp.pad(x, ((0, 0), sides, sides, (0, 0)))
+    windows = [x[:, i : i + rows : stride, j : j + columns : stride] for i, j in taps]
+    if len(taps) == size * size:
+        flat = kernel.reshape(-1, kernel.shape[-1])
+    else:
+        flat = jnp.concatenate([kernel[i, j] for i, j in taps])
+    return _matmul_maps(jnp.concatenate(windows, axis=-1), flat)
+
+
+def _touches(tap: int, size: int, span: int, padding: int) -> bool:
+    """Whether a tap, moved over ``span`` places, ever lies on a map of ``size`` pixels."""
+    return tap < padding + size and tap + span > padding
 
 
 def _matmul_maps(x: jax.Array, w: jax.Array) -> jax.Array:

@@ -1,142 +1,108 @@
-"""CORnet-S: four cortical areas, three of them recurrent."""
+"""What the four CORnets share: their areas, the linear decoder, the options of time.
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+Their endpoints ``V1``, ``V2``, ``V4`` and ``IT`` hold an area's output at every time step,
+``[T, B, H, W, C]``. ``arrival_steps`` of a network says for each area from which step on its output
+depends on the image; before it, the output is the same for every image.
+
+Reference:
+    Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
+    doi:10.1101/408385.
+"""
+
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models.layers import BatchNorm, Conv, Linear, global_avg_pool, max_pool
+from jaxbio.errors import InputError
+from jaxbio.models.layers import Initializer, Linear, global_avg_pool, torch_default
 
-# Area: (channels, recurrences).
-_AREAS = {"V2": (128, 2), "V4": (256, 4), "IT": (512, 2)}
-_EXPANSION = 4
+# Area: channels.
+AREAS = {"V1": 64, "V2": 128, "V4": 256, "IT": 512}
+READOUTS = ("last", "all")
 
-
-class AreaV1(nn.Module):
-    """First area: 7x7 convolution of stride 2, max-pool, 3x3 convolution; runs once."""
-
-    act: Callable[..., nn.Module]
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Maps images ``[B, H, W, 3]`` to ``[B, H / 4, W / 4, 64]``."""
-        x = Conv(64, 7, 2, dtype=self.dtype, name="conv1")(x)
-        x = self.act(name="act1")(BatchNorm(dtype=self.dtype, name="norm1")(x, train))
-        x = max_pool(x, 3, 2, 1)
-        x = Conv(64, 3, dtype=self.dtype, name="conv2")(x)
-        return self.act(name="act2")(BatchNorm(dtype=self.dtype, name="norm2")(x, train))
+_LONGEST_UNROLLED = 8
 
 
-class RecurrentArea(nn.Module):
-    """A bottleneck block applied several times, with shared convolutions and norms of each step.
+def areas_after(after: str) -> list[str]:
+    """The areas that a network has behind its input.
 
-    The first step halves the map and adds a projected shortcut; later steps add their own input.
-
-    Attributes:
-        features: output channels.
-        times: number of steps.
-        act: activation factory; every step has sites of its own.
-        dtype: dtype of the computation.
+    Args:
+        after: what the input is: ``"image"``, ``"v1"`` or ``"v2"``.
     """
+    return list(AREAS)[{"image": 0, "v1": 1, "v2": 2}[after] :]
 
-    features: int
-    times: int
-    act: Callable[..., nn.Module]
-    dtype: Any = jnp.float32
 
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Maps ``[B, H, W, C]`` to every step's output, ``[times, B, H / 2, W / 2, features]``."""
+def unroll_of(steps: int) -> int:
+    """How many of ``steps`` repetitions to compile in a row.
 
-        def conv(features: int, kernel: int, name: str) -> Conv:
-            return Conv(features, kernel, dtype=self.dtype, name=name)
+    Few steps are unrolled: XLA then drops those that a result does not need, and fuses across
+    steps. Many are a loop, so that compilation takes the same time for any number of them.
+    """
+    return max(steps, 1) if steps <= _LONGEST_UNROLLED else 1
 
-        def norm(name: str) -> BatchNorm:
-            return BatchNorm(dtype=self.dtype, name=name)
 
-        wide = _EXPANSION * self.features
-        conv1 = conv(wide, 1, "conv1")
-        conv2 = conv(wide, 3, "conv2")
-        conv3 = conv(self.features, 1, "conv3")
-        x = conv(self.features, 1, "conv_input")(x)
-        states = []
-        for t in range(self.times):
-            stride = 2 if t == 0 else 1
-            if t == 0:
-                shortcut = Conv(self.features, 1, 2, dtype=self.dtype, name="skip")(x)
-                shortcut = norm("norm_skip")(shortcut, train)
-            else:
-                shortcut = x
-            x = self.act(name=f"act1_{t}")(norm(f"norm1_{t}")(conv1(x), train))
-            x = self.act(name=f"act2_{t}")(norm(f"norm2_{t}")(conv2(x, stride), train))
-            x = norm(f"norm3_{t}")(conv3(x), train) + shortcut
-            x = self.act(name=f"act3_{t}")(x)
-            states.append(x)
-        return jnp.stack(states)
+def check_times(times: Any) -> None:
+    """Refuses anything but a whole number of steps, 1 or more.
+
+    Raises:
+        InputError: if ``times`` is something else.
+    """
+    if isinstance(times, bool) or not isinstance(times, int) or times < 1:
+        raise InputError(f"times={times!r}, must be a whole number, 1 or more")
+
+
+def check_readout(readout: str) -> None:
+    """Refuses unknown readouts.
+
+    Raises:
+        InputError: if ``readout`` is not one of ``READOUTS``.
+    """
+    if readout not in READOUTS:
+        raise InputError(f"unknown readout {readout!r}; valid: {', '.join(READOUTS)}")
 
 
 class Decoder(nn.Module):
-    """Linear readout of the pooled last area."""
-
-    num_classes: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps ``[B, C]`` to float32 logits ``[B, num_classes]``."""
-        return Linear(self.num_classes, dtype=self.dtype, name="linear")(x).astype(jnp.float32)
-
-
-class CORnetS(nn.Module):
-    """CORnet-S: V1, then V2, V4 and IT, which run 2, 4 and 2 times.
-
-    After the V1 front-end the network starts at its area V2 (as VOneNet's), after V1 + V2 at V4
-    (jaxbio's analogy).
+    """Linear readout of the last area's mean over the map.
 
     Attributes:
-        act: activation factory.
         num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
-        dtype: dtype of the computation; parameters and logits are float32.
-        remat: whether areas are recomputed in the backward pass.
-
-    Reference:
-        Kubilius et al. 2019, "Brain-Like Object Recognition with High-Performing Shallow Recurrent
-        ANNs", arXiv:1909.06161.
+        readout: ``"last"`` or ``"all"``: which steps are read.
+        kernel_init: initialiser of the weights.
+        bias_init: initialiser of the bias; None means PyTorch's default.
+        dtype: dtype of the computation; logits are float32.
     """
 
-    act: Callable[..., nn.Module]
-    num_classes: int = 1000
-    after: str = "image"
+    num_classes: int
+    readout: str = "last"
+    kernel_init: Initializer = torch_default
+    bias_init: Initializer | None = None
     dtype: Any = jnp.float32
-    remat: bool = False
-
-    v2_channels: ClassVar[int] = 128
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Returns logits and the endpoints V1, V2, V4, IT, avgpool, penultimate.
-
-        Areas carry their own time axis, ``[T, B, H, W, C]`` (T = 1 for V1).
+    def __call__(self, states: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Reads the last area.
 
         Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether BatchNorm uses and updates batch statistics.
+            states: its output at every step, ``[T, B, H, W, C]``.
+
+        Returns:
+            The last step's logits ``[B, num_classes]`` and the endpoints ``avgpool`` and
+            ``penultimate`` (both the last step's mean, ``[B, C]``) and ``logits``: the same logits,
+            or with ``readout="all"`` those of every step, ``[T, B, num_classes]``.
         """
-        area = nn.remat(RecurrentArea, static_argnums=(2,)) if self.remat else RecurrentArea
-        endpoints = {}
-        if self.after == "image":
-            x = AreaV1(self.act, self.dtype, name="V1")(x, train)
-            endpoints["V1"] = x[None]
-        for name, (features, times) in _AREAS.items():
-            if name == "V2" and self.after == "v2":
-                continue
-            states = area(features, times, self.act, self.dtype, name=name)(x, train)
-            endpoints[name] = states
-            x = states[-1]
-        pooled = global_avg_pool(x)
-        logits = Decoder(self.num_classes, self.dtype, name="decoder")(pooled)
-        return logits, endpoints | {"avgpool": pooled, "penultimate": pooled, "logits": logits}
+        linear = Linear(
+            self.num_classes,
+            kernel_init=self.kernel_init,
+            bias_init=self.bias_init,
+            dtype=self.dtype,
+            name="linear",
+        )
+        pooled = global_avg_pool(states[-1])
+        endpoints = {"avgpool": pooled, "penultimate": pooled}
+        if self.readout == "last":
+            logits = linear(pooled).astype(jnp.float32)
+            return logits, endpoints | {"logits": logits}
+        over_time = linear(jax.vmap(global_avg_pool)(states)).astype(jnp.float32)
+        return over_time[-1], endpoints | {"logits": over_time}

@@ -21,6 +21,11 @@ class Pathway(nn.Module):
     v2: nn.Module | None
     body: nn.Module
 
+    @property
+    def arrival_steps(self) -> dict[str, int]:
+        """Area of a recurrent body to the step at which the image arrives there; else empty."""
+        return getattr(self.body, "arrival_steps", {})
+
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Returns logits ``[B, num_classes]`` and the endpoints of every part.
 

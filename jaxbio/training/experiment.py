@@ -14,7 +14,11 @@ from jaxbio.training.run_directory import RunDirectory
 from jaxbio.training.state import TrainState
 
 # config.task: the module whose ``prepare(config)`` builds the experiment.
-_EXPERIMENTS = {"classification": "jaxbio.training.setup"}
+_EXPERIMENTS = {
+    "classification": "jaxbio.training.setup",
+    "rdm": "jaxbio.training.rdm",
+    "stdp": "jaxbio.training.stdp",
+}
 
 Results = dict[str, Any]
 
@@ -66,6 +70,9 @@ class Experiment(Protocol):
     def record(self) -> dict[str, Any]:
         """What the configuration was resolved to, JSON-able, for ``config.json``; ``data`` in it
         must not change between the sessions of a run."""
+
+    def watch(self, run: RunDirectory, state: TrainState) -> None:
+        """Called at every log line of the first process: pictures of the training so far."""
 
     def write_report(self, run: RunDirectory, state: TrainState) -> None:
         """The figures of a finished run, in ``<run>/report``."""

@@ -67,6 +67,7 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
 
     total, start = experiment.periods.total, int(state.step)
     loop = _Loop(
+        run_directory=run,
         experiment=experiment,
         checkpointer=checkpointer,
         progress=Progress(total, start, enabled=speaks),
@@ -102,6 +103,7 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
 class _Loop:
     """What the steps of one process share."""
 
+    run_directory: RunDirectory
     experiment: Experiment
     checkpointer: Checkpointer
     progress: Progress
@@ -136,6 +138,8 @@ class _Loop:
                     self._check_finite(window)
                 if log_now:
                     self._log_training(step, window)
+                    if jax.process_index() == 0:
+                        self.experiment.watch(self.run_directory, state)
                 tested = None
                 if test_now:
                     state, tested = self._test(step, state)

@@ -51,7 +51,7 @@ def metric_sums(
 
 
 def summarise(sums: dict[str, float]) -> dict[str, float]:
-    """Means from accumulated sums: ``loss``, ``top1``, ``top5`` in [0, 1], and ``count``."""
+    """Means per example from accumulated sums, and ``count``."""
     count = float(sums["count"])
-    means = {name: float(sums[name]) / count for name in ("loss", "top1", "top5")}
+    means = {name: float(total) / count for name, total in sums.items() if name != "count"}
     return {**means, "count": int(count)}

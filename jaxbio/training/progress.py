@@ -58,6 +58,25 @@ class Progress:
             self._bar.close()
 
 
+class Pace:
+    """Says when something costly is due again.
+
+    Args:
+      seconds: between two times; the first comes when they have passed once.
+    """
+
+    def __init__(self, seconds: float):
+        self._seconds, self._last = seconds, time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the time has come; it then begins anew."""
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
+
+
 def format_table(rows: list[tuple[str, ...]]) -> str:
     """Left-aligned columns with a rule below the first row."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -1,7 +1,6 @@
 """The figures of a finished run."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from jaxbio.ops.v1 import constants_to_bank
 from jaxbio.plotting.curves import plot_curves
 from jaxbio.plotting.front_end import plot_v1
+from jaxbio.plotting.saving import save_figure
 from jaxbio.training.run_directory import RunDirectory
 from jaxbio.training.state import TrainState
 from jaxbio.training.steps import normalise
@@ -58,12 +58,8 @@ def write_report(
 
 def save_figures(run: RunDirectory, figures: dict[str, Figure]) -> list[Path]:
     """Saves figures as ``report/<name>.png``, each as a whole or not at all."""
-    folder = run.path / "report"
-    folder.mkdir(exist_ok=True)
     files = []
     for name, figure in figures.items():
-        temporary = folder / f".{name}.png"
-        figure.savefig(temporary, dpi=150)
-        os.replace(temporary, folder / f"{name}.png")
-        files.append(folder / f"{name}.png")
+        files.append(run.path / "report" / f"{name}.png")
+        save_figure(figure, files[-1])
     return files

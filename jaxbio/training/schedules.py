@@ -13,7 +13,7 @@ from flax import struct
 
 from jaxbio.errors import InputError
 
-SCHEDULES = ("constant", "step", "cosine", "plateau")
+SCHEDULES = ("constant", "step", "cosine", "timm_cosine", "plateau")
 
 
 def duration_in_steps(section: Any, name: str, steps_per_epoch: int) -> int:
@@ -51,6 +51,11 @@ def make_schedule(
     ``total_steps``. ``constant`` and ``plateau``: 1. All times ``learning_rate`` and, during
     warm-up, a linear ramp from ``warmup_from`` to 1.
 
+    ``timm_cosine`` is timm's scheduler as programs of its time drive it, to reproduce what they
+    publish: a step has the rate of the step before it, the ramp is alone during warm-up, and the
+    cosine, which began at step 0, is at ``final`` one warm-up before the end. The rate thus drops
+    when the warm-up ends.
+
     Args:
       config: the ``schedule`` section of the configuration.
       learning_rate: the peak.
@@ -79,6 +84,12 @@ def make_schedule(
             progress = jnp.clip((step - warmup) / max(1, total_steps - warmup), 0.0, 1.0)
             cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
             scale = config.final + (1.0 - config.final) * cosine
+        elif config.name == "timm_cosine":
+            step = jnp.maximum(step - 1.0, 0.0)
+            progress = jnp.clip(step / max(1, total_steps - warmup), 0.0, 1.0)
+            cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+            scale = config.final + (1.0 - config.final) * cosine
+            scale = jnp.where(step < warmup, 1.0, scale)
         if warmup:
             ramp = jnp.clip(step / warmup, 0.0, 1.0)
             scale *= config.warmup_from + (1.0 - config.warmup_from) * ramp

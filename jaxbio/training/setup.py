@@ -24,6 +24,7 @@ from jaxbio.experiment import (
     read_v2_filters,
     v2_provenance,
 )
+from jaxbio.training.augmentation import read_augmentation
 from jaxbio.training.corruption_augmentation import (
     CorruptionAugmentation,
     corrupted,
@@ -31,6 +32,7 @@ from jaxbio.training.corruption_augmentation import (
 )
 from jaxbio.training.optimizers import make_optimizer
 from jaxbio.training.report import write_report
+from jaxbio.training.responses import ResponseRegulariser, make_regulariser
 from jaxbio.training.run_directory import RunDirectory
 from jaxbio.training.schedules import duration_in_steps, make_schedule, update_plateau
 from jaxbio.training.sharding import make_mesh, put_batches, state_shardings
@@ -64,6 +66,7 @@ class Setup:
       like: the state's shapes, dtypes and shardings.
       v2_filters: those that replace the model's stand-in, or None.
       corruptions: augmentation of training images, or None.
+      regulariser: ARR, or None.
     """
 
     config: ConfigDict
@@ -77,13 +80,14 @@ class Setup:
     like: TrainState
     v2_filters: dict[str, Any] | None
     corruptions: CorruptionAugmentation | None
+    regulariser: ResponseRegulariser | None
 
     best_by: ClassVar[str] = "top1"
 
     def initial_state(self) -> TrainState:
         """The state at step 0, created where it belongs, with the V2 filters asked for."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
-        new_state = _state_maker(self.config, self.model, self.optimizer)
+        new_state = _state_maker(self.config, self.model, self.optimizer, self.regulariser)
         state = jax.jit(new_state, out_shardings=shardings)(jax.random.key(self.config.seed))
         if self.v2_filters is None:
             return state
@@ -103,6 +107,8 @@ class Setup:
             label_smoothing=config.train.label_smoothing,
             accumulate=config.train.accumulate,
             ema_decay=config.train.ema_decay,
+            regulariser=self.regulariser,
+            augmentation=read_augmentation(config.data),
         )
         return jax.jit(step, donate_argnums=0)
 
@@ -110,7 +116,13 @@ class Setup:
     def eval_step(self) -> Any:
         """The jitted evaluation step."""
         data = self.config.data
-        step = make_eval_step(self.model, seed=self.config.seed, mean=data.mean, std=data.std)
+        step = make_eval_step(
+            self.model,
+            seed=self.config.seed,
+            mean=data.mean,
+            std=data.std,
+            regulariser=self.regulariser,
+        )
         return jax.jit(step)
 
     def train_batches(self, start_step: int) -> Any:
@@ -170,6 +182,9 @@ class Setup:
         """Accuracies, loss, number of images."""
         return accuracy_rows(results)
 
+    def watch(self, run: RunDirectory, state: TrainState) -> None:
+        """Nothing: the curves are in TensorBoard."""
+
     def write_report(self, run: RunDirectory, state: TrainState) -> None:
         """Curves, and the V1 where there is one."""
         image = next(iter(self.test_batches()))["image"][0]
@@ -218,12 +233,15 @@ def prepare(config: ConfigDict) -> Setup:
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
     _check_batch_sizes(config, mesh.size)
     steps_in_epoch = steps_per_epoch(source, config.train.batch_size)
-    periods = _periods(config, steps_in_epoch)
+    periods = read_periods(config, steps_in_epoch)
     optimizer = make_optimizer(config.optimizer)
     schedule = make_schedule(
         config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
     )
-    shapes = jax.eval_shape(_state_maker(config, model, optimizer), jax.random.key(config.seed))
+    read_augmentation(config.data)  # refuses what is wrong before anything is made
+    regulariser = make_regulariser(config.arr, model, config.data.image_size)
+    new_state = _state_maker(config, model, optimizer, regulariser)
+    shapes = jax.eval_shape(new_state, jax.random.key(config.seed))
     like = jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         shapes,
@@ -241,11 +259,15 @@ def prepare(config: ConfigDict) -> Setup:
         like=like,
         v2_filters=read_v2_filters(config.model.front_end, config.model.v2_weights),
         corruptions=read_corruption_augmentation(config.data),
+        regulariser=regulariser,
     )
 
 
 def _state_maker(
-    config: ConfigDict, model: nn.Module, optimizer: optax.GradientTransformation
+    config: ConfigDict,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    regulariser: ResponseRegulariser | None,
 ) -> Callable[[jax.Array], TrainState]:
     return partial(
         create_state,
@@ -253,10 +275,16 @@ def _state_maker(
         optimizer,
         image_shape=(config.data.image_size, config.data.image_size, 3),
         ema=config.train.ema_decay > 0,
+        regulariser=regulariser,
     )
 
 
-def _periods(config: ConfigDict, steps_in_epoch: int) -> Periods:
+def read_periods(config: ConfigDict, steps_in_epoch: int) -> Periods:
+    """The durations of a configuration in steps.
+
+    Raises:
+      InputError: no length of the training, or a negative duration.
+    """
     total = duration_in_steps(config.train, "total", steps_in_epoch)
     if total == 0:
         raise InputError("train.total_epochs and train.total_steps are both unset: set one")

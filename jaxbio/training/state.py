@@ -9,6 +9,7 @@ import optax
 from flax import linen as nn
 from flax import struct
 
+from jaxbio.training.responses import COLLECTION, ResponseRegulariser
 from jaxbio.training.schedules import Plateau
 
 
@@ -19,8 +20,8 @@ class TrainState:
     Attributes:
       step: optimiser steps done, int32.
       params: trained parameters.
-      model_state: what the model changes while training: ``batch_stats`` and the like, a dict of
-        collections.
+      model_state: what changes while training besides: ``batch_stats`` and the like, and the
+        ``response_memory`` of ARR; a dict of collections.
       constants: fixed filters; saved, never optimised.
       opt_state: the optimiser's.
       plateau: state of the reduce-on-plateau schedule.
@@ -51,6 +52,7 @@ def create_state(
     *,
     ema: bool = False,
     constants: dict[str, Any] | None = None,
+    regulariser: ResponseRegulariser | None = None,
 ) -> TrainState:
     """The state at step 0. Pure: may be traced, so that every device creates its own part.
 
@@ -61,12 +63,15 @@ def create_state(
       image_shape: ``(H, W, C)``.
       ema: keep running averages.
       constants: fixed filters that replace those of the model's own initialisation.
+      regulariser: whose memory the state holds, if any.
     """
     images = jnp.zeros((1, *image_shape), jnp.float32)
     params_key, noise_key = jax.random.split(key)
     variables = dict(model.init({"params": params_key, "noise": noise_key}, images, train=False))
     params = variables.pop("params")
     own_constants = variables.pop("constants", {})
+    if regulariser is not None:
+        variables[COLLECTION] = regulariser.new_memory()
     return make_state(params, variables, constants or own_constants, optimizer, ema=ema)
 
 

@@ -27,6 +27,11 @@ _LEAVES = {
     ("params", "kernel"): "weight",
     ("params", "scale"): "weight",
     ("params", "bias"): "bias",
+    ("params", "cls_token"): "cls_token",
+    ("params", "pos_embed"): "pos_embed",
+    ("params", "shift"): "shift",
+    ("params", "shift_kernel"): "shift_proj_weight",
+    ("params", "shift_bias"): "shift_proj_bias",
     ("batch_stats", "mean"): "running_mean",
     ("batch_stats", "var"): "running_var",
 }
@@ -77,6 +82,7 @@ class _Target:
     path: tuple[str, ...]  # in the variable tree, collection first
     shape: tuple[int, ...]  # in PyTorch's layout
     map_channels: int = 0  # of the map that a linear layer flattens; 0 elsewhere
+    step: int | None = None  # place in an array that stacks several steps' tensors
 
 
 def from_torch(
@@ -121,7 +127,9 @@ def from_torch(
     used: set[str] = set()
     missing: list[str] = []
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-    for torch_name, target in _targets(model, tree, front_end).items():
+    stacks: dict[tuple[str, ...], list[np.ndarray]] = {}  # in the order of the steps
+    targets = _targets(model, tree, front_end)
+    for torch_name, target in targets.items():
         if torch_name not in given:
             missing.append(torch_name)
             continue
@@ -130,7 +138,15 @@ def from_torch(
         if value.shape != target.shape:
             mismatched[torch_name] = (value.shape, target.shape)
             continue
-        _insert(variables, target.path, jnp.asarray(_to_flax(value, target.map_channels)))
+        value = _to_flax(value, target.map_channels)
+        if target.step is None:
+            _insert(variables, target.path, jnp.asarray(value))
+        else:
+            stacks.setdefault(target.path, []).append(value)
+    incomplete = {targets[k].path for k in (*missing, *mismatched)}
+    for path, steps in stacks.items():
+        if path not in incomplete:
+            _insert(variables, path, jnp.asarray(np.stack(steps)))
     _add_constants(variables, model, tree, front_end, given, used, missing, mismatched)
 
     unexpected = tuple(k for k in given if k not in used)
@@ -215,6 +231,7 @@ def _normalised(state_dict: Mapping[str, Any]) -> dict[str, Any]:
 
 def _targets(model: Any, tree: Mapping[str, Any], front_end: str) -> dict[str, _Target]:
     """PyTorch names that the model's parameters and running statistics have."""
+    from jaxbio.models.cornet_s import CORnetS
     from jaxbio.models.densenet import DenseNet
 
     body = model if front_end == "none" else model.body
@@ -229,16 +246,32 @@ def _targets(model: Any, tree: Mapping[str, Any], front_end: str) -> dict[str, _
                 prefix = ""  # VOneNet keeps the bottleneck outside its block
             if isinstance(body, DenseNet) and part in ("", "body") and modules != ("classifier",):
                 prefix += "features."
-            names = (re.sub(r"^(?!norm\d_)(.*)_(\d+)$", r"\1.\2", m) for m in modules)
+            if isinstance(body, CORnetS) and modules[1:2] in (("first",), ("later",)):
+                targets |= _step_targets(prefix, (collection, *keys), leaf.shape)
+                continue
+            names = (re.sub(r"^(.*)_(\d+)$", r"\1.\2", m) for m in modules)
             torch_name = prefix + ".".join((*names, _LEAVES[collection, keys[-1]]))
-            shape = leaf.shape
-            if len(shape) == 4:
-                shape = (shape[3], shape[2], shape[0], shape[1])
-            elif len(shape) == 2:
-                shape = shape[::-1]
+            shape = _torch_shape(leaf.shape)
             flattened = map_channels if modules == (map_linear,) and len(shape) == 2 else 0
             targets[torch_name] = _Target((collection, *keys), shape, flattened)
     return targets
+
+
+def _step_targets(prefix: str, path: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, _Target]:
+    """CORnet-S: ``V2.norm1_0`` is ``V2/first/norm1``; ``V2/later/norm1`` stacks 1, 2, ..."""
+    area, which, norm, leaf = path[-4:]
+    name = f"{prefix}{area}.{norm}_%d.{_LEAVES[path[0], leaf]}"
+    if which == "first":
+        return {name % 0: _Target(path, _torch_shape(shape))}
+    each = _torch_shape(shape[1:])
+    return {name % (i + 1): _Target(path, each, step=i) for i in range(shape[0])}
+
+
+def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that PyTorch gives one of our arrays."""
+    if len(shape) == 4:
+        return (shape[3], shape[2], shape[0], shape[1])
+    return shape[::-1] if len(shape) == 2 else shape
 
 
 def _to_flax(value: np.ndarray, map_channels: int) -> np.ndarray:

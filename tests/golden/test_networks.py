@@ -9,9 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from jaxbio import create_model
 from jaxbio.ops import gabor
+from jaxbio.training.losses import cross_entropy
+from jaxbio.training.optimizers import make_optimizer
 from jaxbio.weights import from_torch
 
 _spec = importlib.util.spec_from_file_location(
@@ -22,7 +25,7 @@ _spec.loader.exec_module(vectors)
 
 pytestmark = pytest.mark.golden
 
-BODIES = ("alexnet", "vgg", "resnet", "densenet", "squeezenet")
+BODIES = ("alexnet", "vgg", "resnet", "densenet", "squeezenet", "cornet")
 FRONT_ENDS = {"svpnn_": "svp", "vonenet_": "vone"}
 OUR_NAMES = {"cornets": "cornet_s"}
 OUR_ENDPOINTS = {"voneblock": "v1_bottleneck", "bottleneck": "v1_bottleneck", "vtwoblock": "v2"}
@@ -32,6 +35,7 @@ def network_cases() -> list:
     """Cases with logits; only the deepest network takes too long for the quick suite."""
     names = vectors.model_cases(*BODIES, *FRONT_ENDS)
     names = [name for name in names if "logits" in vectors.model_case(name)["outputs"]]
+    names = [name for name in names if vectors.model_case(name).get("mode") != "train"]
     slow = [n for n in names if len(vectors.model_case(n)["spec"]) > 800]
     return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in names]
 
@@ -47,6 +51,10 @@ def model_arguments(case: dict) -> dict:
     arguments = {"front_end": front_end, "image_size": size, "num_classes": classes}
     if front_end != "none":
         arguments["front_end_options"] = {"noise_mode": "none"}
+    times = case.get("params", {}).get("times")
+    if times is not None:
+        arguments["times"] = times
+        name = name.removesuffix(f"_t{times}")
     return {"name": OUR_NAMES.get(name, name), **arguments}
 
 
@@ -91,7 +99,8 @@ def endpoint(endpoints: dict, name: str) -> np.ndarray:
     step = re.fullmatch(r"(\w+)_t(\d+)", name)
     if step:
         return torch_layout(endpoints[step[1]][int(step[2])])
-    return torch_layout(endpoints[OUR_ENDPOINTS.get(name, name)])
+    y = endpoints[OUR_ENDPOINTS.get(name, name)]
+    return torch_layout(y[0] if y.ndim == 5 else y)  # an area that runs once
 
 
 def last_norm_of_layer4(batch_stats: dict) -> np.ndarray:
@@ -135,3 +144,85 @@ def test_network(name: str) -> None:
         else:
             full = endpoint(endpoints, output)
         vectors.assert_output(case, arrays, output, full)
+
+
+def training_cases() -> list[str]:
+    """Cases of one batch in training: one step, or several of SGD."""
+    names = vectors.model_cases("cornet")
+    return [name for name in names if vectors.model_case(name).get("mode") == "train"]
+
+
+def tensor_of(tree: dict, name: str) -> np.ndarray:
+    """A CORnet's array by its published name, in PyTorch's layout."""
+    area, module, leaf = name.split(".")
+    step = re.fullmatch(r"(norm\d)_(\d+)", module)
+    place = ()
+    if step and int(step[2]):
+        node, place = tree[area]["later"][step[1]], (int(step[2]) - 1,)
+    else:
+        node = tree[area]["first"][step[1]] if step else tree[area][module]
+    names = {"bias": "bias", "running_mean": "mean", "running_var": "var"}
+    names["weight"] = "kernel" if "kernel" in node else "scale"
+    y = np.asarray(node[names[leaf]])[place]
+    return {4: lambda: y.transpose(3, 2, 0, 1), 2: lambda: y.T}.get(y.ndim, lambda: y)()
+
+
+@pytest.mark.parametrize("name", training_cases())
+def test_training(name: str) -> None:
+    """Losses, gradients, running statistics and updated weights, step by step."""
+    case, arrays = vectors.model_case(name), vectors.model_arrays(name)
+    parameters, spec = case["params"], dict(case["spec"])
+    arguments = {"num_classes": spec["decoder.linear.weight"][0], "image_size": input_size(case)[1]}
+    body = re.match(r"cornet_(z|rt|r|s)", name)[0]
+    variables = dict(from_torch(body, vectors.state_dict(case), **arguments))
+    model, x = create_model(body, **arguments), images(case)
+    labels = jnp.array(parameters["labels"])
+    params, stats = variables.pop("params"), variables.pop("batch_stats", {})
+    optimizer = make_optimizer(
+        ConfigDict(
+            {
+                "name": "sgd",
+                "momentum": parameters.get("momentum", 0.9),
+                "nesterov": False,
+                "weight_decay": parameters.get("weight_decay", 0.0),
+                "decay": "all",
+                "clip_norm": 0.0,
+            }
+        )
+    )
+
+    @jax.jit
+    def step(params, stats, momentum):
+        def loss(params):
+            (logits, _), updated = model.apply(
+                {"params": params, "batch_stats": stats}, x, True, mutable=["batch_stats"]
+            )
+            return cross_entropy(logits, labels).mean(), (logits, updated.get("batch_stats", {}))
+
+        (value, (logits, stats)), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+        updates, momentum = optimizer.update(gradients, momentum, params)
+        rate = parameters.get("lr", 0.0)
+        params = jax.tree.map(lambda p, u: p - rate * u, params, updates)
+        return params, stats, momentum, (value, logits, gradients)
+
+    def check(output: str, full: np.ndarray, floor: float = 1e-5) -> None:
+        if output in case["outputs"]:
+            vectors.assert_output(case, arrays, output, full, floor)
+
+    momentum = optimizer.init(params)
+    numbers = sorted({o[-1] for o in case["outputs"] if re.fullmatch(r"loss\d", o)}) or [""]
+    for number in numbers:
+        params, stats, momentum, (loss, logits, gradients) = step(params, stats, momentum)
+        check(f"loss{number}", loss)
+        check(f"logits{number}", logits)
+        # A few ReLU and max-pool decisions differ in any float32 run: 1e-2 is the published bound.
+        order = parameters["parameter_names"]
+        norms = [np.linalg.norm(tensor_of(gradients, key)) for key in order]
+        check(f"grad_norm{number}", np.array(norms), 1e-2)
+        weights = [tensor_of(params, key) for key in order]
+        check(f"mean{number}", np.array([w.mean() for w in weights]), 1e-2)
+        check(f"std{number}", np.array([w.std() for w in weights]), 1e-2)
+        check(f"first16_{number}", np.array([w.ravel()[:16] for w in weights]), 1e-2)
+    for output in case["outputs"]:
+        if ".running_" in output:
+            check(output, tensor_of(stats, output))

@@ -97,10 +97,17 @@ def test_avg_pool_clips_and_drops_the_rest(n, outputs):
         ((2, 2), 3, 2, 1, 4),
         ((2, 9), 3, 2, 1, 4),
         ((3, 4), 5, 1, 2, 6),
+        ((13, 15), 3, 1, 1, 258),  # wide: Winograd
+        ((8, 6), 3, 1, 1, 256),  # wide, few pixels: patches
+        ((13, 15), 3, 2, 1, 256),
+        ((1, 1), 3, 1, 1, 256),
     ],
 )
 def test_conv2d_and_its_gradients(size, kernel, stride, padding, features):
-    x, w = jnp.asarray(array(2, *size, 4)), jnp.asarray(array(kernel, kernel, 4, features))
+    channels = 4 if features < 256 else 256
+    x = jnp.asarray(array(2, *size, channels))
+    w = jnp.asarray(array(kernel, kernel, channels, features))
+    w = w / math.sqrt(channels / 4)
 
     def plain(x, w):
         return lax.conv_general_dilated(

@@ -30,7 +30,18 @@ PUBLISHED_SIZES = {
     "densenet201": 20013928,
     "squeezenet1_0": 1248424,
     "squeezenet1_1": 1235496,
+    "cornet_z": 2071656,
+    "cornet_r": 5208936,
+    "cornet_rt": 5208936,
     "cornet_s": 53416616,
+    "vit_mini_patch8_32": 788488,
+    "vit_tiny_patch4_32": 5553832,
+    "vit_tiny_patch16_224": 5717416,
+    "vit_small_patch4_32": 21723496,
+    "vit_small_patch16_224": 22050664,
+    "vit_base_patch4_32": 85913320,
+    "vit_base_patch16_224": 86567656,
+    "spiking_cnn": 222472,  # jaxbio's own
 }
 # One of each architecture, the cheapest to trace.
 KINDS = [
@@ -40,6 +51,8 @@ KINDS = [
     "densenet121",
     "squeezenet1_0",
     "squeezenet1_1",
+    "cornet_z",
+    "cornet_rt",
     "cornet_s",
 ]
 
@@ -82,7 +95,7 @@ def test_every_name_is_listed():
 
 @pytest.mark.parametrize("name", PUBLISHED_SIZES)
 def test_published_sizes(name):
-    variables = abstract_variables(create_model(name), 224)
+    variables = abstract_variables(create_model(name), 32 if name.endswith("_32") else 224)
     assert sum(x.size for x in jax.tree.leaves(variables["params"])) == PUBLISHED_SIZES[name]
 
 
@@ -196,6 +209,8 @@ class Probe(nn.Module):
         ("resnet50", 49),
         ("densenet121", 121),
         ("squeezenet1_1", 26),
+        ("cornet_z", 4),
+        ("cornet_rt", 8),
         ("cornet_s", 26),
     ],
 )
@@ -203,7 +218,7 @@ def test_every_activation_site_has_a_name_of_its_own(monkeypatch, name, sites):
     monkeypatch.setitem(activations._ACTIVATIONS, "probe", Probe)
     variables, *_ = shapes(create_model(name, activation="probe", image_size=32), 32)
     leaves = jax.tree_util.tree_leaves_with_path(variables["params"])
-    assert sum(path[-1].key == "gain" for path, _ in leaves) == sites
+    assert sum(leaf.size for path, leaf in leaves if path[-1].key == "gain") == sites
 
 
 def test_gelu_is_the_exact_one():
@@ -254,7 +269,7 @@ def test_dropout_acts_in_training_only(name):
         ({"front_end": "v1"}, "unknown front_end 'v1'; valid: none, vone, svp"),
         ({"image_size": 31}, "image size too small: image_size=31"),
         ({"num_classes": 0}, "num_classes=0"),
-        ({"activation": "tanh"}, "unknown activation 'tanh'; valid: gelu, relu"),
+        ({"activation": "tanh"}, "unknown activation 'tanh'; valid: relu, gelu, raa"),
         ({"dropout": 0.1}, "unknown option of resnet18: 'dropout'; valid: last_relu"),
         ({"depth": 50}, "unknown option of resnet18: 'depth'"),
         ({"front_end_options": {"seed": 1}}, "front_end_options given with front_end='none'"),

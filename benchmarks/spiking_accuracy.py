@@ -1,0 +1,125 @@
+"""Accuracies of spiking networks on MNIST beside the published ones, as rows of a table.
+
+  python benchmarks/spiking_accuracy.py lc_100_12 [--seeds=5] [--runs=runs/spiking]
+  python benchmarks/spiking_accuracy.py --list
+
+Every row is one population of seeds, trained by the same loop as train.py: repeating a command goes
+on where it was stopped. Data come from JAXBIO_DATA_DIR. "voting" is the best of patch_voting,
+all_voting and spikes_first, chosen on the mean of all seeds; +- is the standard deviation of seeds.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from configs import c_snn, fc_snn, lc_snn, lc_snn_competition
+
+# name: experiment, changes, published voting and linear accuracy (mean, standard deviation, %)
+_ROWS = {
+    "lc_25_12": (lc_snn, {}, (80.1, 1.0), (85.5, 0.8)),
+    "lc_25_8": (lc_snn, {"kernel": 8, "mean_weight": 0.5, "c_w": -60.0}, (73.6, 1.0), (80.3, 0.7)),
+    "lc_100_12": (
+        lc_snn,
+        {"filters": 100, "mean_weight": 0.32, "c_w": -50.0},
+        (87.5, 0.9),
+        (91.5, 0.6),
+    ),
+    "lc_100_8": (
+        lc_snn,
+        {"filters": 100, "kernel": 8, "mean_weight": 0.5, "c_w": -40.0},
+        (82.9, 0.6),
+        (88.1, 0.7),
+    ),
+    "lc_1000_12": (
+        lc_snn,
+        {"filters": 1000, "mean_weight": 0.32, "c_w": -50.0},
+        (92.3, 0.7),
+        (95.1, 0.5),
+    ),
+    "lc_25_12_trained": (lc_snn_competition, {}, (82.3, 1.0), (82.3, 0.6)),
+    "c_25_12": (c_snn, {}, (65.8, 0.7), (77.1, 0.6)),
+    "c_25_8": (c_snn, {"kernel": 8}, (63.1, 1.2), (75.8, 0.5)),
+    "c_81_12": (c_snn, {"filters": 81, "c_w": -110.0}, (77.2, 1.7), (83.1, 1.2)),
+    "c_100_8": (
+        c_snn,
+        {"filters": 100, "kernel": 8, "mean_weight": 0.4, "c_w": -100.0},
+        (77.4, 1.9),
+        (82.1, 1.3),
+    ),
+    "c_169_12": (
+        c_snn,
+        {"filters": 169, "mean_weight": 0.4, "c_w": -100.0},
+        (79.2, 1.6),
+        (85.7, 1.4),
+    ),
+    "fc_100": (fc_snn, {}, (81.4, 0.9), (82.1, 0.8)),
+}
+_VOTING = ("patch_voting", "all_voting", "spikes_first")
+
+
+def measure(name: str, seeds: int, runs: Path, changes: list[str]) -> str:
+    """Trains and tests what is missing of a row; returns the row."""
+    from jaxbio.training.loop import train
+
+    experiment, numbers, voting, linear = _ROWS[name]
+    config = experiment.get_config("mnist")
+    config.spiking.update(numbers)
+    config.population.seeds = seeds
+    for change in changes:
+        key, _, value = change.partition("=")
+        config.spiking[key] = type(config.spiking[key])(value)
+    began = time.monotonic()
+    workdir = runs / "-".join([name, f"{seeds}seeds", *changes])
+    results = train(config, str(workdir))
+    if results is None:
+        return f"| {name} | stopped: repeat the command |"
+    seconds = _seconds(workdir / "seconds.json", time.monotonic() - began)
+    readouts = results["readouts"]
+    members = results.get("population", [{"readouts": readouts}])
+    best = max(_VOTING, key=lambda vote: readouts[vote]["accuracy"])
+
+    def ours(readout: str) -> str:
+        values = [100 * member["readouts"][readout]["accuracy"] for member in members]
+        spread = f" +- {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+        return f"{np.mean(values):.1f}{spread}"
+
+    return (
+        f"| {name} | {ours(best)} ({best}) | {voting[0]} +- {voting[1]} | {ours('linear')} | "
+        f"{linear[0]} +- {linear[1]} | {len(members)} | {seconds / 60:.1f} |"
+    )
+
+
+def _seconds(file: Path, now: float) -> float:
+    """Wall time of the session that finished the row: kept, so that a repetition shows it again."""
+    if not file.exists():
+        file.write_text(json.dumps(now))
+    return float(json.loads(file.read_text()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", help="names of rows; none: all")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--runs", type=Path, default=Path("runs/spiking"))
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE of config.spiking")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(_ROWS))
+        return
+    lines = [
+        "| network | voting % | published | linear % | published | seeds | minutes |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in options.rows or _ROWS:
+        if name not in _ROWS:
+            parser.error(f"unknown row '{name}': use --list")
+        lines.append(measure(name, options.seeds, options.runs, options.set))
+    print("\n" + "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

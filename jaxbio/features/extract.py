@@ -1,0 +1,271 @@
+"""The compiled forward pass that returns layers instead of logits."""
+
+import collections
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from jaxbio.errors import InputError
+from jaxbio.features.layers import Layer, inspect_model, select_layers
+from jaxbio.features.projection import Projection, make_projection, project
+from jaxbio.training.sharding import batch_sharding, make_mesh, replicated
+from jaxbio.training.steps import normalise
+
+Batch = Mapping[str, Any]
+Features = dict[str, np.ndarray]
+
+
+def extract(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: np.ndarray | Iterable[np.ndarray],
+    layers: str | Sequence[str],
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    times: str | Sequence[int] = "all",
+    pool: str = "none",
+    projection: int = 0,
+    projection_seed: int = 0,
+    batch_size: int = 64,
+    mesh: Mesh | None = None,
+) -> Iterator[Features]:
+    """Features of images, batch after batch, in order.
+
+    One compilation per batch size: batches smaller than the largest so far are padded, and the
+    padding is cut off again. The next batch is computed while the caller has the last one.
+
+    Args:
+      model: from :func:`jaxbio.create_model`.
+      variables: the model's.
+      images: uint8 ``[N, S, S, 3]``, or an iterable of batches uint8 ``[b, S, S, 3]``.
+      layers: endpoints of the model, or ``"all"``.
+      mean: per channel, of images in [0, 1]: what the model was trained with.
+      std: likewise.
+      times: ``"all"``, ``"last"`` or step numbers from 0; of no effect on layers without time.
+      pool: over space: ``"none"``, ``"mean"`` or ``"max"``.
+      projection: components of a seeded sparse random projection of every step's units; 0: none.
+      projection_seed: of the projection's matrices.
+      batch_size: into which an array of all images is cut.
+      mesh: devices that share each batch; default: all.
+
+    Returns:
+      Iterator of dicts: layer to float32 ``[b, H, W, C]`` or ``[b, C]``, with ``[b, T, ...]`` for
+      layers with a time axis; ``[b, (T,) C]`` if pooled and ``[b, (T,) N]`` if projected.
+
+    Raises:
+      InputError: an unknown layer, step or pooling, or images of another shape or type.
+
+    Example:
+      >>> batches = extract(model, variables, images, ["IT"], mean=(0.5,) * 3, std=(0.5,) * 3)
+      >>> it = np.concatenate([batch["IT"] for batch in batches])
+    """
+    if isinstance(images, np.ndarray | jax.Array):
+        images = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+    batches = iter(images)
+    first = next(batches, None)
+    if first is None:
+        raise InputError("images is empty: give uint8 batches [b, S, S, 3]")
+    _check_images(first)
+    extractor = Extractor(
+        model,
+        variables,
+        layers,
+        image_size=first.shape[1],
+        mean=mean,
+        std=std,
+        times=times,
+        pool=pool,
+        projection=projection,
+        projection_seed=projection_seed,
+        mesh=mesh,
+    )
+
+    def numbered() -> Iterator[Batch]:
+        start, batch = 0, first
+        while batch is not None:
+            yield {"image": batch, "index": np.arange(start, start + len(batch))}
+            start += len(batch)
+            batch = next(batches, None)
+
+    return (features for _, features in extractor.stream(numbered()))
+
+
+class Extractor:
+    """A model's forward pass, compiled to return chosen layers; for many streams of images.
+
+    Args:
+      model: from :func:`jaxbio.create_model`.
+      variables: the model's; copied to every device of the mesh if they are not there.
+      layers: endpoints, or ``"all"``.
+      image_size: side of the images in pixels.
+      mean: see :func:`extract`, as for the arguments that follow.
+      std: likewise.
+      times: likewise.
+      pool: likewise.
+      projection: likewise.
+      projection_seed: likewise.
+      mesh: likewise.
+      noise_seed: where the front-end's noise is on at evaluation, its key is a function of this
+        seed and of the batch's first index, as in the evaluation of accuracy.
+
+    Attributes:
+      layers: what comes out, by name.
+      noisy: whether the model draws noise even at evaluation.
+      noise_seed: as given.
+
+    Raises:
+      InputError: an unknown layer, step or pooling, or several processes.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        variables: Mapping[str, Any],
+        layers: str | Sequence[str],
+        *,
+        image_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        times: str | Sequence[int] = "all",
+        pool: str = "none",
+        projection: int = 0,
+        projection_seed: int = 0,
+        mesh: Mesh | None = None,
+        noise_seed: int = 0,
+    ):
+        if jax.process_count() > 1:
+            raise InputError(
+                f"features come from one process, this one has {jax.process_count() - 1} others: "
+                "start it alone"
+            )
+        available, self.noisy = inspect_model(model, variables, image_size)
+        self.layers: dict[str, Layer] = select_layers(
+            available, layers, times=times, pool=pool, projection=projection
+        )
+        self.noise_seed = noise_seed
+        self._reduction = {"pool": pool, "projection": projection}
+        if projection:
+            self._reduction["projection_seed"] = projection_seed
+        self._mesh = make_mesh() if mesh is None else mesh
+        self._image_shape = (image_size, image_size, 3)
+        self._variables = jax.device_put(dict(variables), replicated(self._mesh))
+        pooled = select_layers(available, list(self.layers), pool=pool)
+        units = {name: math.prod(layer.shape) for name, layer in pooled.items()}
+        self._projections = jax.device_put(
+            {
+                name: make_projection(name, units[name], projection, projection_seed)
+                for name, layer in self.layers.items()
+                if layer.projected
+            },
+            replicated(self._mesh),
+        )
+
+        def forward(
+            variables: dict[str, Any],
+            projections: dict[str, Projection],
+            images: jax.Array,
+            first_index: jax.Array,
+        ) -> dict[str, jax.Array]:
+            key = jax.random.fold_in(jax.random.key(noise_seed), first_index)
+            _, endpoints = model.apply(
+                variables, normalise(images, mean, std), train=False, rngs={"noise": key}
+            )
+            return {
+                name: _finished(endpoints[name], layer, pool, projections.get(name))
+                for name, layer in self.layers.items()
+            }
+
+        self._forward = jax.jit(forward)
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Size of one image's features over all layers."""
+        return sum(4 * math.prod(layer.feature_shape) for layer in self.layers.values())
+
+    def settings(self) -> dict[str, Any]:
+        """What is extracted, as plain JSON."""
+        layers = {
+            name: {"steps": layer.steps and list(layer.steps), "shape": list(layer.shape)}
+            for name, layer in self.layers.items()
+        }
+        return {"layers": layers, **self._reduction}
+
+    def stream(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Features]]:
+        """Features of each batch, computed one batch ahead of the caller.
+
+        Args:
+          batches: dicts with ``image`` uint8 ``[b, S, S, 3]`` and ``index`` int ``[b]``; other
+            entries pass through.
+
+        Yields:
+          The batch and its features, ``[b, ...]`` per layer.
+        """
+        waiting: collections.deque = collections.deque()
+        size = 0
+        for batch in batches:
+            size = max(size, self._whole_shares(len(batch["image"])))
+            waiting.append((batch, self._start(batch, size)))
+            if len(waiting) > 1:
+                yield self._finish(*waiting.popleft())
+        while waiting:
+            yield self._finish(*waiting.popleft())
+
+    def _whole_shares(self, count: int) -> int:
+        """The batch size that holds ``count`` images and that the devices can share."""
+        return -(-count // self._mesh.size) * self._mesh.size
+
+    def _start(self, batch: Batch, size: int) -> dict[str, jax.Array]:
+        images = batch["image"]
+        _check_images(images)
+        if images.shape[1:] != self._image_shape:
+            raise InputError(
+                f"images are {images.shape[1:]}, the first ones or the model's are "
+                f"{self._image_shape}: give all the same size"
+            )
+        if len(images) < size:
+            padded = np.zeros((size, *self._image_shape), np.uint8)
+            padded[: len(images)] = images
+            images = padded
+        images = jax.device_put(images, batch_sharding(self._mesh))
+        first_index = np.int32(batch["index"][0])
+        features = self._forward(self._variables, self._projections, images, first_index)
+        for array in features.values():
+            array.copy_to_host_async()
+        return features
+
+    def _finish(self, batch: Batch, features: dict[str, jax.Array]) -> tuple[Batch, Features]:
+        count = len(batch["image"])
+        return batch, {name: np.asarray(features[name])[:count] for name in self.layers}
+
+
+def _finished(
+    activity: jax.Array, layer: Layer, pool: str, projection: Projection | None
+) -> jax.Array:
+    """An endpoint as it comes out: batch first, chosen steps, pooled, projected, float32."""
+    if layer.steps is not None:
+        kept = activity if len(layer.steps) == len(activity) else activity[np.array(layer.steps)]
+        activity = jnp.moveaxis(kept, 1, 0)
+    first_unit = 1 if layer.steps is None else 2
+    activity = activity.astype(jnp.float32)
+    space = tuple(range(first_unit, activity.ndim - 1))
+    if pool != "none" and space:
+        activity = (jnp.mean if pool == "mean" else jnp.max)(activity, axis=space)
+    if projection is None:
+        return activity
+    return project(projection, activity.reshape(*activity.shape[:first_unit], -1))
+
+
+def _check_images(images: Any) -> None:
+    dtype, shape = getattr(images, "dtype", None), getattr(images, "shape", ())
+    if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or not shape[0]:
+        raise InputError(
+            f"images are {dtype or type(images).__name__} {tuple(shape)}: give uint8 "
+            "batches [b, S, S, 3]"
+        )

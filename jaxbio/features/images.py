@@ -1,0 +1,142 @@
+"""The images whose features are wanted: a folder, or the test set of a configuration."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxbio.data import Source, eval_batches
+from jaxbio.data.folder import SUFFIXES
+from jaxbio.data.settings import Settings
+from jaxbio.data.sources import ArraySplit, FileSplit, RecordSplit, Split
+from jaxbio.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Stimuli:
+    """Images in a fixed order.
+
+    Attributes:
+      names: of the images: paths relative to the folder, or their numbers in the test set.
+      source: its evaluation split holds the images.
+    """
+
+    names: list[str]
+    source: Source
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def digest(self) -> str:
+        """SHA-256 of all names and contents (files, or pixels where there are none), in order."""
+        digest = hashlib.sha256()
+        for name, content in zip(self.names, _hashes(self.source.eval), strict=True):
+            digest.update(f"{name}\0{content}\0".encode())
+        return digest.hexdigest()
+
+    def batches(
+        self, settings: Settings, batch_size: int, start: int = 0
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """One pass, decoded, resized and cropped ahead in threads as in any evaluation.
+
+        Args:
+          settings: from :func:`jaxbio.data.settings.read_settings`. Up to ``max_bad_files``
+            images that do not decode are masked.
+          batch_size: images per batch.
+          start: first image.
+
+        Yields:
+          See :func:`jaxbio.data.eval_batches`; ``index`` is the image's place in ``names``.
+
+        Raises:
+          DataError: too many images do not decode; the message has the path of the last.
+        """
+        rest = dataclasses.replace(self.source, eval=_from(self.source.eval, start))
+        for batch in eval_batches(rest, settings, global_batch_size=batch_size):
+            yield {**batch, "index": np.where(batch["index"] >= 0, batch["index"] + start, -1)}
+
+
+def open_folder(folder: str | Path) -> Stimuli:
+    """The images in a folder and the folders below it, sorted by path.
+
+    Files count by suffix (.jpg .jpeg .png .bmp .gif .webp, any case); hidden ones do not.
+
+    Raises:
+      InputError: no such folder, or no images in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"--images={folder} is not a directory: give a folder of images")
+    relative = sorted(
+        (Path(parent) / file).relative_to(root).as_posix()
+        for parent, folders, files in os.walk(root)
+        if _visible(folders)
+        for file in files
+        if file.lower().endswith(SUFFIXES) and not file.startswith(".")
+    )
+    if not relative:
+        raise InputError(f"--images={folder} has no images ({' '.join(SUFFIXES)}): add some")
+    paths = [os.path.join(root, path) for path in relative]
+    split = FileSplit(paths, np.zeros(len(paths), np.int32))
+    source = Source(
+        name="images",
+        class_names=["image"],
+        train=split,
+        eval=split,
+        one_size=False,
+        fingerprint=lambda: "",
+    )
+    names = [os.fsencode(path).decode(errors="backslashreplace") for path in relative]
+    return Stimuli(names, source)
+
+
+def open_test_set(source: Source) -> Stimuli:
+    """The evaluation split of a data set; the images' names are their numbers in it."""
+    return Stimuli([str(i) for i in range(source.num_eval)], source)
+
+
+def _visible(folders: list[str]) -> bool:
+    """Keeps ``os.walk`` out of hidden folders."""
+    folders[:] = [folder for folder in folders if not folder.startswith(".")]
+    return True
+
+
+def _from(split: Split, start: int) -> Split:
+    if not start:
+        return split
+    if isinstance(split, ArraySplit):
+        return ArraySplit(split.images[start:], split.labels[start:])
+    if isinstance(split, FileSplit):
+        return FileSplit(split.paths[start:], split.labels[start:])
+    read, memory = split.read, split.memory
+    return RecordSplit(
+        name=f"{split.name}[{start}:]",
+        size=split.size - start,
+        read=None if read is None else lambda index: read(index + start),
+        memory=None if memory is None else (memory[0][start:], memory[1][start:]),
+    )
+
+
+def _hashes(split: Split) -> list[str]:
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda index: _hash(split, index), range(len(split))))
+
+
+def _hash(split: Split, index: int) -> str:
+    content: Any
+    if isinstance(split, ArraySplit):
+        content = np.ascontiguousarray(split.images[index]).data
+    elif isinstance(split, FileSplit):
+        try:
+            with open(split.paths[index], "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return "unreadable"  # the pipeline will stumble over it, and say why
+    else:
+        content = split.memory[0][index] if split.memory else split.read(index)[0]
+    return hashlib.sha256(content).hexdigest()

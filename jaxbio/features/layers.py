@@ -1,0 +1,201 @@
+"""Which layers a model has, and what of them is kept: steps, pooling, projection."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.errors import InvalidRngError
+
+from jaxbio.errors import InputError
+
+POOLINGS = ("none", "mean", "max")
+
+# Traced, never computed: a batch size that no other axis of an activation has, so that the batch
+# axis shows itself.
+_PROBE = 100_003
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """What is known of a layer's features before any is computed.
+
+    Attributes:
+      name: the endpoint's.
+      shape: units of one image at one step: ``(H, W, C)``, ``(positions, C)`` or ``(C,)``;
+        projected, ``(N,)``.
+      steps: time steps that are kept, counted from 0; None if the layer has no time axis.
+      arrival_step: first step at which the image can have an effect; before it, the layer's
+        activity is the same for every image. 0 for layers without time.
+      projected: whether the units are random projections.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    steps: tuple[int, ...] | None = None
+    arrival_step: int = 0
+    projected: bool = False
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of one image's features: ``shape``, after the steps where there are any."""
+        return self.shape if self.steps is None else (len(self.steps), *self.shape)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the axes of ``feature_shape``."""
+        if self.projected:
+            units: tuple[str, ...] = ("component",)
+        else:
+            space = {1: (), 2: ("position",), 3: ("row", "column")}[len(self.shape)]
+            units = (*space, "channel")
+        return units if self.steps is None else ("time", *units)
+
+    def coordinates(self) -> dict[str, list[int]]:
+        """Values along every axis of ``dims``: step numbers, and unit numbers from 0."""
+        values = [list(range(size)) for size in self.shape]
+        if self.steps is not None:
+            values.insert(0, list(self.steps))
+        return dict(zip(self.dims, values, strict=True))
+
+
+def layer_shapes(
+    model: nn.Module, variables: Mapping[str, Any], image_size: int
+) -> dict[str, Layer]:
+    """The layers of a model, in its own order; nothing is computed.
+
+    Args:
+      model: from :func:`jaxbio.create_model`: returns ``(logits, endpoints)``.
+      variables: the model's; arrays or ``jax.ShapeDtypeStruct``.
+      image_size: side of the images in pixels.
+
+    Returns:
+      A :class:`Layer` for every endpoint, with all its steps.
+
+    Example:
+      >>> model = jaxbio.create_model("cornet_s", num_classes=10)
+      >>> variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+      >>> layer_shapes(model, variables, 64)["V4"].feature_shape
+      (4, 4, 4, 256)
+    """
+    return inspect_model(model, variables, image_size)[0]
+
+
+def inspect_model(
+    model: nn.Module, variables: Mapping[str, Any], image_size: int
+) -> tuple[dict[str, Layer], bool]:
+    """As :func:`layer_shapes`, and whether the model draws noise even when it is not trained."""
+    order: list[str] = []
+
+    def endpoints(variables: dict[str, Any], images: jax.Array, **keys: Any) -> dict[str, Any]:
+        _, found = model.apply(variables, images, train=False, **keys)
+        order[:] = found  # the traced result comes back sorted
+        return found
+
+    images = jax.ShapeDtypeStruct((_PROBE, image_size, image_size, 3), jnp.float32)
+    noisy = False
+    try:
+        shapes = jax.eval_shape(endpoints, dict(variables), images)
+    except InvalidRngError:
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        shapes = jax.eval_shape(endpoints, dict(variables), images, rngs={"noise": key})
+        noisy = True
+    arrivals = getattr(model, "arrival_steps", {})
+    at_readout = max(arrivals.values(), default=0)  # what is not an area reads the last one
+    layers = {}
+    for name in order:
+        shape = tuple(shapes[name].shape)
+        timed = _PROBE not in shape[:1]
+        layers[name] = Layer(
+            name,
+            shape=shape[2:] if timed else shape[1:],
+            steps=tuple(range(shape[0])) if timed else None,
+            arrival_step=arrivals.get(name, at_readout) if timed else 0,
+        )
+    return layers, noisy
+
+
+def select_layers(
+    available: Mapping[str, Layer],
+    names: str | Sequence[str],
+    *,
+    times: str | Sequence[int] = "all",
+    pool: str = "none",
+    projection: int = 0,
+) -> dict[str, Layer]:
+    """The layers to extract, as they come out.
+
+    Args:
+      available: from :func:`layer_shapes`.
+      names: endpoints, or ``"all"``.
+      times: ``"all"``, ``"last"`` or step numbers from 0; of no effect on layers without time.
+      pool: over space: ``"none"``, ``"mean"`` or ``"max"``.
+      projection: components of a random projection of every step's units (after the pooling);
+        layers that have no more units stay as they are. 0: none.
+
+    Raises:
+      InputError: an unknown layer, step or pooling; the message lists the valid ones.
+    """
+    wanted = [names] if isinstance(names, str) else list(names)
+    if "all" in wanted:
+        wanted = list(available)
+    if not wanted:
+        raise InputError(f"layers='': use all or some of {', '.join(available)}")
+    if pool not in POOLINGS:
+        raise InputError(f"pool='{pool}': use {', '.join(POOLINGS)}")
+    if projection < 0:
+        raise InputError(f"projection={projection}: use a number of components, or 0 for none")
+    selected = {}
+    for name in dict.fromkeys(wanted):
+        if name not in available:
+            close = difflib.get_close_matches(name, available, 1)
+            hint = f" (did you mean '{close[0]}'?)" if close else ""
+            raise InputError(
+                f"unknown layer '{name}'{hint}: use all or some of {', '.join(available)}"
+            )
+        layer = available[name]
+        if layer.steps is not None:
+            layer = dataclasses.replace(layer, steps=_chosen_steps(layer, times))
+        if pool != "none":
+            layer = dataclasses.replace(layer, shape=layer.shape[-1:])
+        if projection and projection < _size(layer.shape):
+            layer = dataclasses.replace(layer, shape=(projection,), projected=True)
+        selected[name] = layer
+    _chosen_steps(Layer("", (), steps=()), times)  # a wrong word is wrong without time, too
+    return selected
+
+
+def time_labels(layer: Layer) -> list[str]:
+    """What to call each step: ``step 2``, with a remark before the image has arrived."""
+    remark = " (before the image arrives)"
+    return [f"step {t}{remark if t < layer.arrival_step else ''}" for t in layer.steps or ()]
+
+
+def _chosen_steps(layer: Layer, times: str | Sequence[int]) -> tuple[int, ...]:
+    steps = layer.steps or ()
+    if isinstance(times, str):
+        if times == "all":
+            return steps
+        if times == "last":
+            return steps[-1:]
+        raise InputError(f"times='{times}': use all, last or step numbers such as 0,2")
+    chosen = tuple(int(step) for step in times)
+    if not chosen:
+        raise InputError("times='': use all, last or step numbers such as 0,2")
+    unknown = [step for step in chosen if step not in steps]
+    if unknown and steps:
+        raise InputError(
+            f"layer '{layer.name}' has no step {unknown[0]}: use all, last or some of "
+            f"{','.join(map(str, steps))}"
+        )
+    return tuple(sorted(set(chosen)))
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for side in shape:
+        size *= side
+    return size

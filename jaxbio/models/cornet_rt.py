@@ -1,0 +1,217 @@
+"""CORnet-RT and CORnet-R: four areas, each with lateral recurrence, unrolled in two ways."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxbio.models.cornet import (
+    AREAS,
+    Decoder,
+    areas_after,
+    check_readout,
+    check_times,
+    unroll_of,
+)
+from jaxbio.models.group_norm import GroupNorm
+from jaxbio.models.layers import Conv
+
+
+class LateralArea(nn.Module):
+    """An area whose output is also its state: ``s <- f(input stage + s)``.
+
+    The input stage is a convolution with bias, GroupNorm, activation; ``f`` a 3x3 convolution,
+    GroupNorm, activation. Parameters, an activation's included, are shared by all steps.
+
+    Attributes:
+        features: output channels.
+        kernel: side of the input stage's kernel.
+        stride: its stride.
+        act: activation factory.
+        dtype: dtype of the computation.
+        remat: whether every step is recomputed in the backward pass.
+    """
+
+    features: int
+    kernel: int
+    stride: int
+    act: Callable[..., nn.Module]
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    def setup(self) -> None:
+        """Input stage and recurrent stage; the scan takes both along."""
+        init = nn.initializers.xavier_uniform()
+        self.conv_input = Conv(
+            self.features,
+            self.kernel,
+            self.stride,
+            use_bias=True,
+            kernel_init=init,
+            dtype=self.dtype,
+        )
+        self.norm_input = GroupNorm(dtype=self.dtype)
+        self.act_input = self.act(name="act_input")
+        self.conv1 = Conv(self.features, 3, kernel_init=init, dtype=self.dtype)
+        self.norm1 = GroupNorm(dtype=self.dtype)
+        self.act1 = self.act(name="act1")
+
+    def drive(self, x: jax.Array) -> jax.Array:
+        """The input stage, ``[B, H, W, C]`` to ``[B, H / stride, W / stride, features]``."""
+        return self.act_input(self.norm_input(self.conv_input(x)))
+
+    def respond(self, drive: jax.Array) -> jax.Array:
+        """The output for the sum of input stage and state."""
+        return self.act1(self.norm1(self.conv1(drive)))
+
+    def entry(self, x: jax.Array, times: int) -> jax.Array:
+        """The outputs of an area that sees one and the same input at every step.
+
+        Args:
+            x: images, or a front-end's maps, ``[B, H, W, C]``.
+            times: number of steps.
+
+        Returns:
+            ``[times, B, H', W', features]``.
+        """
+        drive = self._recomputed(LateralArea.drive)(self, x)  # the same at every step
+        respond = self._recomputed(LateralArea.respond)
+
+        def step(area: LateralArea, state: jax.Array, drive: jax.Array):
+            state = respond(area, drive + state)
+            return state, state
+
+        first = respond(self, drive)
+        _, later = self._scan(step, times - 1, nn.broadcast)(self, first, drive)
+        return jnp.concatenate([first[None], later])
+
+    def above(self, below: jax.Array) -> jax.Array:
+        """The outputs of an area that sees nothing at step 0, then what it is given.
+
+        At step 0 the drive is zero *after* the input stage, as published: the output is
+        ``activation(bias of norm1)``, the same at every place and for every image.
+
+        Args:
+            below: the area's input at steps 1, 2, ..., ``[T - 1, B, H, W, C]``.
+
+        Returns:
+            ``[T, B, H', W', features]``.
+        """
+
+        @self._recomputed
+        def respond(area: LateralArea, state: jax.Array, x: jax.Array) -> jax.Array:
+            return area.respond(area.drive(x) + state)
+
+        def step(area: LateralArea, state: jax.Array, x: jax.Array):
+            state = respond(area, state, x)
+            return state, state
+
+        steps, batch, *size, _ = below.shape
+        if self.is_initializing() and not steps:  # parameters do not depend on the number of steps
+            self.respond(self.drive(jnp.zeros(below.shape[1:], self.dtype)))
+        size = [(n - 1) // self.stride + 1 for n in size]
+        silence = jnp.zeros((batch, *size, self.features), self.dtype)
+        first = self.act1(self.norm1(silence))
+        _, later = self._scan(step, steps, 0)(self, first, below)
+        return jnp.concatenate([first[None], later])
+
+    def _recomputed(self, function: Callable) -> Callable:
+        return nn.remat(function) if self.remat else function
+
+    def _scan(self, step: Callable, steps: int, in_axes: Any) -> Callable:
+        return nn.scan(
+            step,
+            variable_broadcast="params",
+            split_rngs={"params": False},
+            in_axes=in_axes,
+            length=steps,
+            unroll=unroll_of(steps),
+        )
+
+
+class CORnetRT(nn.Module):
+    """CORnet-RT (biological unrolling) or CORnet-R (sequential unrolling).
+
+    In RT an area sees what the area below put out at the *previous* step: one area per step, so the
+    image arrives at V1 at step 0, at V2 at 1, at V4 at 2 and at IT at 3, and with ``times`` of 3 or
+    less the logits are the same for every image. In R an area sees the *new* output of the area
+    below, and the image arrives everywhere at step 1. In both, the areas above V1 see nothing at
+    step 0 (see :meth:`LateralArea.above`) and V1 sees the image at every step.
+
+    Areas do not feed back to lower ones: each runs through all steps in a scan of its own, over
+    the outputs of the one below. Behind a front-end (jaxbio's analogy) the first area left takes
+    V1's part: it sees the front-end's maps at every step, from step 0 on.
+
+    Attributes:
+        act: activation factory; an activation's parameters are shared by all steps.
+        sequential: True for R, False for RT.
+        num_classes: number of logits.
+        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
+        times: number of time steps.
+        readout: ``"last"``, or ``"all"`` for the logits of every step in ``endpoints["logits"]``.
+        dtype: dtype of the computation; parameters and logits are float32.
+        remat: whether every step of an area is recomputed in the backward pass.
+
+    Reference:
+        Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
+        doi:10.1101/408385.
+    """
+
+    act: Callable[..., nn.Module]
+    sequential: bool
+    num_classes: int = 1000
+    after: str = "image"
+    times: int = 5
+    readout: str = "last"
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    v2_channels: ClassVar[int] = 128
+
+    def __post_init__(self) -> None:
+        check_times(self.times)
+        check_readout(self.readout)
+        super().__post_init__()
+
+    @property
+    def arrival_steps(self) -> dict[str, int]:
+        """Area to the first step at which its output depends on the image."""
+        areas = areas_after(self.after)
+        return {name: min(i, 1) if self.sequential else i for i, name in enumerate(areas)}
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns the last step's logits ``[B, num_classes]`` and the endpoints.
+
+        Endpoints: the areas V1, V2, V4, IT, ``[times, B, H, W, C]``, and the decoder's (see
+        :class:`jaxbio.models.cornet.Decoder`).
+
+        Args:
+            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
+            train: makes no difference.
+        """
+        del train
+        endpoints: dict[str, jax.Array] = {}
+        states = None
+        for name in areas_after(self.after):
+            kernel, stride = (7, 4) if name == "V1" else (3, 2)
+            area = LateralArea(
+                AREAS[name], kernel, stride, self.act, self.dtype, self.remat, name=name
+            )
+            if states is None:
+                states = area.entry(x, self.times)
+            else:
+                states = area.above(states[1:] if self.sequential else states[:-1])
+            endpoints[name] = states
+        decoder = Decoder(
+            self.num_classes,
+            self.readout,
+            nn.initializers.xavier_uniform(),
+            nn.initializers.zeros,
+            self.dtype,
+            name="decoder",
+        )
+        logits, of_decoder = decoder(states)
+        return logits, endpoints | of_decoder

@@ -1,0 +1,240 @@
+"""CORnet-S: four areas, three of them bottleneck blocks that run several times."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxbio.errors import InputError
+from jaxbio.models.convolution import conv2d
+from jaxbio.models.cornet import (
+    AREAS,
+    Decoder,
+    areas_after,
+    check_readout,
+    check_times,
+    unroll_of,
+)
+from jaxbio.models.layers import BatchNorm, Conv, max_pool
+
+_EXPANSION = 4
+
+
+class AreaV1(nn.Module):
+    """First area: 7x7 convolution of stride 2, max-pool, 3x3 convolution; runs once.
+
+    Attributes:
+        act: activation factory.
+        dtype: dtype of the computation.
+    """
+
+    act: Callable[..., nn.Module]
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Maps images ``[B, H, W, 3]`` to ``[B, H / 4, W / 4, 64]``."""
+        x = Conv(64, 7, 2, dtype=self.dtype, name="conv1")(x)
+        x = self.act(name="act1")(BatchNorm(dtype=self.dtype, name="norm1")(x, train))
+        x = max_pool(x, 3, 2, 1)
+        x = Conv(64, 3, dtype=self.dtype, name="conv2")(x)
+        return self.act(name="act2")(BatchNorm(dtype=self.dtype, name="norm2")(x, train))
+
+
+class BottleneckStep(nn.Module):
+    """What one step of an area has for itself: its three norms and activations.
+
+    Attributes:
+        act: activation factory.
+        train: whether BatchNorm uses and updates batch statistics.
+        dtype: dtype of the computation.
+    """
+
+    act: Callable[..., nn.Module]
+    train: bool
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self,
+        x: jax.Array,
+        kernels: Sequence[jax.Array],
+        stride: int = 1,
+        shortcut: jax.Array | None = None,
+    ) -> tuple[jax.Array, jax.Array]:
+        """One pass through the bottleneck.
+
+        Args:
+            x: ``[B, H, W, C]``.
+            kernels: of the 1x1, 3x3 and 1x1 convolution, which all steps share.
+            stride: of the 3x3 convolution.
+            shortcut: added before the last activation; None means ``x``.
+
+        Returns:
+            The output ``[B, H / stride, W / stride, C]``, twice: the next step's input, and what
+            a scan collects.
+        """
+
+        def norm(i: int, y: jax.Array) -> jax.Array:
+            return BatchNorm(dtype=self.dtype, name=f"norm{i}")(y, self.train)
+
+        reduce, spatial, expand = kernels
+        y = self.act(name="act1")(norm(1, conv2d(x, reduce, 1, 0)))
+        y = self.act(name="act2")(norm(2, conv2d(y, spatial, stride, 1)))
+        y = norm(3, conv2d(y, expand, 1, 0)) + (x if shortcut is None else shortcut)
+        y = self.act(name="act3")(y)
+        return y, y
+
+
+class RecurrentArea(nn.Module):
+    """A bottleneck block applied several times, with shared convolutions and norms of each step.
+
+    The first step halves the map and adds a projected shortcut; later steps add their own input.
+    The first step's own variables are in ``first``; those of the others in ``later``, stacked along
+    a leading axis of ``times - 1`` steps over which the recurrence is scanned.
+
+    Attributes:
+        features: output channels.
+        times: number of steps.
+        act: activation factory; every step has parameters of its own.
+        dtype: dtype of the computation.
+        remat: whether every step is recomputed in the backward pass.
+    """
+
+    features: int
+    times: int
+    act: Callable[..., nn.Module]
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Maps ``[B, H, W, C]`` to every step's output, ``[times, B, H / 2, W / 2, features]``."""
+        wide = _EXPANSION * self.features
+        x = Conv(self.features, 1, dtype=self.dtype, name="conv_input")(x)
+        kernels = tuple(
+            SharedKernel(shape, self.dtype, name=f"conv{i}")()
+            for i, shape in enumerate(
+                ((1, 1, self.features, wide), (3, 3, wide, wide), (1, 1, wide, self.features)), 1
+            )
+        )
+        shortcut = Conv(self.features, 1, 2, dtype=self.dtype, name="skip")(x)
+        shortcut = BatchNorm(dtype=self.dtype, name="norm_skip")(shortcut, train)
+        first_step = later_step = BottleneckStep
+        if self.remat:
+            first_step, later_step = nn.remat(first_step, static_argnums=(3,)), nn.remat(later_step)
+        first, _ = first_step(self.act, train, self.dtype, name="first")(x, kernels, 2, shortcut)
+        if self.times == 1:
+            return first[None]
+        steps = self.times - 1
+        recurrence = nn.scan(
+            later_step,
+            variable_axes={"params": 0, "batch_stats": 0},
+            split_rngs={"params": True},
+            in_axes=nn.broadcast,
+            length=steps,
+            unroll=unroll_of(steps),
+        )
+        _, later = recurrence(self.act, train, self.dtype, name="later")(first, kernels)
+        return jnp.concatenate([first[None], later])
+
+
+class SharedKernel(nn.Module):
+    """Holds a kernel that several steps apply.
+
+    Attributes:
+        shape: ``(k, k, C_in, C_out)``.
+        dtype: dtype of the computation; the parameter is float32.
+    """
+
+    shape: tuple[int, int, int, int]
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        """The kernel, in ``dtype``."""
+        return self.param("kernel", Conv.kernel_init, self.shape, jnp.float32).astype(self.dtype)
+
+
+class CORnetS(nn.Module):
+    """CORnet-S: V1, then V2, V4 and IT, which run 2, 4 and 2 times.
+
+    The areas run one after the other: an area sees the last output of the area below, at each of
+    its own steps. After the V1 front-end the network starts at its area V2 (as VOneNet's), after
+    V1 + V2 at V4 (jaxbio's analogy).
+
+    Attributes:
+        act: activation factory; every step has sites of its own.
+        num_classes: number of logits.
+        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
+        times: passes of V2, V4 and IT through their blocks: three numbers, or one for all. Each
+            pass has norms of its own: other numbers than the published ones are other networks.
+        readout: ``"last"``, or ``"all"`` for the logits after every pass of IT in
+            ``endpoints["logits"]``.
+        dtype: dtype of the computation; parameters and logits are float32.
+        remat: whether every pass is recomputed in the backward pass.
+
+    Reference:
+        Kubilius et al. 2019, "Brain-Like Object Recognition with High-Performing Shallow Recurrent
+        ANNs", arXiv:1909.06161.
+    """
+
+    act: Callable[..., nn.Module]
+    num_classes: int = 1000
+    after: str = "image"
+    times: int | Sequence[int] = (2, 4, 2)
+    readout: str = "last"
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    v2_channels: ClassVar[int] = 128
+
+    def __post_init__(self) -> None:
+        if isinstance(self.times, (list, tuple)):
+            if len(self.times) != 3:
+                raise InputError(
+                    f"times={self.times!r}: give the passes of V2, V4 and IT, or one number"
+                )
+            self.times = tuple(self.times)
+            for times in self.times:
+                check_times(times)
+        else:
+            check_times(self.times)
+        check_readout(self.readout)
+        super().__post_init__()
+
+    @property
+    def arrival_steps(self) -> dict[str, int]:
+        """Area to the first step at which its output depends on the image: 0 everywhere."""
+        return dict.fromkeys(areas_after(self.after), 0)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns logits ``[B, num_classes]`` and the endpoints.
+
+        Endpoints: the areas V1, V2, V4, IT, ``[T, B, H, W, C]`` with T the passes of that area (1
+        for V1), and the decoder's (see :class:`jaxbio.models.cornet.Decoder`).
+
+        Args:
+            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
+            train: whether BatchNorm uses and updates batch statistics.
+        """
+        passes = (self.times,) * 3 if isinstance(self.times, int) else self.times
+        times = dict(zip(("V2", "V4", "IT"), passes, strict=True))
+        endpoints = {}
+        for name in areas_after(self.after):
+            if name == "V1":
+                area = nn.remat(AreaV1, static_argnums=(2,)) if self.remat else AreaV1
+                states = area(self.act, self.dtype, name=name)(x, train)[None]
+            else:
+                area = RecurrentArea(
+                    AREAS[name], times[name], self.act, self.dtype, self.remat, name=name
+                )
+                states = area(x, train)
+            endpoints[name] = states
+            x = states[-1]
+        decoder = Decoder(self.num_classes, self.readout, dtype=self.dtype, name="decoder")
+        logits, of_decoder = decoder(states)
+        return logits, endpoints | of_decoder

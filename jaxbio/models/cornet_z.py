@@ -1,0 +1,109 @@
+"""CORnet-Z: four areas, no recurrence."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxbio.models.cornet import AREAS, Decoder, areas_after, check_readout
+from jaxbio.models.layers import Conv, max_pool
+
+
+class FeedforwardArea(nn.Module):
+    """Convolution, activation, max-pool 3x3 of stride 2.
+
+    Attributes:
+        features: output channels.
+        kernel: side of the kernel.
+        stride: stride of the convolution.
+        act: activation factory.
+        dtype: dtype of the computation.
+    """
+
+    features: int
+    kernel: int
+    stride: int
+    act: Callable[..., nn.Module]
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps ``[B, H, W, C]`` to ``[B, H / (2 stride), W / (2 stride), features]``."""
+        x = Conv(
+            self.features,
+            self.kernel,
+            self.stride,
+            use_bias=True,
+            kernel_init=nn.initializers.xavier_uniform(),
+            dtype=self.dtype,
+            name="conv",
+        )(x)
+        return max_pool(self.act(name="act")(x), 3, 2, 1)
+
+
+class CORnetZ(nn.Module):
+    """CORnet-Z, the feedforward one: one convolution per area, one time step.
+
+    Behind a front-end (jaxbio's analogy) V1, or V1 and V2, take the place of its areas.
+
+    Attributes:
+        act: activation factory.
+        num_classes: number of logits.
+        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
+        readout: ``"last"``, or ``"all"`` for a time axis (of one step) in ``endpoints["logits"]``.
+        dtype: dtype of the computation; parameters and logits are float32.
+        remat: whether areas are recomputed in the backward pass.
+
+    Reference:
+        Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
+        doi:10.1101/408385.
+    """
+
+    act: Callable[..., nn.Module]
+    num_classes: int = 1000
+    after: str = "image"
+    readout: str = "last"
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    v2_channels: ClassVar[int] = 128
+
+    def __post_init__(self) -> None:
+        check_readout(self.readout)
+        super().__post_init__()
+
+    @property
+    def arrival_steps(self) -> dict[str, int]:
+        """Area to the first step at which its output depends on the image: 0 everywhere."""
+        return dict.fromkeys(areas_after(self.after), 0)
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns logits ``[B, num_classes]`` and the endpoints V1, V2, V4, IT, avgpool,...
+
+        Areas are ``[1, B, H, W, C]``. The rest is the decoder's, see
+        :class:`jaxbio.models.cornet.Decoder`.
+
+        Args:
+            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
+            train: makes no difference.
+        """
+        del train
+        area = nn.remat(FeedforwardArea) if self.remat else FeedforwardArea
+        endpoints = {}
+        for name in areas_after(self.after):
+            kernel, stride = (7, 2) if name == "V1" else (3, 1)
+            x = area(AREAS[name], kernel, stride, self.act, self.dtype, name=name)(x)
+            endpoints[name] = x[None]
+        decoder = Decoder(
+            self.num_classes,
+            self.readout,
+            nn.initializers.xavier_uniform(),
+            nn.initializers.zeros,
+            self.dtype,
+            name="decoder",
+        )
+        logits, of_decoder = decoder(x[None])
+        return logits, endpoints | of_decoder

@@ -1,0 +1,155 @@
+"""Convolutional networks whose nonlinearity is a spiking neuron.
+
+Nothing in a feed-forward network depends on a later layer, so that each layer sees all time steps
+before the next one starts: convolutions and norms take time as part of the batch, and only the
+neurons scan it. Hence any body of this package runs as a spiking network, unchanged.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxbio.errors import InputError
+from jaxbio.models.activations import ReLU
+from jaxbio.models.layers import BatchNorm, Conv, Linear, global_avg_pool
+from jaxbio.models.lif_layer import LIF
+
+_SMALL = "small"
+# Their endpoints have a time axis of their own.
+_KEEP_TIME = ("spiking_cnn", "cornet_z", "cornet_r", "cornet_rt", "cornet_s")
+_AFTER_TIME = ("logits", "penultimate")  # endpoints that are means over time
+
+
+class FoldedLIF(nn.Module):
+    """The layer :class:`LIF` for maps that have time folded into their batch.
+
+    Attributes:
+        steps: time steps T.
+        neuron: fields of :class:`LIF`.
+    """
+
+    steps: int
+    neuron: Any
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps ``[T B, ...]`` to spikes of the same shape; time is the slower index."""
+        spikes = LIF(**dict(self.neuron), name="lif")(x.reshape(self.steps, -1, *x.shape[1:]))
+        return spikes.reshape(x.shape)
+
+
+class SmallCNN(nn.Module):
+    """Three convolutions of stride 2 with norms and activations, average pool, linear.
+
+    Attributes:
+        act: activation factory.
+        num_classes: number of logits.
+        after: unused; takes any input.
+        width: channels of the first convolution, doubled by each of the next.
+        dtype: dtype of the computation.
+        remat: accepted for uniformity; there are no blocks worth recomputing.
+    """
+
+    act: Callable[..., nn.Module]
+    num_classes: int = 10
+    after: str = "image"
+    width: int = 32
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns logits and the endpoints layer1, layer2, layer3, penultimate, logits."""
+        endpoints = {}
+        for number in (1, 2, 3):
+            features = self.width << (number - 1)
+            x = Conv(features, 3, 2, dtype=self.dtype, name=f"conv{number}")(x)
+            x = BatchNorm(dtype=self.dtype, name=f"norm{number}")(x, train)
+            x = endpoints[f"layer{number}"] = self.act(name=f"act{number}")(x)
+        x = global_avg_pool(x)
+        logits = Linear(self.num_classes, dtype=self.dtype, name="fc")(x).astype(jnp.float32)
+        return logits, endpoints | {"penultimate": x, "logits": logits}
+
+
+class SpikingCNN(nn.Module):
+    """A convolutional body with LIF neurons in place of its activations.
+
+    The image is a constant input of ``steps`` time steps: the first layer's neurons turn it into
+    spikes. Logits are means over time. BatchNorm's statistics are over batch and time.
+
+    Attributes:
+        act: must be ReLU, the default: neurons take its place.
+        num_classes: number of logits.
+        after: what the input is: ``"image"``, or the maps of a front-end, ``"v1"`` or ``"v2"``.
+        body: ``"small"``, or the name of any feed-forward body of :func:`jaxbio.create_model`.
+        steps: time steps T.
+        tau: time constant of the neurons, in steps.
+        surrogate: see :class:`jaxbio.models.lif_layer.LIF`.
+        slope: of the surrogate; None takes its default.
+        dtype: dtype of the computation; parameters, potentials and logits are float32.
+        remat: whether the body's blocks are recomputed in the backward pass.
+
+    Reference:
+        Wu et al. 2019, "Direct Training for Spiking Neural Networks: Faster, Larger, Better",
+        arXiv:1809.05793 (the image as a constant current of the first layer).
+    """
+
+    act: Callable[..., nn.Module]
+    num_classes: int = 10
+    after: str = "image"
+    body: str = _SMALL
+    steps: int = 8
+    tau: float = 2.0
+    surrogate: str = "arctan"
+    slope: float | None = None
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    v2_channels: ClassVar[int] = 128
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns logits ``[B, num_classes]`` and the body's endpoints over time.
+
+        Endpoints are ``[T, B, H, W, C]``; ``penultimate`` and ``logits`` are means over time,
+        ``[B, ...]``. Maps that end in an activation hold spikes.
+
+        Args:
+            x: normalised images or the front-end's maps, ``[B, H, W, C]``.
+            train: whether BatchNorm uses the statistics of this batch.
+        """
+        batch = len(x)
+        x = jnp.broadcast_to(x[None], (self.steps, *x.shape)).reshape(-1, *x.shape[1:])
+        _, endpoints = self._make_body()(x, train)
+        over_time = {
+            name: value.reshape(self.steps, batch, *value.shape[1:])
+            for name, value in endpoints.items()
+        }
+        for name in _AFTER_TIME:
+            over_time[name] = over_time[name].mean(0)
+        return over_time["logits"], over_time
+
+    def _make_body(self) -> nn.Module:
+        if self.act is not ReLU:
+            raise InputError(
+                "a spiking network has neurons in place of its activation: leave activation='relu'"
+            )
+        if self.steps < 1:
+            raise InputError(f"steps={self.steps} of a spiking network: at least 1")
+        neuron = {"tau": self.tau, "surrogate": self.surrogate, "slope": self.slope}
+
+        def act(name: str) -> FoldedLIF:
+            return FoldedLIF(self.steps, tuple(neuron.items()), name=name)
+
+        options = {"num_classes": self.num_classes, "dtype": self.dtype, "remat": self.remat}
+        if self.body == _SMALL:
+            return SmallCNN(act=act, after=self.after, name="body", **options)
+        from jaxbio.models import create_model  # it knows this class
+
+        if self.body in _KEEP_TIME:
+            raise InputError(f"body='{self.body}' keeps time itself: choose a feed-forward body")
+        body = create_model(self.body, **options)
+        return body.clone(act=act, after=self.after, name="body", parent=self)

@@ -1,0 +1,242 @@
+"""Vision transformers, whole or behind a V1 or a V1 + V2 front-end."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxbio.errors import InputError
+from jaxbio.models.layers import Linear
+
+_INIT = nn.initializers.truncated_normal(0.02)
+# Pixels of the image per pixel of the front-end's map.
+_FRONT_END_STRIDES = {"image": 1, "v1": 4, "v2": 8}
+
+
+class PatchEmbedding(nn.Module):
+    """Square patches, side by side, each through one linear layer.
+
+    Attributes:
+        width: features of a token.
+        patch: side of a patch in pixels.
+        dtype: dtype of the computation.
+    """
+
+    width: int
+    patch: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps ``[B, H, W, C]`` to ``[B, N, width]``, row by row; incomplete patches are left out.
+
+        A convolution whose stride is its kernel, done as the matrix product that it is.
+        """
+        p, channels = self.patch, x.shape[-1]
+        project = _Projection((p, p, channels, self.width), name="proj")
+        rows, columns = x.shape[1] // p, x.shape[2] // p
+        x = x[:, : rows * p, : columns * p].reshape(-1, rows, p, columns, p, channels)
+        x = x.transpose(0, 1, 3, 2, 4, 5).reshape(-1, rows * columns, p * p * channels)
+        return project(x.astype(self.dtype))
+
+
+class _Projection(nn.Module):
+    """A convolution's kernel and bias, applied to flattened patches."""
+
+    shape: tuple[int, int, int, int]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", _INIT, self.shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, self.shape[-1:], jnp.float32)
+        kernel = kernel.reshape(-1, self.shape[-1])
+        return x @ kernel.astype(x.dtype) + bias.astype(x.dtype).reshape(1, 1, -1)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention.
+
+    Attributes:
+        heads: number of heads; divides the features.
+        dtype: dtype of the computation.
+    """
+
+    heads: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps ``[B, N, C]`` to ``[B, N, C]``."""
+        batch, tokens, width = x.shape
+        qkv = _linear(3 * width, self.dtype, "qkv")(x)
+        qkv = qkv.reshape(batch, tokens, 3, self.heads, width // self.heads)
+        x = jax.nn.dot_product_attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])
+        return _linear(width, self.dtype, "proj")(x.reshape(batch, tokens, width))
+
+
+class MLP(nn.Module):
+    """Linear layer to ``hidden`` features, activation, and back."""
+
+    hidden: int
+    act: Callable[..., nn.Module]
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps ``[B, N, C]`` to ``[B, N, C]``."""
+        width = x.shape[-1]
+        x = self.act(name="act")(_linear(self.hidden, self.dtype, "fc1")(x))
+        return _linear(width, self.dtype, "fc2")(x)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: leaves out a branch for a random part of the examples.
+
+    Attributes:
+        rate: share of the examples, in [0, 1); the others are scaled by ``1 / (1 - rate)``.
+
+    Reference:
+        Huang et al. 2016, "Deep Networks with Stochastic Depth", arXiv:1603.09382.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Same shape; takes the rng ``"drop_path"`` in training."""
+        if not train or self.rate == 0:
+            return x
+        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+        kept = jax.random.bernoulli(self.make_rng("drop_path"), 1 - self.rate, shape)
+        return jnp.where(kept, x / (1 - self.rate), 0).astype(x.dtype)
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block: attention, then an MLP, each added to its input.
+
+    Attributes:
+        heads: of the attention.
+        mlp_ratio: hidden features of the MLP per feature of a token.
+        act: activation factory.
+        drop_path: rate of stochastic depth.
+        dtype: dtype of the computation.
+    """
+
+    heads: int
+    mlp_ratio: int
+    act: Callable[..., nn.Module]
+    drop_path: float = 0.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Maps ``[B, N, C]`` to ``[B, N, C]``."""
+        y = Attention(self.heads, self.dtype, name="attn")(_norm(self.dtype, "norm1")(x))
+        x = x + DropPath(self.drop_path, name="drop_path1")(y, train)
+        y = MLP(self.mlp_ratio * x.shape[-1], self.act, self.dtype, name="mlp")(
+            _norm(self.dtype, "norm2")(x)
+        )
+        return x + DropPath(self.drop_path, name="drop_path2")(y, train)
+
+
+class VisionTransformer(nn.Module):
+    """Vision transformer with a class token and learned positions.
+
+    Behind a front-end the patches are cut from its maps and are smaller by the front-end's stride
+    (4 pixels of the image for V1, 8 for V1 + V2; at least one pixel of the map), so that the number
+    of tokens stays as near as it can to that of the plain network. This is jaxbio's analogy.
+
+    Attributes:
+        patch: side of a patch in pixels of the image.
+        width: features of a token.
+        depth: number of blocks.
+        heads: attention heads; divide ``width``.
+        act: activation factory, of the MLPs.
+        mlp_ratio: hidden features of an MLP per feature of a token.
+        num_classes: number of logits.
+        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
+        drop_path: rate of stochastic depth in the last block; rises linearly from 0 in the first.
+        dtype: dtype of the computation; parameters and logits are float32.
+        remat: whether blocks are recomputed in the backward pass.
+
+    Reference:
+        Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", arXiv:2010.11929; sizes as in
+        Touvron et al. 2021, "Training data-efficient image transformers", arXiv:2012.12877.
+    """
+
+    patch: int
+    width: int
+    depth: int
+    heads: int
+    act: Callable[..., nn.Module]
+    mlp_ratio: int = 4
+    num_classes: int = 1000
+    after: str = "image"
+    drop_path: float = 0.0
+    dtype: Any = jnp.float32
+    remat: bool = False
+
+    v2_channels: ClassVar[int] = 128
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns logits and the endpoints block0.., tokens, penultimate.
+
+        ``block<i>`` is the class token after a block, ``[B, width]``; ``tokens`` are all tokens
+        after the last norm, ``[B, 1 + N, width]``, class token first; ``penultimate`` is that one.
+
+        Args:
+            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
+            train: whether there is stochastic depth (it takes the rng ``"drop_path"``).
+
+        Raises:
+            InputError: the image is not a multiple of the patch, or of another size than the
+                variables are for, or the rate of stochastic depth is out of range.
+        """
+        if not 0 <= self.drop_path < 1:
+            raise InputError(f"drop_path={self.drop_path}, must be in [0, 1)")
+        x = PatchEmbedding(self.width, self._patch_of(x), self.dtype, name="patch_embed")(x)
+        cls_token = self.param("cls_token", _INIT, (1, 1, self.width), jnp.float32)
+        positions = self._positions(1 + x.shape[1])
+        cls_token = jnp.broadcast_to(cls_token.astype(x.dtype), (x.shape[0], 1, self.width))
+        x = jnp.concatenate([cls_token, x], axis=1) + positions.astype(x.dtype)
+        block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
+        endpoints = {}
+        for i, rate in enumerate(np.linspace(0, self.drop_path, self.depth).tolist()):
+            x = block(self.heads, self.mlp_ratio, self.act, rate, self.dtype, name=f"blocks_{i}")(
+                x, train
+            )
+            endpoints[f"block{i}"] = x[:, 0]
+        x = _norm(self.dtype, "norm")(x)
+        logits = _linear(self.num_classes, self.dtype, "head")(x[:, 0]).astype(jnp.float32)
+        return logits, endpoints | {"tokens": x, "penultimate": x[:, 0], "logits": logits}
+
+    def _patch_of(self, x: jax.Array) -> int:
+        """Side of a patch in pixels of the input."""
+        if self.after == "image" and (x.shape[1] % self.patch or x.shape[2] % self.patch):
+            raise InputError(
+                f"images of {x.shape[1]}x{x.shape[2]} pixels do not divide into patches of "
+                f"{self.patch}: use an image_size that is a multiple of {self.patch}"
+            )
+        return max(1, self.patch // _FRONT_END_STRIDES[self.after])
+
+    def _positions(self, tokens: int) -> jax.Array:
+        if self.has_variable("params", "pos_embed"):
+            have = self.get_variable("params", "pos_embed").shape[1]
+            if have != tokens:
+                raise InputError(
+                    f"the variables are for {have} tokens, but this image has {tokens}: use the "
+                    "image_size that they were made with"
+                )
+        return self.param("pos_embed", _INIT, (1, tokens, self.width), jnp.float32)
+
+
+def _linear(features: int, dtype: Any, name: str) -> Linear:
+    return Linear(features, _INIT, nn.initializers.zeros, dtype, name=name)
+
+
+def _norm(dtype: Any, name: str) -> nn.LayerNorm:
+    return nn.LayerNorm(1e-6, dtype=dtype, use_fast_variance=False, name=name)

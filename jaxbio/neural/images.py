@@ -1,0 +1,172 @@
+"""Stimulus images: in memory, in a folder or in a zip archive, resized when they are read."""
+
+import io
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from jaxbio.errors import InputError
+
+# No member of a published archive comes near it; a bomb does.
+_MAX_MEMBER_BYTES = 2**32
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files of a folder or a zip archive, decoded on demand.
+
+    Attributes:
+      root: the folder, or the archive.
+      names: ``[S]`` str, relative to the root; members of the archive.
+    """
+
+    root: Path
+    names: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: np.ndarray) -> "ImageFiles":
+        return ImageFiles(self.root, self.names[index])
+
+    def read(self, size: int) -> np.ndarray:
+        """All images as ``[S, size, size, 3]`` uint8.
+
+        Raises:
+          InputError: a file is missing or does not decode.
+        """
+        images = np.empty((len(self), size, size, 3), np.uint8)
+        with _opener(self.root) as open_bytes:
+            for i, name in enumerate(self.names):
+                images[i] = _decode(open_bytes(str(name)), size, f"{self.root}: image {name}")
+        return images
+
+
+def resize_images(images: np.ndarray, size: int) -> np.ndarray:
+    """``[S, H, W, 3]`` uint8 to ``[S, size, size, 3]``: bilinear, antialiased; no-op if it fits."""
+    if images.shape[1:3] == (size, size):
+        return images
+    resized = [_to_square(Image.fromarray(image), size) for image in images]
+    return np.stack(resized)
+
+
+def image_files(root: Path, names: np.ndarray) -> ImageFiles | None:
+    """The files ``names`` below ``root``, or None if none is there: no images came along.
+
+    Args:
+      root: a folder or a zip archive. In an archive the names may lie below a common folder.
+      names: ``[S]`` relative paths.
+
+    Raises:
+      InputError: a name points outside the root, or only some of the files are there.
+    """
+    for name in names:
+        check_inside(str(name), str(root))
+    if root.is_dir():
+        found = [str(name) for name in names if (root / str(name)).is_file()]
+    else:
+        members = set(zip_members(root))
+        prefix = next((_above(m, str(names[0])) for m in members if _ends(m, str(names[0]))), "")
+        found = [prefix + str(name) for name in names if prefix + str(name) in members]
+    if not found:
+        return None
+    if len(found) < len(names):
+        missing = next(str(n) for n in names if not any(_ends(f, str(n)) for f in found))
+        raise InputError(
+            f"{root}: {len(names) - len(found)} of {len(names)} images are missing: {missing}, ..."
+        )
+    return ImageFiles(root, np.array(found))
+
+
+def check_inside(name: str, where: str) -> None:
+    """Refuses a relative path that leaves its folder.
+
+    Raises:
+      InputError: an absolute path, a drive, or ``..``.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in name or not name.strip():
+        raise InputError(f"{where}: '{name}' points outside its folder: refused")
+
+
+def zip_members(archive: Path) -> list[str]:
+    """Names of an archive's files, all of them checked.
+
+    Raises:
+      InputError: not a zip, a member outside the folder, a link, or a member beyond 4 GiB.
+    """
+    with _open_zip(archive) as file:
+        for info in file.infolist():
+            check_inside(info.filename, f"{archive}: zip member")
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise InputError(f"{archive}: zip member '{info.filename}' is a link: refused")
+            if info.file_size > _MAX_MEMBER_BYTES:
+                raise InputError(f"{archive}: zip member '{info.filename}' is too large: refused")
+        return [info.filename for info in file.infolist() if not info.is_dir()]
+
+
+def read_member(archive: Path, member: str) -> bytes:
+    """The bytes of a checked member of an archive."""
+    with _open_zip(archive) as file:
+        return file.read(member)
+
+
+@contextmanager
+def _open_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(archive) as file:
+            yield file
+    except _ZIP_ERRORS as error:
+        raise InputError(f"{archive} cannot be read as a zip archive ({error})") from error
+
+
+@contextmanager
+def _opener(root: Path) -> Iterator[Callable[[str], bytes]]:
+    if root.is_dir():
+
+        def read(name: str) -> bytes:
+            try:
+                return (root / name).read_bytes()
+            except OSError as error:
+                raise InputError(f"{root}: image {name} cannot be read ({error})") from error
+
+        yield read
+        return
+    with _open_zip(root) as file:
+        yield file.read
+
+
+def _decode(data: bytes, size: int, what: str) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return _to_square(image.convert("RGB"), size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{what} does not decode ({error})") from error
+
+
+def _to_square(image: Image.Image, size: int) -> np.ndarray:
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _ends(member: str, name: str) -> bool:
+    """Whether a member is ``name`` itself or ``name`` below some folder."""
+    return member == name or member.endswith(f"/{name}")
+
+
+def _above(member: str, name: str) -> str:
+    return member[: len(member) - len(name)]

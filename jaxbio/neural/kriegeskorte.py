@@ -1,0 +1,134 @@
+"""Kriegeskorte et al. 2008: dissimilarities of 92 object images in human and monkey IT.
+
+Three forms are read: ``Kriegeskorte_Neuron2008_supplementalData.mat`` (images, categories, the mean
+human and the monkey RDM), ``92_brainRDMs.mat`` (human RDMs per subject and session; no images), and
+an ``.npz`` with both. A folder with the two ``.mat`` files gives everything.
+
+Reference:
+  Kriegeskorte et al. 2008, "Matching categorical object representations in inferior temporal cortex
+  of man and monkey", doi:10.1016/j.neuron.2008.10.043.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial.distance import squareform
+
+from jaxbio.errors import InputError
+from jaxbio.neural.matlab import read_mat, require, struct_field, text
+from jaxbio.neural.npz import read_npz
+from jaxbio.neural.recordings import Recordings, Stimuli
+
+SUPPLEMENT = "Kriegeskorte_Neuron2008_supplementalData.mat"
+BRAIN_RDMS = "92_brainRDMs.mat"
+_NAME = "kriegeskorte2008"
+# What the file of 2008 calls its two RDMs.
+_FIGURE_1 = {"mIT": "monkey_it", "hIT": "human_it"}
+
+
+def load_kriegeskorte(path: str | Path) -> Recordings:
+    """Loads the 92 images and their RDMs.
+
+    ``rdms["human_it"]`` has a subject's mean over sessions per entry, or one entry where only the
+    mean over subjects is known; ``rdms["monkey_it"]`` has one entry (674 cells of two animals).
+    Dissimilarities are 1 - Pearson correlation. Every image is an object of its own.
+
+    Args:
+      path: one of the files named above, or a folder with both ``.mat`` files.
+
+    Raises:
+      InputError: a missing or malformed file or field.
+    """
+    path = Path(path)
+    if path.is_dir():
+        supplement = _from_supplement(path / SUPPLEMENT)
+        subjects = _subject_rdms(path / BRAIN_RDMS)
+        rdms = {**supplement.rdms, "human_it": subjects}
+        return Recordings(_NAME, supplement.stimuli, rdms=rdms, source=path.name)
+    if path.suffix == ".npz":
+        return _from_npz(path)
+    if "RDMs" in (variables := read_mat(path)):
+        rdm = _subject_rdms(path, variables)
+        return Recordings(_NAME, _bare(rdm.shape[1]), rdms={"human_it": rdm}, source=path.name)
+    return _from_supplement(path, variables)
+
+
+def _from_npz(path: Path) -> Recordings:
+    wanted = ("images", "category", "monkey_it_rdm_vec", "human_it_rdms")
+    arrays = read_npz(path, wanted)
+    human = arrays["human_it_rdms"]
+    count = len(arrays["category"])
+    if human.ndim != 4 or human.shape[2:] != (count, count):
+        raise InputError(
+            f"{path}: field 'human_it_rdms' has shape {human.shape}: must be "
+            f"[subjects, sessions, {count}, {count}]"
+        )
+    monkey = _square(arrays["monkey_it_rdm_vec"], path, "monkey_it_rdm_vec")
+    return Recordings(
+        _NAME,
+        _stimuli(arrays["images"], arrays["category"], path, "images"),
+        rdms={"human_it": human.astype(np.float64).mean(1), "monkey_it": monkey[None]},
+        source=path.name,
+    )
+
+
+def _from_supplement(path: Path, variables: dict[str, Any] | None = None) -> Recordings:
+    variables = variables or read_mat(path)
+    name = "stimuli_92objs"
+    struct = require(variables, name, path)
+    labels = np.array([text(c) for c in struct_field(struct, "category", path, name)])
+    pictures = struct_field(struct, "image", path, name)
+    if len({np.shape(picture) for picture in pictures}) != 1:
+        raise InputError(f"{path}: field '{name}.image' has images of different sizes")
+    name = "RDMs_mIT_hIT_fig1"
+    struct = require(variables, name, path)
+    rdms = {}
+    names = [text(n) for n in struct_field(struct, "name", path, name)]
+    for label, vector in zip(names, struct_field(struct, "RDM", path, name), strict=True):
+        for prefix, area in _FIGURE_1.items():
+            if label.startswith(prefix):
+                rdms[area] = _square(vector, path, f"{name}.RDM")[None]
+    stimuli = _stimuli(np.stack(pictures), labels, path, "stimuli_92objs.image")
+    return Recordings(_NAME, stimuli, rdms=rdms, source=path.name)
+
+
+def _subject_rdms(path: Path, variables: dict[str, Any] | None = None) -> np.ndarray:
+    """``[subjects, S, S]``, sessions averaged, from names like ``hIT | BE | Session: 1``."""
+    struct = require(variables or read_mat(path), "RDMs", path)
+    names = [text(n) for n in struct_field(struct, "name", path, "RDMs")]
+    rdms = struct_field(struct, "RDM", path, "RDMs")
+    by_subject: dict[str, list[np.ndarray]] = {}
+    for name, rdm in zip(names, rdms, strict=True):
+        parts = [part.strip() for part in name.split("|")]
+        if len(parts) < 2 or rdm.ndim != 2 or rdm.shape[0] != rdm.shape[1]:
+            raise InputError(
+                f"{path}: RDMs entry '{name}' of shape {rdm.shape}: must be named "
+                "'area | subject | session' and be square"
+            )
+        by_subject.setdefault(parts[1], []).append(rdm.astype(np.float64))
+    return np.stack([np.mean(sessions, axis=0) for sessions in by_subject.values()])
+
+
+def _square(vector: np.ndarray, path: Path, field: str) -> np.ndarray:
+    try:
+        return squareform(np.asarray(vector, np.float64).ravel())
+    except ValueError:
+        raise InputError(
+            f"{path}: field '{field}' has {np.size(vector)} entries: not an upper triangle"
+        ) from None
+
+
+def _stimuli(images: np.ndarray, labels: np.ndarray, path: Path, field: str) -> Stimuli:
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+        raise InputError(
+            f"{path}: field '{field}' is {images.dtype} of shape {images.shape}: must be uint8 "
+            "[S, H, W, 3]"
+        )
+    bare = _bare(len(labels))
+    return Stimuli(ids=bare.ids, labels=labels.astype(str), objects=bare.objects, images=images)
+
+
+def _bare(count: int) -> Stimuli:
+    ids = np.array([f"object_{i:02d}" for i in range(count)])
+    return Stimuli(ids=ids, labels=np.full(count, "object"), objects=ids)

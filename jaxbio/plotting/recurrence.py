@@ -1,0 +1,114 @@
+"""A recurrent network over its time steps: activation maps, accuracy, RDMs."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_BEFORE = "0.6"  # grey of what happens before the image has arrived
+
+
+def plot_activation_maps(
+    image: np.ndarray, maps: Mapping[str, np.ndarray], arrival: Mapping[str, int] | None = None
+) -> Figure:
+    """An image, and below each other the areas' maps over time.
+
+    Args:
+      image: ``[H, W, 3]``, values 0..1.
+      maps: area to ``[T, H', W']``, for example the mean over channels; the shades of an area are
+        comparable over its steps.
+      arrival: area to the first step at which it depends on the image; earlier titles are grey.
+
+    Returns:
+      A figure of a row per area: the image on the left, then a column per step.
+
+    Raises:
+      ValueError: no area is given.
+    """
+    steps = _longest(maps)
+    figure, panels = _grid(len(maps), steps + 1)
+    panels[0, 0].imshow(image)
+    panels[0, 0].set_title("image", fontsize="small")
+    for row, (area, over_time) in zip(panels, maps.items(), strict=True):
+        low, high = over_time.min(), over_time.max()
+        for t, plane in enumerate(over_time):
+            row[t + 1].imshow(plane, cmap="magma", vmin=low, vmax=high)
+            _title(row[t + 1], area, t, arrival)
+    return figure
+
+
+def plot_rdms_over_time(
+    rdms: Mapping[str, np.ndarray], arrival: Mapping[str, int] | None = None
+) -> Figure:
+    """The dissimilarities of the responses to some images, per area and step.
+
+    Args:
+      rdms: area to ``[T, N, N]``; all in one scale of colours.
+      arrival: area to the first step at which it depends on the image; earlier titles are grey.
+
+    Returns:
+      A figure of a row per area, a column per step, and a colour bar.
+
+    Raises:
+      ValueError: no area is given.
+    """
+    steps = _longest(rdms)
+    figure, panels = _grid(len(rdms), steps)
+    high = max(float(matrices.max()) for matrices in rdms.values())
+    shown = None
+    for row, (area, matrices) in zip(panels, rdms.items(), strict=True):
+        for t, matrix in enumerate(matrices):
+            shown = row[t].imshow(matrix, cmap="viridis", vmin=0, vmax=high)
+            _title(row[t], area, t, arrival)
+    figure.colorbar(shown, ax=panels, label="dissimilarity", shrink=0.6)
+    return figure
+
+
+def plot_accuracy_over_time(accuracy: Mapping[str, Sequence[float]], arrival: int = 0) -> Figure:
+    """Accuracy at every time step.
+
+    Args:
+      accuracy: per line, its name and the accuracies in [0, 1], one per step.
+      arrival: first step at which the readout depends on the image; earlier ones are shaded.
+
+    Returns:
+      A figure of one panel.
+
+    Raises:
+      ValueError: no line is given.
+    """
+    steps = _longest(accuracy)
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for name, values in accuracy.items():
+        axes.plot(range(len(values)), 100 * np.asarray(values), marker="o", label=name)
+    if arrival:
+        axes.axvspan(-0.5, arrival - 0.5, color=_BEFORE, alpha=0.3, label="before the image")
+    axes.set_xlim(-0.5, steps - 0.5)
+    axes.set_xticks(range(0, steps, max(1, steps // 10)))
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("time step")
+    axes.set_ylabel("top-1 accuracy (%)")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    return figure
+
+
+def _longest(rows: Mapping[str, Sequence]) -> int:
+    if not rows:
+        raise ValueError("nothing to plot: pass at least one area or line")
+    return max(len(row) for row in rows.values())
+
+
+def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
+    figure = Figure(figsize=(1.3 * columns + 0.6, 1.5 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    return figure, panels
+
+
+def _title(axes: Axes, area: str, step: int, arrival: Mapping[str, int] | None) -> None:
+    before = arrival is not None and step < arrival.get(area, 0)
+    axes.set_title(f"{area}, {step}", fontsize="small", color=_BEFORE if before else "black")

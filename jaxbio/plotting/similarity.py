@@ -1,0 +1,214 @@
+"""Figures of brain similarity: RDMs, scores over layers and time, ceilings, geometry, learning."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+_COLUMNS = 4
+_BARS_PER_INCH = 3.0
+
+
+def plot_rdms(rdms: Mapping[str, np.ndarray], labels: Sequence[str] | None = None) -> Figure:
+    """Draws dissimilarity matrices, each in ranks so that one colour scale serves them all.
+
+    Args:
+      rdms: per title ``[n, n]``.
+      labels: ``[n]`` category of each condition; its borders are drawn. None draws none.
+
+    Returns:
+      A figure with one panel per matrix.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if not rdms:
+        raise ValueError("no RDM to plot: pass at least one")
+    rows = -(-len(rdms) // _COLUMNS)
+    columns = min(_COLUMNS, len(rdms))
+    figure = Figure(figsize=(2.9 * columns, 3.1 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[len(rdms) :]:
+        axes.set_axis_off()
+    for axes, (title, rdm) in zip(panels, rdms.items(), strict=False):
+        image = axes.imshow(_in_percentiles(rdm), cmap="viridis", vmin=0, vmax=100)
+        axes.set_title(title, fontsize="small", wrap=True)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        if labels is not None:
+            _mark_categories(axes, labels)
+    bar = figure.colorbar(image, ax=panels.tolist(), shrink=0.6)
+    bar.set_label("dissimilarity (percentile)")
+    return figure
+
+
+def plot_heat_map(
+    scores: np.ndarray, layers: Sequence[str], steps: Sequence[str], title: str
+) -> Figure:
+    """Draws a score per layer and time step.
+
+    Args:
+      scores: ``[layers, steps]``, NaN where there is none.
+      layers: names of the rows.
+      steps: names of the columns.
+      title: what the score is.
+
+    Returns:
+      A figure of one panel.
+    """
+    figure = Figure(
+        figsize=(2.8 + 0.75 * len(steps), 1.4 + 0.34 * len(layers)), layout="constrained"
+    )
+    axes = figure.subplots()
+    image = axes.imshow(np.ma.masked_invalid(scores), aspect="auto", cmap="magma")
+    axes.set_xticks(range(len(steps)), steps)
+    axes.set_yticks(range(len(layers)), layers, fontsize="small")
+    axes.set_xlabel("time step")
+    axes.set_title(title, fontsize="medium")
+    low, high = np.nanmin(scores), np.nanmax(scores)
+    for (row, column), value in np.ndenumerate(scores):
+        if np.isfinite(value):
+            dark = value < (low + high) / 2
+            axes.text(
+                column,
+                row,
+                f"{value:.2f}",
+                ha="center",
+                va="center",
+                fontsize="x-small",
+                color="white" if dark else "black",
+            )
+    figure.colorbar(image, ax=axes)
+    return figure
+
+
+def plot_score_bars(
+    names: Sequence[str],
+    scores: np.ndarray,
+    intervals: np.ndarray,
+    ceiling: tuple[float, float] | None,
+    label: str,
+) -> Figure:
+    """Draws scores with confidence intervals below a noise ceiling.
+
+    Args:
+      names: of the bars.
+      scores: ``[n]``.
+      intervals: ``[n, 2]`` lower and upper ends; NaN where unknown.
+      ceiling: lower and upper bound of the best possible score, or None if unknown.
+      label: what the score is.
+
+    Returns:
+      A figure of one panel.
+    """
+    figure = Figure(
+        figsize=(max(5.0, 1.5 + len(names) / _BARS_PER_INCH), 3.6), layout="constrained"
+    )
+    axes = figure.subplots()
+    place = np.arange(len(names))
+    whiskers = np.abs(np.asarray(intervals).T - scores)
+    axes.bar(place, scores, color="C0", yerr=np.nan_to_num(whiskers), capsize=2)
+    if ceiling is not None:
+        axes.axhspan(*ceiling, color="0.6", alpha=0.5, linewidth=0, label="noise ceiling")
+        axes.axhline(ceiling[0], color="0.4", linewidth=0.8)
+        axes.legend(fontsize="small")
+    axes.axhline(0.0, color="black", linewidth=0.8)
+    axes.set_xticks(place, names, rotation=60, ha="right", fontsize="small")
+    axes.set_ylabel(label)
+    return figure
+
+
+def plot_mds(places: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
+    """Draws conditions as points whose distances are their dissimilarities.
+
+    Args:
+      places: per title ``[n, 2]``, from multidimensional scaling.
+      labels: ``[n]`` category of each condition: one colour each.
+
+    Returns:
+      A figure with one panel per title.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if not places:
+        raise ValueError("nothing to plot: pass at least one embedding")
+    rows, columns = -(-len(places) // _COLUMNS), min(_COLUMNS, len(places))
+    figure = Figure(figsize=(3.0 * columns, 3.2 * rows + 0.6), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    labels = np.asarray(labels)
+    for axes, (title, points) in zip(panels, places.items(), strict=False):
+        for number, label in enumerate(np.unique(labels)):
+            chosen = points[labels == label]
+            axes.scatter(
+                chosen[:, 0], chosen[:, 1], s=14, color=f"C{number % 10}", label=str(label)
+            )
+        axes.set_title(title, fontsize="small", wrap=True)
+        axes.set_aspect("equal")
+    for axes in panels:
+        axes.set_axis_off()
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize="x-small")
+    return figure
+
+
+def plot_fine_tuning(
+    lines: Sequence[Mapping[str, Any]],
+    rdms: Mapping[str, np.ndarray],
+    score: str,
+    recordings: str,
+) -> Figure:
+    """Draws the RDM loss and the similarity over steps, and RDMs of held-out conditions.
+
+    Args:
+      lines: of ``metrics.jsonl``: ``step``, ``split``, and of training ``rdm_loss``, of tests
+        ``similarity`` and ``similarity_train`` with what they were before.
+      rdms: per title ``[n, n]``.
+      score: what the similarity is.
+      recordings: what it is measured against.
+
+    Returns:
+      A figure of two curves and the matrices.
+    """
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    above, below = figure.subfigures(2, 1)
+    loss, similarity = above.subplots(1, 2)
+    train = [line for line in lines if line["split"] == "train"]
+    tests = [line for line in lines if line["split"] == "test"]
+    loss.plot([line["step"] for line in train], [line["rdm_loss"] for line in train])
+    loss.set_ylabel("RDM loss")
+    for key, label in (("similarity", "held-out images"), ("similarity_train", "training images")):
+        if tests:
+            steps = [0] + [line["step"] for line in tests]
+            values = [tests[0][f"{key}_before"]] + [line[key] for line in tests]
+            similarity.plot(steps, values, marker=".", label=label)
+    similarity.set_ylabel(f"{score}, {recordings}", fontsize="small")
+    similarity.legend(fontsize="small")
+    for axes in (loss, similarity):
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+    panels = np.atleast_1d(below.subplots(1, len(rdms)))
+    for axes, (title, rdm) in zip(panels, rdms.items(), strict=True):
+        axes.imshow(_in_percentiles(rdm), cmap="viridis", vmin=0, vmax=100)
+        axes.set_title(title, fontsize="small", wrap=True)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    return figure
+
+
+def _in_percentiles(rdm: np.ndarray) -> np.ndarray:
+    """Ranks of the entries off the diagonal, 0 to 100; the diagonal is 0."""
+    rdm = np.asarray(rdm, np.float64)
+    off = ~np.eye(len(rdm), dtype=bool)
+    values = np.unique(rdm[off])
+    shown = np.zeros_like(rdm)
+    shown[off] = 100.0 * np.searchsorted(values, rdm[off]) / max(1, len(values) - 1)
+    return shown
+
+
+def _mark_categories(axes: Any, labels: Sequence[str]) -> None:
+    labels = np.asarray(labels)
+    for border in np.flatnonzero(labels[1:] != labels[:-1]) + 0.5:
+        axes.axhline(border, color="white", linewidth=0.5)
+        axes.axvline(border, color="white", linewidth=0.5)

@@ -1,0 +1,197 @@
+"""Spiking networks: accuracies, confusion, votes, searches over parameters."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def plot_accuracies(
+    names: Sequence[str], accuracies: Sequence[float], errors: Sequence[float], title: str = ""
+) -> Figure:
+    """Bars of accuracies with their standard errors: by class, by network, by readout.
+
+    Args:
+      names: ``[N]``.
+      accuracies: ``[N]`` in [0, 1]; NaN leaves a gap.
+      errors: ``[N]`` standard errors.
+      title: of the panel.
+
+    Returns:
+      A figure of one panel.
+    """
+    figure = Figure(figsize=(max(4.0, 0.6 * len(names) + 1.5), 3.2), layout="constrained")
+    axes = figure.subplots()
+    values = 100 * np.asarray(accuracies, float)
+    axes.bar(range(len(names)), values, yerr=100 * np.asarray(errors, float), capsize=3)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("accuracy (%)")
+    axes.set_title(title)
+    return figure
+
+
+def plot_accuracy_curve(
+    sizes: Sequence[float],
+    accuracies: Sequence[float],
+    errors: Sequence[float],
+    label: str,
+    best: bool = False,
+) -> Figure:
+    """Accuracy against a number: training images, calibration images, or the n of top-n voting.
+
+    Args:
+      sizes: ``[N]``, the horizontal axis.
+      accuracies: ``[N]`` in [0, 1].
+      errors: ``[N]`` standard errors.
+      label: of the horizontal axis.
+      best: mark the highest point.
+
+    Returns:
+      A figure of one panel.
+    """
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    values = 100 * np.asarray(accuracies, float)
+    axes.errorbar(sizes, values, yerr=100 * np.asarray(errors, float), marker="o", capsize=3)
+    if best and len(values):
+        top = int(np.argmax(values))
+        axes.set_title(f"best {values[top]:.1f} % at {sizes[top]:g}")
+    axes.set_xlabel(label)
+    axes.set_ylabel("accuracy (%)")
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def plot_confusion(confusion: np.ndarray, names: Sequence[str]) -> Figure:
+    """Which labels are given for which.
+
+    Args:
+      confusion: ``[C, C + 1]`` numbers of images: true label, given label, none in the last column.
+      names: ``[C]``.
+
+    Returns:
+      A figure: each row in percent of its images.
+    """
+    confusion = np.asarray(confusion)
+    shares = 100 * confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    figure = Figure(figsize=(6, 5.2), layout="constrained")
+    axes = figure.subplots()
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(picture, ax=axes, label="% of the true label", shrink=0.8)
+    for (row, column), share in np.ndenumerate(shares):
+        if share >= 0.5:
+            colour = "white" if share > 50 else "black"
+            axes.text(
+                column, row, f"{share:.0f}", color=colour, ha="center", va="center", fontsize=8
+            )
+    axes.set_xticks(range(len(names) + 1), [*names, "none"])
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("given")
+    axes.set_ylabel("true")
+    return figure
+
+
+def plot_votes(mean: np.ndarray, std: np.ndarray) -> Figure:
+    """How specialised neurons are: their votes by rank.
+
+    Args:
+      mean: ``[classes]`` of :func:`jaxbio.spiking.accuracy.votes_distribution`.
+      std: ``[classes]``.
+
+    Returns:
+      A figure of one panel.
+    """
+    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    ranks = np.arange(1, len(mean) + 1)
+    axes.bar(ranks, 100 * np.asarray(mean), yerr=100 * np.asarray(std), capsize=3)
+    axes.axhline(100 / len(mean), color="black", linewidth=0.8, linestyle="--")
+    axes.set_xticks(ranks)
+    axes.set_xlabel("label, from a neuron's favourite to its last")
+    axes.set_ylabel("share of its votes (%)")
+    return figure
+
+
+def plot_scores(scores: np.ndarray, names: Sequence[str], label: int) -> Figure:
+    """The scores of one image.
+
+    Args:
+      scores: ``[C]``, as voted.
+      names: ``[C]``.
+      label: the one that was given, or -1.
+
+    Returns:
+      A figure of one panel, the given label in another colour.
+    """
+    figure = Figure(figsize=(5, 2.8), layout="constrained")
+    axes = figure.subplots()
+    colours = ["C3" if number == label else "C0" for number in range(len(names))]
+    axes.bar(range(len(names)), scores, color=colours)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylabel("score")
+    axes.set_title("no label" if label < 0 else f"label {names[label]}")
+    return figure
+
+
+def plot_search(
+    x: Sequence[float],
+    y: Sequence[float],
+    accuracies: Sequence[float],
+    x_label: str,
+    y_label: str,
+    surface: bool = False,
+) -> Figure:
+    """A search over two parameters as a heat map, or as a surface.
+
+    Several networks at one place (seeds) are averaged; places without a network stay empty.
+
+    Args:
+      x: ``[N]`` values of one parameter, one per network.
+      y: ``[N]`` values of the other.
+      accuracies: ``[N]`` in [0, 1].
+      x_label: name of the one.
+      y_label: name of the other.
+      surface: draw in three dimensions; needs a full grid.
+
+    Returns:
+      A figure of one panel.
+
+    Raises:
+      ValueError: no networks, lengths that differ, or a surface with holes or of a single row.
+    """
+    if not len(x) == len(y) == len(accuracies) or len(x) == 0:
+        raise ValueError(f"{len(x)}, {len(y)}, {len(accuracies)} values: give one per network")
+    xs, column = np.unique(np.asarray(x, float), return_inverse=True)
+    ys, row = np.unique(np.asarray(y, float), return_inverse=True)
+    total, networks = np.zeros((2, len(ys), len(xs)))
+    np.add.at(total, (row, column), 100 * np.asarray(accuracies, float))
+    np.add.at(networks, (row, column), 1)
+    grid = np.where(networks > 0, total / np.maximum(networks, 1), np.nan)
+    figure = Figure(figsize=(6, 4.6), layout="constrained")
+    if surface:
+        if np.isnan(grid).any() or min(grid.shape) < 2:
+            raise ValueError(f"a surface needs a full grid, 2 by 2 or more, not {grid.shape}")
+        axes = figure.add_subplot(projection="3d")
+        axes.plot_surface(*np.meshgrid(xs, ys), grid, cmap="viridis")
+        axes.set_zlabel("accuracy (%)")
+    else:
+        axes = figure.subplots()
+        picture = axes.imshow(grid, origin="lower", aspect="auto", cmap="viridis")
+        figure.colorbar(picture, ax=axes, label="accuracy (%)")
+        axes.set_xticks(range(len(xs)), [f"{value:g}" for value in xs])
+        axes.set_yticks(range(len(ys)), [f"{value:g}" for value in ys])
+        for (row_number, column_number), value in np.ndenumerate(grid):
+            if not np.isnan(value):
+                axes.text(
+                    column_number,
+                    row_number,
+                    f"{value:.1f}",
+                    color="white",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                )
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    return figure

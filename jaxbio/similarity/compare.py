@@ -1,0 +1,216 @@
+"""Comparison of RDMs: one number for every pair of two sets of RDM vectors.
+
+All comparators but Kendall's tau are inner products: each RDM is turned into a vector of unit
+length (or scale), its embedding, and a score is the product of two embeddings. So all models
+against all subjects are one matrix product.
+
+Reference:
+    Nili et al. 2014, "A toolbox for representational similarity analysis", PLoS Comput Biol 10
+    (tau-a); Schutt et al. 2023, eLife 12:e82566 (rho-a); Diedrichsen et al. 2021, "Comparing
+    representational geometries using whitened unbiased-distance-matrix similarity" (whitened).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxbio.errors import InputError
+from jaxbio.similarity import checks
+from jaxbio.similarity.kendall import tau
+from jaxbio.similarity.ranks import ranks
+from jaxbio.similarity.rdm import conditions, square, upper
+
+COMPARATORS = (
+    "pearson",
+    "spearman",
+    "tau-a",
+    "tau-b",
+    "rho-a",
+    "cosine",
+    "whitened-pearson",
+    "whitened-cosine",
+)
+_TAUS = ("tau-a", "tau-b")
+_RANKED = ("spearman", "tau-a", "tau-b", "rho-a")
+_WHITENED = ("whitened-pearson", "whitened-cosine")
+
+
+def compare(
+    a: Any,
+    b: Any,
+    method: str = "spearman",
+    *,
+    sigma: Any = None,
+    names: tuple[str, str] = ("a", "b"),
+) -> jax.Array:
+    """Compares every RDM of ``a`` with every RDM of ``b``.
+
+    ================  ==============================================================
+    pearson           Pearson's r
+    spearman          Pearson's r of the ranks, ties averaged
+    tau-a, tau-b      Kendall's tau without and with correction for ties
+    rho-a             Spearman's rho, expected over random breaking of ties:
+                      12 sum(r_a r_b) / (P^3 - P) - 3 (P + 1) / (P - 1)
+    cosine            cosine of the angle, sensitive to the RDM's zero point
+    whitened-cosine   a' V^-1 b / sqrt(a' V^-1 a  b' V^-1 b), V the covariance of
+                      distance estimates: V_(ij,kl) = ((e_i - e_j)' S (e_k - e_l))^2
+    whitened-pearson  the same after subtraction of the mean dissimilarity
+    ================  ==============================================================
+
+    "pearson", "cosine" and the whitened ones are differentiable.
+
+    Args:
+        a: RDM vectors ``[M, P]`` (or one, ``[P]``), P pairs of conditions.
+        b: RDM vectors ``[N, P]`` (or one, ``[P]``).
+        method: one of the above.
+        sigma: S, covariance of the pattern estimates between conditions ``[n, n]``, or its
+            diagonal ``[n]``; None: identity. For the whitened comparators.
+        names: what ``a`` and ``b`` are called in errors.
+
+    Returns:
+        Scores ``[M, N]``, without the axis of an argument that was one vector.
+
+    Raises:
+        InputError: if numbers of pairs differ, values are NaN, an RDM is constant (zero for the
+            cosines), or the method is unknown.
+
+    Example:
+        >>> compare(upper(rdm(layer)), subjects, "rho-a").mean()
+    """
+    checks.choice(method, COMPARATORS, "comparator")
+    if sigma is not None and method not in _WHITENED:
+        raise InputError(f"sigma belongs to the whitened comparators; this is {method}")
+    a, b = (vectors(x, method, name) for x, name in zip((a, b), names, strict=True))
+    checks.same_length(a.shape[-1], b.shape[-1], *names, unit="pairs of conditions")
+    if sigma is not None:
+        sigma = checks.floats(sigma, "sigma", (1, 2))
+        n = conditions(a.shape[-1])
+        if sigma.shape not in ((n,), (n, n)):
+            raise InputError(f"sigma is {sigma.shape}, must be [{n}] or [{n}, {n}]")
+        sigma = jnp.diag(sigma) if sigma.ndim == 1 else sigma
+    rows_a, rows_b = jnp.atleast_2d(a), jnp.atleast_2d(b)
+    scores = _compare(rows_a, rows_b, sigma, method)
+    return scores.reshape(a.shape[:-1] + b.shape[:-1])
+
+
+def rdm_scores(
+    a: Any, b: Any, method: str = "spearman", *, subsets: Any, names: tuple[str, str] = ("a", "b")
+) -> jax.Array:
+    """Compares two RDMs on several subsets of their conditions.
+
+    Args:
+        a: RDM ``[n, n]``.
+        b: RDM ``[n, n]``.
+        method: comparator, see :func:`compare`.
+        subsets: conditions of each score, ``[k, m]`` indices.
+        names: what the RDMs are called in errors.
+
+    Returns:
+        Scores ``[k]``.
+
+    Raises:
+        InputError: if shapes differ, or as ``compare``.
+    """
+    checks.choice(method, COMPARATORS, "comparator")
+    a, b = (checks.floats(x, name, 2) for x, name in zip((a, b), names, strict=True))
+    subsets = jnp.asarray(subsets)
+    if a.shape != b.shape or subsets.ndim != 2:
+        raise InputError(
+            f"RDMs are {a.shape} and {b.shape}, subsets {subsets.shape}; must be [k, m]"
+        )
+    for x, name in zip((a, b), names, strict=True):
+        vectors(upper(x), method, name)
+    return _compare_subsets(a, b, subsets, method)
+
+
+def vectors(x: Any, method: str, name: str) -> jax.Array:
+    """RDM vectors ``[M, P]`` or ``[P]`` after the checks that a comparator needs."""
+    x = checks.floats(x, name, (1, 2))
+    if checks.known(x):
+        if x.shape[-1] < 2:
+            raise InputError(f"{name} has {x.shape[-1]} pair of conditions, a comparison needs 2")
+        if method in ("cosine", "whitened-cosine"):
+            bad, what = (x == 0).all(-1), "zero"
+        else:
+            bad, what = x.max(-1) == x.min(-1), "constant"
+        if bool(bad.any()):
+            where = f" (RDM {int(bad.argmax())})" if bad.ndim else ""
+            raise InputError(f"{name}{where} is {what}: its {method} with others is undefined")
+    return x
+
+
+def embed(x: jax.Array, method: str, sigma: jax.Array | None = None) -> jax.Array:
+    """Vectors whose inner products are the comparator's scores.
+
+    Args:
+        x: RDM vectors ``[M, P]``.
+        method: any comparator but the taus.
+        sigma: covariance between conditions ``[n, n]``, or None.
+
+    Returns:
+        ``[M, P]``, or ``[M, n n]`` for the whitened comparators.
+    """
+    n = x.shape[-1]
+    if method == "rho-a":
+        return (ranks(x) - (n + 1) / 2) * (12 / (n**3 - n)) ** 0.5
+    if method == "spearman":
+        x = ranks(x)
+    if method in ("pearson", "spearman", "whitened-pearson"):
+        x = x - x.mean(-1, keepdims=True)
+    if method in _WHITENED:
+        x = _whiten(x, sigma)
+    return x / jnp.sqrt(jnp.square(x).sum(-1, keepdims=True))
+
+
+def pool(x: jax.Array, method: str) -> jax.Array:
+    """Average RDM ``[P]`` of ``[S, P]`` that fits a comparator best: after its own scaling.
+
+    Ranks for the rank methods, z-scores for Pearson's, root mean square for the cosines.
+    """
+    return scaled(x, method).mean(0)
+
+
+def scaled(x: jax.Array, method: str) -> jax.Array:
+    """RDMs ``[S, P]`` in the units in which the comparator lets them be averaged."""
+    if method in _RANKED:
+        return ranks(x)
+    if method in ("pearson", "whitened-pearson"):
+        x = x - x.mean(-1, keepdims=True)
+    return x / jnp.sqrt(jnp.square(x).mean(-1, keepdims=True))
+
+
+@checks.compiled(static=("method",))
+def _compare(a, b, sigma, method):
+    if method in _TAUS:
+        return tau(a, b, method)
+    return embed(a, method, sigma) @ embed(b, method, sigma).T
+
+
+@checks.compiled(static=("method",))
+def _compare_subsets(a, b, subsets, method):
+    def one(rows):
+        x, y = (upper(z[rows][:, rows])[None] for z in (a, b))
+        return _compare(x, y, None, method)[0, 0]
+
+    return lax.map(one, subsets)
+
+
+def _whiten(x: jax.Array, sigma: jax.Array | None) -> jax.Array:
+    """Vectors ``[M, n n]`` whose inner products are those of ``x`` under V^-1, up to one factor.
+
+    Distances are linear in the patterns' second moments G, whose covariance is S x S, and do not
+    change with G + 1 v' + v 1'. Generalised least squares over v replaces the usual centring by
+    one that is orthogonal under S; what is left is an inner product of matrices whitened by S from
+    both sides. That is exact, and takes n x n matrices where V is P x P.
+    """
+    n = conditions(x.shape[-1])
+    if sigma is None:
+        sigma = jnp.eye(n, dtype=x.dtype)
+    factor = jnp.linalg.cholesky(sigma)
+    ones = jnp.ones((n, 1), x.dtype)
+    half = jax.scipy.linalg.solve_triangular(factor, ones, lower=True)  # L^-1 1
+    whiten = jax.scipy.linalg.solve_triangular(factor, jnp.eye(n, dtype=x.dtype), lower=True)
+    centre = whiten - half @ (half.T @ whiten) / (half.T @ half)  # L^-1 (I - 1 1'S^-1 / 1'S^-1 1)
+    return jnp.einsum("ij,mjk,lk->mil", centre, square(x), centre).reshape(len(x), n * n)

@@ -1,0 +1,71 @@
+"""Gram matrices: all that linear measures need to know of a layer.
+
+PLS, ridge regression and CKA see the features ``X`` of n stimuli only through ``X X'``. It is
+``[n, n]`` whatever the layer's width, so layers of all widths run through one compiled program, and
+a wide layer can be forgotten as soon as its Gram matrix is there.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxbio.similarity import checks
+
+
+def gram(features: Any, name: str = "features") -> jax.Array:
+    """Inner products of the features of all pairs of stimuli, after subtraction of their mean.
+
+    Args:
+        features: ``[..., n, p]``.
+        name: what they are called in errors, such as the layer's name.
+
+    Returns:
+        ``[..., n, n]``.
+
+    Raises:
+        InputError: if values are NaN, or constant over all stimuli.
+    """
+    features = jnp.asarray(features)
+    features = checks.floats(features, name, max(features.ndim, 2))
+    checks.varies(features, name)
+    return _gram(features)
+
+
+def layers_gram(features: Any, name: str = "features") -> tuple[jax.Array, bool]:
+    """Stacked Gram matrices ``[layers, n, n]`` of one layer or several, and whether it was one.
+
+    Args:
+        features: ``[n, p]``, or a sequence of such arrays, or a dict of them by layer.
+        name: what the features are called in errors; a dict's keys name their own.
+
+    Raises:
+        InputError: as :func:`gram`, or if the layers differ in their number of stimuli.
+    """
+    if isinstance(features, dict):
+        named = list(features.items())
+    elif isinstance(features, list | tuple):
+        named = [(f"{name}[{i}]", x) for i, x in enumerate(features)]
+    else:
+        named = [(name, checks.floats(features, name, 2))]
+    grams = [gram(checks.floats(x, label, 2), label) for label, x in named]
+    for (label, _), g in zip(named, grams, strict=True):
+        checks.same_length(len(g), len(grams[0]), label, named[0][0])
+    return jnp.stack(grams), not isinstance(features, dict | list | tuple)
+
+
+@checks.compiled
+def _gram(x):
+    x = x - x.mean(-2, keepdims=True)
+    return x @ x.mT
+
+
+def centre(k: jax.Array, train: jax.Array) -> jax.Array:
+    """Gram matrix of features from which the mean of the training stimuli has been subtracted.
+
+    Args:
+        k: ``[n, n]``.
+        train: indices of the training stimuli.
+    """
+    mean = k[train].mean(0)
+    return k - mean[None] - mean[:, None] + mean[train].mean()

@@ -1,0 +1,1 @@
+"""Spiking networks that learn by spike-timing-dependent plasticity."""

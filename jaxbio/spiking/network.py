@@ -1,0 +1,231 @@
+"""Shapes and constants of spiking networks: locally connected, convolutional, fully connected.
+
+A network has an input of ``crop x crop`` pixels (X) and ``filters`` neurons at each of
+``positions`` places (Y). Every position sees a window of ``kernel x kernel`` pixels; in ``c``
+networks all positions share their weights, an ``fc`` network has one window as large as the input.
+Only weights inside windows are stored: ``[positions, kernel*kernel, filters]``, with one position
+where they are shared. Y neurons compete through lateral weights: a constant ``c_w`` between the
+filters of one position, or a trained matrix.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxbio.errors import InputError
+from jaxbio.ops.lif import LIFParameters, decay_factor
+from jaxbio.ops.stdp import normalise
+
+Array = jax.Array
+Scalar = Array | float
+
+KINDS = ("lc", "c", "fc")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What decides the shapes; hashable, so that it can be a static argument of jitted functions.
+
+    Attributes:
+      kind: ``lc``, ``c`` or ``fc``.
+      filters: neurons per position ("channels").
+      kernel: side of a window, pixels; ``fc``: equal to ``crop``.
+      stride: distance of neighbouring windows, pixels.
+      crop: side of the input, pixels.
+      steps: length of a presentation, steps of ``dt``.
+      dt: length of a step, ms.
+      refractory: steps without input after a spike; published 2 for ``lc``, 5 for ``c`` and ``fc``.
+      trained_competition: whether lateral weights are a matrix that learns.
+
+    Raises:
+      InputError: windows that do not tile the input, an unknown kind, sizes below one.
+
+    Example:
+      >>> Network(kind="lc", filters=25).positions
+      9
+    """
+
+    kind: str = "lc"
+    filters: int = 25
+    kernel: int = 12
+    stride: int = 4
+    crop: int = 20
+    steps: int = 250
+    dt: float = 1.0
+    refractory: int = 2
+    trained_competition: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"spiking.kind='{self.kind}': use {', '.join(KINDS)}")
+        for name in ("filters", "kernel", "stride", "crop", "steps"):
+            if getattr(self, name) < 1:
+                raise InputError(f"spiking.{name}={getattr(self, name)}: use 1 or more")
+        if self.dt <= 0 or self.refractory < 0:
+            raise InputError(
+                f"spiking.dt={self.dt}, spiking.refractory={self.refractory}: use a positive step "
+                "and 0 or more refractory steps"
+            )
+        if self.kind == "fc" and self.kernel != self.crop:
+            raise InputError(
+                f"spiking.kernel={self.kernel}: an fc network sees all of "
+                f"spiking.crop={self.crop}; set both to the same"
+            )
+        if self.kernel > self.crop or (self.crop - self.kernel) % self.stride:
+            raise InputError(
+                f"spiking.kernel={self.kernel} with spiking.stride={self.stride} does not tile "
+                f"spiking.crop={self.crop}: crop - kernel must be a multiple of stride"
+            )
+
+    @property
+    def side(self) -> int:
+        """Positions along one side."""
+        return (self.crop - self.kernel) // self.stride + 1
+
+    @property
+    def positions(self) -> int:
+        """Number of windows."""
+        return self.side**2
+
+    @property
+    def window(self) -> int:
+        """Pixels in a window."""
+        return self.kernel**2
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the input."""
+        return self.crop**2
+
+    @property
+    def neurons(self) -> int:
+        """Number of Y neurons."""
+        return self.filters * self.positions
+
+    @property
+    def shared(self) -> bool:
+        """Whether all positions have the same weights."""
+        return self.kind == "c"
+
+    def window_pixels(self) -> np.ndarray:
+        """int32 ``[positions, window]``: the pixel (row-major) at every place of every window."""
+        starts = np.arange(self.side) * self.stride
+        corner = (starts[:, None] * self.crop + starts).reshape(-1, 1)
+        offsets = np.arange(self.kernel)
+        inside = (offsets[:, None] * self.crop + offsets).reshape(1, -1)
+        return (corner + inside).astype(np.int32)
+
+    def same_position(self) -> np.ndarray:
+        """bool ``[neurons, neurons]``: pairs of different filters at one position, where the
+        published locally connected network keeps trained competition."""
+        position = np.arange(self.neurons) % self.positions
+        same = position[:, None] == position[None, :]
+        return same & ~np.eye(self.neurons, dtype=bool)
+
+
+class Parameters(NamedTuple):
+    """Numbers of a network; arrays when traced, so that one program serves all values.
+
+    Attributes:
+      mean_weight: of a window after normalisation.
+      c_w: fixed competition, or the scale of the initial trained competition, mV, <= 0.
+      intensity: rate of a white pixel, Hz.
+      tau_pos: time constant of Y's presynaptic trace, ms.
+      tau_neg: time constant of Y's postsynaptic trace, ms.
+      a_pos: trained competition: change per presynaptic spike, mV (published: negative).
+      a_neg: trained competition: change per postsynaptic spike, mV (published: negative).
+      weight_decay: trained competition: subtracted per step, mV.
+      c_w_min: lower clamp of trained competition, mV.
+      c_w_max: upper clamp of trained competition, mV.
+      depression: learning rate of X to Y at presynaptic spikes.
+      potentiation: learning rate of X to Y at postsynaptic spikes.
+      tau_x: time constant of X's trace, ms.
+      tau_v: time constant of the membrane, ms.
+      rest: resting and reset potential, mV.
+      threshold: mV, without its adaptive part.
+      theta_plus: rise of the threshold per spike, mV.
+      tau_theta: time constant of the adaptive threshold, ms.
+    """
+
+    mean_weight: Scalar = 0.46
+    c_w: Scalar = -100.0
+    intensity: Scalar = 127.5
+    tau_pos: Scalar = 20.0
+    tau_neg: Scalar = 20.0
+    a_pos: Scalar = -0.05
+    a_neg: Scalar = -1.6
+    weight_decay: Scalar = 0.0
+    c_w_min: Scalar = -jnp.inf
+    c_w_max: Scalar = 0.0
+    depression: Scalar = 1e-4
+    potentiation: Scalar = 1e-2
+    tau_x: Scalar = 20.0
+    tau_v: Scalar = 20.0
+    rest: Scalar = -65.0
+    threshold: Scalar = -52.0
+    theta_plus: Scalar = 0.05
+    tau_theta: Scalar = 1e6
+
+    def lif(self, network: Network) -> LIFParameters:
+        """The neurons' constants."""
+        return LIFParameters(
+            rest=self.rest,
+            reset=self.rest,
+            threshold=self.threshold,
+            decay=decay_factor(self.tau_v, network.dt),
+            refractory=network.refractory,
+            theta_plus=self.theta_plus,
+            theta_decay=decay_factor(self.tau_theta, network.dt),
+        )
+
+
+class Weights(NamedTuple):
+    """Everything that learns.
+
+    Attributes:
+      xy: ``[positions, window, filters]`` (``[1, ...]`` if shared), normally in [0, 1].
+      theta: ``[positions, filters]``, adaptive thresholds, mV.
+      yy: trained competition ``[neurons, neurons]`` (source, target), mV, in the published order of
+        neurons (``filter * positions + position``); None where competition is fixed.
+    """
+
+    xy: Array
+    theta: Array
+    yy: Array | None = None
+
+
+def initial_weights(network: Network, parameters: Parameters, key: Array) -> Weights:
+    """Uniform weights as published; keyed.
+
+    Windows of ``lc`` and ``fc`` networks are normalised, those of ``c`` networks only after their
+    first image. Trained competition starts at ``c_w`` times uniform numbers in (0, 1) between the
+    filters of a position (``lc``), at ``c_w`` for ``c`` and ``fc``, and is clamped.
+    """
+    key_xy, key_yy = jax.random.split(key)
+    places = 1 if network.shared else network.positions
+    xy = jax.random.uniform(key_xy, (places, network.window, network.filters))
+    if not network.shared:
+        xy = normalise(xy, parameters.mean_weight * network.window, axis=1)
+    theta = jnp.zeros((network.positions, network.filters))
+    if not network.trained_competition:
+        return Weights(xy, theta)
+    yy = jnp.asarray(network.same_position(), jnp.float32) * parameters.c_w
+    if network.kind == "lc":
+        yy = yy * jax.random.uniform(key_yy, yy.shape)
+    return Weights(xy, theta, jnp.clip(yy, parameters.c_w_min, parameters.c_w_max))
+
+
+def published_order(values: Array) -> Array:
+    """``[..., positions, filters]`` to ``[..., neurons]``: ``filter * positions + position``."""
+    swapped = jnp.swapaxes(values, -1, -2)
+    return swapped.reshape(*swapped.shape[:-2], -1)
+
+
+def from_published_order(values: Any, network: Network) -> Array:
+    """``[..., neurons]`` in published order to ``[..., positions, filters]``."""
+    values = jnp.asarray(values)
+    split = values.reshape(*values.shape[:-1], network.filters, network.positions)
+    return jnp.swapaxes(split, -1, -2)

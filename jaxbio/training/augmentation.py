@@ -1,0 +1,86 @@
+"""Augmentation that is part of the training step: on the devices, a function of seed and step."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from jaxbio.errors import InputError
+from jaxbio.ops.rand_augment import MAX_MAGNITUDE, rand_augment
+from jaxbio.ops.random_erasing import random_erasing
+
+_RAND_AUGMENT, _ERASING = 0, 1
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """RandAugment of the pixels, then random erasing of the normalised images.
+
+    Every image has a key of its own, made of the step's key and of its place in the global batch:
+    neither devices nor micro-batches make a difference.
+
+    Attributes:
+      layers: operations of RandAugment per image; 0: none.
+      magnitude: mean of their strength, 0..10.
+      magnitude_std: standard deviation of their strength.
+      fill: grey level, 0..1 per channel, of what comes in from outside the image.
+      erase: probability of random erasing; 0: none.
+    """
+
+    layers: int
+    magnitude: float
+    magnitude_std: float
+    fill: tuple[float, ...]
+    erase: float
+
+    def keys(self, key: jax.Array, batch_size: int) -> jax.Array:
+        """One key per image, ``[B]``."""
+        return jax.vmap(jax.random.fold_in, (None, 0))(key, jax.numpy.arange(batch_size))
+
+    def pixels(self, images: jax.Array, keys: jax.Array) -> jax.Array:
+        """RandAugment of ``[B, H, W, 3]`` uint8."""
+        if not self.layers:
+            return images
+        return rand_augment(
+            images,
+            _fold(keys, _RAND_AUGMENT),
+            layers=self.layers,
+            magnitude=self.magnitude,
+            std=self.magnitude_std,
+            fill=self.fill,
+        )
+
+    def normalised(self, images: jax.Array, keys: jax.Array) -> jax.Array:
+        """Random erasing of ``[B, H, W, C]`` float32 of mean 0 and variance 1."""
+        if not self.erase:
+            return images
+        return random_erasing(images, _fold(keys, _ERASING), probability=self.erase)
+
+
+def read_augmentation(data: Any) -> Augmentation | None:
+    """The augmentation that ``config.data`` asks for; None if there is none.
+
+    Raises:
+      InputError: a number out of range.
+    """
+    for key, good, remedy in (
+        ("rand_augment", data.rand_augment >= 0, "use a number of operations, 0 (off) or more"),
+        ("rand_magnitude", 0 <= data.rand_magnitude <= MAX_MAGNITUDE, f"use 0..{MAX_MAGNITUDE}"),
+        ("rand_magnitude_std", data.rand_magnitude_std >= 0, "use 0 or more"),
+        ("random_erasing", 0 <= data.random_erasing <= 1, "use a probability"),
+    ):
+        if not good:
+            raise InputError(f"data.{key}={data[key]}: {remedy}")
+    if not data.rand_augment and not data.random_erasing:
+        return None
+    return Augmentation(
+        layers=int(data.rand_augment),
+        magnitude=float(data.rand_magnitude),
+        magnitude_std=float(data.rand_magnitude_std),
+        fill=tuple(float(value) for value in data.mean),
+        erase=float(data.random_erasing),
+    )
+
+
+def _fold(keys: jax.Array, number: int) -> jax.Array:
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)

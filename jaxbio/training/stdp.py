@@ -1,0 +1,425 @@
+"""Task "stdp": spiking networks that learn image by image, without labels.
+
+The experiment behind the common loop. A step is a chunk of images, learned one after another as
+published; calibration and test belong to :meth:`StdpExperiment.test`.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from ml_collections import ConfigDict
+
+import jaxbio
+from jaxbio.errors import InputError
+from jaxbio.experiment import data_source
+from jaxbio.ops.encoding import make_encoder
+from jaxbio.spiking import competition
+from jaxbio.spiking.figures import refresh_weight_map
+from jaxbio.spiking.inference import respond_encoded
+from jaxbio.spiking.learning import learn, unstack
+from jaxbio.spiking.network import Network, Parameters, Weights
+from jaxbio.spiking.population import (
+    Member,
+    initial_members,
+    member_parameters,
+    over_devices,
+    population_mesh,
+    read_members,
+)
+from jaxbio.spiking.presentation import EVERYTHING, Learning
+from jaxbio.spiking.readouts import check_readout, votes_from_counts
+from jaxbio.spiking.report import measure_readouts
+from jaxbio.training.progress import Pace
+from jaxbio.training.report import save_figures
+from jaxbio.training.run_directory import RunDirectory
+from jaxbio.training.schedules import Plateau, duration_in_steps
+from jaxbio.training.setup import Periods
+from jaxbio.training.state import TrainState, count_parameters
+from jaxbio.training.stdp_data import Pictures, draw, part_key, read_pictures
+from jaxbio.training.stdp_report import search_figures, stdp_figures
+from jaxbio.training.steps import NEVER
+
+Counts = tuple[np.ndarray, np.ndarray]
+
+_SECONDS_BETWEEN_MAPS = 10.0  # drawing takes a good part of a second
+
+
+@dataclass(frozen=True)
+class StdpExperiment:
+    """The objects of a run; see ``jaxbio.training.experiment.Experiment``.
+
+    Attributes:
+      config: see ``configs/base.py``.
+      source: the data.
+      pictures: its parts, as the network sees them.
+      network: the shape.
+      parameters: numbers of the members, ``[N]``.
+      members: one, or a population.
+      mesh: the devices.
+      periods: when things happen, in chunks.
+      like: the state's shapes, dtypes and shardings.
+      latest: results of the newest test, for the report.
+      pace: of the weight map that is drawn while training.
+    """
+
+    config: ConfigDict
+    source: Any
+    pictures: Pictures
+    network: Network
+    parameters: Parameters
+    members: list[Member]
+    mesh: Mesh
+    periods: Periods
+    like: TrainState
+    latest: dict[str, Any] = dataclasses.field(default_factory=dict)
+    pace: Pace = dataclasses.field(default_factory=lambda: Pace(_SECONDS_BETWEEN_MAPS))
+
+    best_by: ClassVar[str] = "accuracy"
+
+    def initial_state(self) -> TrainState:
+        """Random weights."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
+        new = partial(_new_state, self.network, self.parameters, self.members, self.config)
+        return jax.jit(new, out_shardings=shardings)()
+
+    def train_step(self) -> Any:
+        """``step(state, batch)``; two-step training has a program for each of its parts."""
+        steps = {
+            "joint": self._step(EVERYTHING),
+            "first": self._step(Learning(yy=False), masked=False),
+            "second": self._step(Learning(xy=False)),
+        }
+
+        def step(state: TrainState, batch: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
+            if batch["clear"]:
+                cleared = jnp.zeros_like(state.params["yy"])
+                state = state.replace(params={**state.params, "yy": cleared})
+            return steps[batch["part"]](state, batch["image"])
+
+        return step
+
+    def train_batches(self, start_step: int) -> Any:
+        """Chunks of grey levels ``[B, N, pixels]`` from ``start_step`` to the end of the run."""
+        images, chunk = self.pictures.train[0], self.config.train.batch_size
+        total = self.periods.total
+        drawn = [draw("train", len(images), total * chunk, m.seed) for m in self.members]
+        half = (total + 1) // 2
+        for step in range(start_step, total):
+            now = slice(step * chunk, (step + 1) * chunk)
+            batch = np.stack([images[indices[now]] for indices in drawn], 1)
+            part = "joint"
+            if self.config.spiking.two_step:
+                part = "first" if step < half else "second"
+            yield {"image": batch, "part": part, "clear": part == "second" and step == half}
+
+    def test(self, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """Calibrates, tests all readouts, and keeps the votes in the state."""
+        classes = self.source.num_classes
+        votes, tables = [], []
+        for number, member in enumerate(self.members):
+            calibration = self.activity(state, "calibration", number)
+            test = self.activity(state, "test", number)
+            measured = measure_readouts(
+                calibration, test, classes, top_n=self.config.spiking.top_n, seed=member.seed
+            )
+            votes.append(votes_from_counts(*calibration, classes))
+            tables.append({name: one.record() for name, one in measured.items()})
+        readouts = tables[0] if len(tables) == 1 else _mean_readouts(tables)
+        results = {
+            "accuracy": readouts[self.config.spiking.readout]["accuracy"],
+            "readouts": readouts,
+            "images": int(state.step) * self.config.train.batch_size,
+        }
+        if len(tables) > 1:
+            results["population"] = [
+                {"seed": member.seed, **member.changes, "readouts": _short(table)}
+                for member, table in zip(self.members, tables, strict=True)
+            ]
+        stacked = np.stack(votes) if len(votes) > 1 else votes[0]
+        readout = {"votes": jnp.asarray(stacked), "calibrated": jnp.int32(1)}
+        placed = jax.tree.map(
+            lambda new, like: jax.device_put(new, like.sharding),
+            readout,
+            self.like.model_state["readout"],
+        )
+        self.latest.update(results)
+        return state.replace(model_state={**state.model_state, "readout": placed}), results
+
+    def activity(self, state: TrainState, part: str, number: int = 0) -> Counts:
+        """Spike counts of a member's ``calibration`` or ``test`` presentations.
+
+        Returns:
+          float32 counts ``[n, filters, rows, columns]`` and labels ``[n]``.
+        """
+        spiking, member = self.config.spiking, self.members[number]
+        images, labels = getattr(self.pictures, part)
+        indices = draw(part, len(images), spiking[f"{part}_images"], member.seed)
+        weights = self.weights(state, number)
+        parameters = jax.tree.map(lambda value: value[number], self.parameters)
+        key, size = part_key(part, member.seed), self.config.eval.batch_size
+        counts = []
+        for start in range(0, len(indices), size):
+            chosen = indices[start : start + size]
+            numbers = np.arange(start, start + size, dtype=np.int32)
+            levels = np.zeros((size, self.network.pixels), np.uint8)
+            levels[: len(chosen)] = images[chosen]
+            counts.append(self._respond(parameters, weights, key, levels, numbers)[: len(chosen)])
+        side = self.network.side
+        shape = (len(indices), self.network.filters, side, side)
+        return np.concatenate(jax.device_get(counts)).reshape(shape), labels[indices]
+
+    def weights(self, state: TrainState, number: int = 0) -> Weights:
+        """The weights of one member."""
+        weights = _weights(state)
+        return weights if len(self.members) == 1 else unstack(weights, number)
+
+    def describe(self, state: TrainState) -> str:
+        """Network, data, population."""
+        net = self.network
+        lines = [
+            f"{net.kind.upper()} network of {net.filters} channels, {net.kernel} x {net.kernel} "
+            f"windows: {net.neurons} neurons, {count_parameters(state.params):,} weights",
+            f"{len(self.pictures.train[0])} training images, "
+            f"{self.periods.total * self.config.train.batch_size} presentations",
+        ]
+        if len(self.members) > 1:
+            lines.append(f"population of {len(self.members)} networks")
+        if self.config.spiking.images_per_update > 1:
+            lines.append(
+                f"APPROXIMATION: {self.config.spiking.images_per_update} images per update"
+            )
+        return "\n".join(lines)
+
+    def progress_line(self, metrics: dict[str, float]) -> str:
+        """Spikes and thresholds."""
+        return f"{metrics['spikes']:.0f} spikes/image  threshold +{metrics['theta']:.2f} mV"
+
+    def headline(self, results: dict[str, Any]) -> str:
+        """Accuracy of the configured readout."""
+        entry = results["readouts"][self.config.spiking.readout]
+        return f"{self.config.spiking.readout} {_percent(entry)}"
+
+    def result_rows(self, results: dict[str, Any]) -> list[tuple[str, str]]:
+        """Accuracy of every readout."""
+        rows = [(name, _percent(entry)) for name, entry in results["readouts"].items()]
+        return [*rows, ("training images", str(results["images"]))]
+
+    def record(self) -> dict[str, Any]:
+        """What the configuration was resolved to, for ``config.json``."""
+        return {
+            "network": dataclasses.asdict(self.network),
+            "members": [dataclasses.asdict(member) for member in self.members],
+            "data": self.source.describe(),
+            "steps": self.periods.total,
+            "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__},
+            "devices": [str(device.device_kind) for device in jax.devices()],
+        }
+
+    def watch(self, run: RunDirectory, state: TrainState) -> None:
+        """Draws the (first) network's weights anew, every few seconds."""
+        if self.pace.due():
+            images = int(state.step) * self.config.train.batch_size
+            refresh_weight_map(run.path, self.network, self.weights(state), f"{images} images")
+
+    def write_report(self, run: RunDirectory, state: TrainState) -> None:
+        """Weights and votes of the (first) network; the search of a population."""
+        votes = np.asarray(state.model_state["readout"]["votes"])
+        first = votes if len(self.members) == 1 else votes[0]
+        parameters = jax.tree.map(lambda value: float(value[0]), self.parameters)
+        figures = stdp_figures(self.network, parameters, self.weights(state), first)
+        if "population" in self.latest:
+            figures |= search_figures(self.latest["population"], self.config.spiking.readout)
+        save_figures(run, figures)
+
+    @cached_property
+    def _encoder(self) -> Any:
+        spiking = self.config.spiking
+        rates = np.arange(256) * (spiking.intensity / 255.0)
+        return make_encoder(spiking.encoder, rates, self.network.steps, self.network.dt)
+
+    @cached_property
+    def _respond(self) -> Any:
+        encoder = self._encoder  # made outside of any traced function: it holds tables
+
+        def respond(parameters, weights, key, levels, numbers):
+            return respond_encoded(self.network, parameters, weights, encoder, key, levels, numbers)
+
+        return jax.jit(respond)
+
+    def _step(self, learning: Learning, masked: bool = True) -> Any:
+        keys = jnp.stack([part_key("train", member.seed) for member in self.members])
+        alone, chunk = len(self.members) == 1, self.config.train.batch_size
+        encoder = self._encoder
+
+        def show(parameters, weights, keys, levels, first):
+            return learn(
+                self.network,
+                parameters,
+                weights,
+                encoder,
+                keys,
+                levels,
+                first,
+                learning,
+                masked=masked,
+                images_per_update=self.config.spiking.images_per_update,
+            )
+
+        if not alone:
+            show = over_devices(show, self.mesh, (0, 0, 0, 1, None))
+
+        @partial(jax.jit, donate_argnums=0)
+        def step(state: TrainState, levels: jax.Array) -> tuple[TrainState, dict[str, Any]]:
+            weights = _weights(state)
+            if alone:
+                weights = jax.tree.map(lambda leaf: leaf[None], weights)
+            first = state.step * chunk
+            weights, counts = show(self.parameters, weights, keys, levels, first)
+            finite = jnp.isfinite(weights.xy).all() & jnp.isfinite(weights.theta).all()
+            metrics = {
+                "count": jnp.float32(chunk),
+                "spikes": counts.sum() / len(self.members),
+                "theta": weights.theta.mean() * chunk,
+                "bad_step": jnp.where(finite, NEVER, state.step + 1),
+            }
+            if alone:
+                weights = unstack(weights)
+            params = {"xy": weights.xy} | ({} if weights.yy is None else {"yy": weights.yy})
+            model_state = {**state.model_state, "neurons": {"theta": weights.theta}}
+            new = state.replace(step=state.step + 1, params=params, model_state=model_state)
+            return new, metrics
+
+        return step
+
+
+def prepare(config: ConfigDict) -> StdpExperiment:
+    """Builds and checks everything; computes nothing yet.
+
+    Raises:
+      InputError: wrong configuration or data.
+    """
+    network, parameters = read_network(config)
+    spiking = config.spiking
+    check_readout(spiking.readout, spiking.top_n)
+    members = read_members(config.seed, config.population.seeds, config.population.grid)
+    mesh = population_mesh(len(members))
+    if spiking.two_step and not network.trained_competition:
+        raise InputError("spiking.two_step=True needs spiking.trained_competition=True")
+    source = data_source(config)
+    each = member_parameters(parameters, members)
+    new = partial(_new_state, network, each, members, config)
+    over_members = P() if len(members) == 1 else P(*mesh.axis_names)
+    shapes = jax.eval_shape(new)
+    like = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(
+            leaf.shape,
+            leaf.dtype,
+            sharding=NamedSharding(mesh, over_members if leaf.ndim else P()),
+        ),
+        shapes,
+    )
+    return StdpExperiment(
+        config=config,
+        source=source,
+        pictures=read_pictures(source, network.crop, spiking.calibration_share),
+        network=network,
+        parameters=each,
+        members=members,
+        mesh=mesh,
+        periods=_periods(config),
+        like=like,
+    )
+
+
+def read_network(config: ConfigDict) -> tuple[Network, Parameters]:
+    """The network and its numbers that ``config.spiking`` describes.
+
+    Raises:
+      InputError: sizes that do not fit each other, a negative intensity.
+    """
+    spiking = config.spiking
+    fields = {field.name for field in dataclasses.fields(Network)}
+    network = Network(**{name: spiking[name] for name in fields})
+    if spiking.intensity < 0:
+        raise InputError(f"spiking.intensity={spiking.intensity}: use 0 or more, in Hz")
+    return network, Parameters(**{name: spiking[name] for name in Parameters._fields})
+
+
+def _periods(config: ConfigDict) -> Periods:
+    chunk, images = config.train.batch_size, config.spiking.train_images
+    if chunk < 1 or images < chunk or images % chunk:
+        raise InputError(
+            f"spiking.train_images={images} must be a multiple of train.batch_size={chunk}, the "
+            "number of images between two possible checkpoints"
+        )
+    if chunk % config.spiking.images_per_update:
+        raise InputError(
+            f"train.batch_size={chunk} must be a multiple of "
+            f"spiking.images_per_update={config.spiking.images_per_update}"
+        )
+    total = images // chunk
+    return Periods(
+        total=total,
+        evaluate=duration_in_steps(config.eval, "every", total),
+        checkpoint=duration_in_steps(config.checkpoint, "every", total),
+        patience=0,
+    )
+
+
+def _new_state(
+    network: Network, parameters: Parameters, members: list[Member], config: ConfigDict
+) -> TrainState:
+    keys = jnp.stack([jax.random.key(member.seed) for member in members])
+    weights = initial_members(network, parameters, keys)
+    if config.spiking.two_step:
+        weights = jax.vmap(lambda p, w: competition.fill(network, p, w))(parameters, weights)
+    side = network.side
+    votes = jnp.zeros((len(members), _CLASSES, network.filters, side, side))
+    if len(members) == 1:
+        weights, votes = unstack(weights), votes[0]
+    return TrainState(
+        step=jnp.int32(0),
+        params={"xy": weights.xy} | ({} if weights.yy is None else {"yy": weights.yy}),
+        model_state={
+            "neurons": {"theta": weights.theta},
+            "readout": {"votes": votes, "calibrated": jnp.int32(0)},
+        },
+        constants={},
+        opt_state=(),
+        plateau=Plateau.create(),
+    )
+
+
+_CLASSES = 10  # of digits and MNIST
+
+
+def _weights(state: TrainState) -> Weights:
+    return Weights(
+        state.params["xy"], state.model_state["neurons"]["theta"], state.params.get("yy")
+    )
+
+
+def _mean_readouts(tables: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean over the members, and the standard deviation of one member."""
+    means = {}
+    for name in tables[0]:
+        values = np.array([table[name]["accuracy"] for table in tables])
+        means[name] = {"accuracy": float(values.mean()), "error": float(values.std(ddof=1))}
+    return means
+
+
+def _short(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {"accuracy": one["accuracy"], "error": one["error"]} for name, one in table.items()
+    }
+
+
+def _percent(entry: dict[str, float]) -> str:
+    return f"{100 * entry['accuracy']:.2f} +- {100 * entry['error']:.2f} %"

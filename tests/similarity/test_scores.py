@@ -1,0 +1,209 @@
+"""SIT, predictivity, SVM, inference, readout, against scikit-learn and by their own logic."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.preprocessing import StandardScaler
+
+from jaxbio import similarity as sim
+from jaxbio.errors import InputError
+from jaxbio.similarity.random_normal import normal
+from jaxbio.similarity.ridge import ridge_cv_predict
+
+OBJECTS = np.repeat(np.arange(6), 8)
+
+
+@pytest.fixture(autouse=True)
+def _float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def make(seed: int = 0, p: int = 30, q: int = 7) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    signal = rng.normal(size=(6, 5))[OBJECTS] + rng.normal(size=(48, 5))
+    return (
+        signal @ rng.normal(size=(5, p)) + rng.normal(size=(48, p)),
+        3 * signal @ rng.normal(size=(5, q)) + rng.normal(size=(48, q)),
+    )
+
+
+def test_fast_normal_is_normal():
+    z = np.asarray(normal(jax.random.key(0), (200_001,)))
+    assert abs(z.mean()) < 0.01
+    assert abs(z.std() - 1) < 0.01
+    assert abs((z**4).mean() - 3) < 0.1
+    assert abs(np.corrcoef(z[:-1], z[1:])[0, 1]) < 0.01
+    other = np.asarray(normal(jax.random.key(1), (200_001,)))
+    assert abs(np.corrcoef(z, other)[0, 1]) < 0.01
+
+
+def test_sit_of_shuffled_and_uneven_images_equals_sorted():
+    x, y = make()
+    images = np.stack([np.arange(0, 48, 2), np.arange(1, 48, 2)])
+    plain = sim.sit(x, y, OBJECTS, images=images, noise=None)
+    shuffled = np.random.default_rng(0).permutation(48)
+    place = np.argsort(shuffled)
+    names = np.array([f"object {k}" for k in OBJECTS])[shuffled]
+    again = sim.sit(x[shuffled], y[shuffled], names, images=place[images], noise=None)
+    np.testing.assert_allclose(plain.scores, again.scores, atol=1e-12)
+    uneven = np.delete(np.arange(48), [0, 9, 17])
+    drawn = sim.sit(
+        x[uneven], y[uneven], OBJECTS[uneven], jax.random.key(0), n_splits=5, images_per_object=4
+    )
+    assert drawn.scores.shape == (5,)
+    assert bool(jnp.isfinite(drawn.scores).all())
+
+
+def test_sit_noise_per_object_has_the_distribution_of_noise_per_image():
+    x, y = make()
+    images = np.tile(np.arange(48), (400, 1))
+    rng = np.random.default_rng(1)
+    given = sim.sit(x, y, OBJECTS, images=images, normal_noise=rng.normal(size=(400, 48, 30)))
+    ours = sim.sit(x, y, OBJECTS, jax.random.key(0), images=images)
+    error = np.hypot(given.std, ours.std) / 20
+    assert abs(given.mean - ours.mean) < 4 * error
+    assert 0.8 < ours.std / given.std < 1.25
+
+
+def test_layers_and_times_are_separate_problems():
+    (x, y), (wide, _) = make(), make(1, 60)
+    splits = sim.stratified_splits(OBJECTS, 3, train_size=0.75)
+    times = np.stack([y, y[::-1]])
+    for method in ("pls", "ridge-cv", "one-to-one"):
+        options = {"splits": splits, "method": method, "n_components": 4}
+        both = sim.predictivity({"a": x, "b": wide}, times, **options)
+        assert both.per_neuroid.shape == (2, 2, 3, 7)
+        one = sim.predictivity(wide, times[1], **options)
+        np.testing.assert_allclose(both.per_neuroid[1, 1], one.per_neuroid, atol=1e-9)
+        np.testing.assert_allclose(both.score[1, 1], one.score, atol=1e-9)
+
+
+def test_more_targets_than_stimuli():
+    from sklearn.cross_decomposition import PLSRegression
+
+    x, y = make(q=90)
+    splits = sim.stratified_splits(OBJECTS, 2, train_size=0.75)
+    ours = sim.predictivity(x, y, splits=splits, n_components=4).per_neuroid
+    for i, (train, test) in enumerate(zip(*splits, strict=True)):
+        predicted = PLSRegression(4, scale=False).fit(x[train], y[train]).predict(x[test])
+        gold = [np.corrcoef(predicted[:, k], y[test, k])[0, 1] for k in range(90)]
+        np.testing.assert_allclose(ours[i], gold, atol=1e-8)
+
+
+def test_ridge_cv_is_that_of_scikit_learn():
+    x, y = make()
+    train, test = (part[:1] for part in sim.stratified_splits(OBJECTS, 1, train_size=0.75))
+    alphas = jnp.asarray([0.01, 1.0, 10.0, 1000.0])
+    predicted, alpha = ridge_cv_predict(sim.gram(x), jnp.asarray(y), train, test, alphas)
+    gold = RidgeCV(np.asarray(alphas)).fit(x[train[0]], y[train[0]])
+    assert float(alpha[0]) == gold.alpha_
+    np.testing.assert_allclose(predicted[0], gold.predict(x[test[0]]), atol=1e-8)
+
+
+def test_svm_reads_what_is_there_and_nothing_else():
+    x, _ = make()
+    labels = OBJECTS // 2
+    found = sim.svm_score(x, labels, OBJECTS, n_splits=3, cs=(0.01, 1.0), n_features=None)
+    noise = np.random.default_rng(0).normal(size=x.shape)
+    none = sim.svm_score(noise, labels, OBJECTS, n_splits=3, cs=(0.01, 1.0), n_features=None)
+    assert found.mean > 0.6 > none.mean
+    best = sim.svm_score(
+        x, labels, OBJECTS, selection="published", n_splits=3, cs=(0.01, 1.0), n_features=None
+    )
+    assert best.mean >= found.mean
+    assert len(set(best.c)) == 1
+    drawn = sim.svm_score(x, labels, n_splits=2, cs=(1.0,), n_features=4, key=jax.random.key(0))
+    assert drawn.accuracy.shape == (2,)
+
+
+def test_svm_does_not_need_more_features_than_images():
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(40, 90)), np.arange(40) % 3
+    train, test = np.arange(30)[None], np.arange(30, 40)[None]
+    weights, bias = sim.svm_fit(x[:30], labels[:30], 0.1, n_classes=3)
+    gold = np.mean(np.argmax(x[30:] @ weights.T + bias[None], 1) == labels[30:])
+    ours = sim.svm_accuracy(x, labels, train, test, [0.1], n_classes=3)
+    assert float(ours[0, 0]) == pytest.approx(gold)
+
+
+def test_readout_is_that_of_scikit_learn():
+    x, _ = make()
+    scaler = StandardScaler().fit(x)
+    gold = LogisticRegression(C=0.1, tol=1e-10, max_iter=5000).fit(scaler.transform(x), OBJECTS)
+    ours = sim.fit_readout(x, OBJECTS, 6, c=0.1)(x)
+    np.testing.assert_allclose(ours, gold.predict_proba(scaler.transform(x)), atol=1e-6)
+
+
+def rdms(number: int, noise: float, seed: int, n: int = 12) -> jax.Array:
+    truth = np.random.default_rng(99).normal(size=(n, 20))
+    patterns = truth + noise * np.random.default_rng(seed).normal(size=(number, n, 20))
+    return sim.upper(sim.rdm(patterns))
+
+
+@pytest.mark.parametrize("over", ["subjects", "conditions", "both", "dual"])
+def test_bootstrap_knows_a_good_model_from_a_bad_one(over):
+    models = jnp.concatenate([rdms(1, 0.2, 0), rdms(1, 1.0, 1), rdms(1, 50.0, 2)])
+    result = sim.evaluate_bootstrap(
+        models, rdms(6, 0.6, 3), jax.random.key(0), over=over, n_bootstrap=130, sample_ceilings=True
+    )
+    assert (result.low < result.score).all()
+    assert (result.score < result.high).all()
+    assert result.p_zero[0] < 0.01 < result.p_zero[2]
+    assert result.p_difference[0, 2] < 0.15
+    assert result.samples.shape == (130, 3)
+    assert result.ceiling_samples.shape == (130, 2)
+    assert float(result.ceiling.lower) < float(result.ceiling.upper)
+
+
+def test_crossvalidated_folds_cover_everything():
+    folds = sim.make_folds(6, 12, k_subjects=3, k_conditions=2)
+    assert len(folds) == 6
+    assert sorted(np.concatenate([f.test_subjects for f in folds[::2]])) == list(range(6))
+    result = sim.evaluate_crossvalidated(rdms(2, 0.5, 0), rdms(6, 0.6, 3), folds)
+    assert result.samples.shape == (6, 2)
+    assert result.dof == 5
+
+
+X, Y = make()
+SPLITS = (np.arange(40)[None], np.arange(40, 48)[None])
+KEY = jax.random.key
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: sim.sit(X, Y[:40], OBJECTS, KEY(0)), "model has 48 stimuli and neural 40"),
+        (lambda: sim.sit(X, Y, OBJECTS[:40], KEY(0)), "one label per stimulus"),
+        (lambda: sim.sit(X, Y, OBJECTS, KEY(0), images_per_object=9), "an object has 8 images"),
+        (lambda: sim.sit(X, Y, OBJECTS), "random key"),
+        (lambda: sim.sit(X, 0.01 * Y, OBJECTS, KEY(0)), "NeuralNoise"),
+        (lambda: sim.sit(0 * X, Y, OBJECTS, KEY(0), names=("pool", "IT")), "pool is constant"),
+        (lambda: sim.sit(X, np.where(Y > 9, np.nan, Y), OBJECTS, KEY(0)), "NaN"),
+        (lambda: sim.predictivity({"fc": 0 * X}, Y, OBJECTS), "fc is constant"),
+        (lambda: sim.predictivity(X, np.hstack([Y, 0 * Y]), OBJECTS), "neuroid 7 is constant"),
+        (lambda: sim.predictivity(X, Y, OBJECTS, "lasso"), "valid: pls, ridge"),
+        (lambda: sim.predictivity(X, Y), "objects, or splits"),
+        (lambda: sim.predictivity(X, Y, splits=SPLITS, n_components=31), r"must lie in \[1, 30\]"),
+        (lambda: sim.predictivity(X, Y, np.arange(48)), "cannot split 48 stimuli"),
+        (lambda: sim.predictivity(X, Y, method="ridge", splits=SPLITS, alpha=0.0), "above 0"),
+        (lambda: sim.predictivity(X, Y, splits=([[0, 1]], [[1, 2]])), "training and the test"),
+        (lambda: sim.svm_score(X, 0 * OBJECTS), "one category"),
+        (lambda: sim.svm_score(X, OBJECTS, n_features=3), "random key"),
+        (lambda: sim.svm_score(X, OBJECTS, selection="best"), "valid: nested, published"),
+        (lambda: sim.evaluate_bootstrap(X.T, X[:, :1].T, KEY(0)), "at least 2 subjects"),
+        (
+            lambda: sim.evaluate_bootstrap(rdms(1, 1, 0), rdms(3, 1, 1), KEY(0), over="images"),
+            "valid: subjects",
+        ),
+        (lambda: sim.make_folds(4, 12, k_subjects=1, k_conditions=2), "k_subjects=1"),
+        (lambda: sim.fit_readout(X, OBJECTS, 3), r"\[0, 3\)"),
+        (lambda: sim.i2n(np.eye(3), np.eye(4)), "must fit|same images"),
+    ],
+)
+def test_errors_are_one_line(call, message):
+    with pytest.raises(InputError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)

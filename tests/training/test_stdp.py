@@ -1,0 +1,163 @@
+"""Spiking networks through the common loop, on real digits."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from configs import c_snn, fc_snn, lc_snn, lc_snn_competition, lc_snn_two_step
+from jaxbio.errors import InputError
+from jaxbio.training import loop, stdp
+from jaxbio.training.checkpointing import Checkpointer
+from jaxbio.training.stdp_data import draw, read_pictures
+
+
+def _config(base=lc_snn, **changes):
+    config = base.get_config()
+    small = {
+        "spiking.filters": 4,
+        "spiking.steps": 80,
+        "spiking.train_images": 8,
+        "spiking.calibration_images": 60,
+        "spiking.test_images": 30,
+        "train.batch_size": 2,
+        "eval.batch_size": 20,
+        "checkpoint.every_steps": 2,
+        "log.every_steps": 1,
+        "log.tensorboard": False,
+    }
+    config.update_from_flattened_dict({**small, **changes})
+    return config
+
+
+def _saved(config, workdir):
+    like = stdp.prepare(config).like
+    checkpointer = Checkpointer(workdir / "checkpoints", best_by="accuracy")
+    state = checkpointer.restore_latest(like)
+    checkpointer.close()
+    return state
+
+
+def test_learns_calibrates_and_tests(tmp_path):
+    config = _config()
+    results = loop.train(config, str(tmp_path))
+    assert set(results["readouts"]) >= {"patch_voting", "all_voting", "spikes_first", "linear"}
+    assert results["accuracy"] == results["readouts"]["patch_voting"]["accuracy"]
+    assert results["readouts"]["linear"]["count"] == 30
+    assert results["images"] == 8
+    state = _saved(config, tmp_path)
+    assert state.model_state["readout"]["votes"].shape == (10, 4, 3, 3)
+    assert int(state.model_state["readout"]["calibrated"]) == 1
+    assert np.any(state.model_state["readout"]["votes"])
+    assert (tmp_path / "report" / "weights.png").exists()
+
+
+def test_resumes_exactly(tmp_path, monkeypatch):
+    config = _config()
+    loop.train(config, str(tmp_path / "whole"))
+
+    real = stdp.StdpExperiment.train_batches
+
+    def interrupted(self, start):
+        for number, batch in enumerate(real(self, start)):
+            if start + number == 3:
+                raise KeyboardInterrupt
+            yield batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stdp.StdpExperiment, "train_batches", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(config, str(tmp_path / "parts"))
+    loop.train(config, str(tmp_path / "parts"))
+    whole, parts = (_saved(config, tmp_path / name) for name in ("whole", "parts"))
+    jax.tree.map(np.testing.assert_array_equal, whole, parts)
+
+
+@pytest.mark.parametrize("base", [c_snn, fc_snn, lc_snn_competition])
+def test_every_kind_learns(base):
+    experiment = stdp.prepare(_config(base))
+    state = experiment.initial_state()
+    before = {name: np.asarray(value) for name, value in state.params.items()}
+    batch = next(iter(experiment.train_batches(0)))
+    state, metrics = experiment.train_step()(state, batch)
+    assert int(state.step) == 1
+    assert metrics["spikes"] > 0
+    for name, value in before.items():
+        assert not np.allclose(state.params[name], value), name
+
+
+def test_two_steps_freeze_one_connection_each():
+    experiment = stdp.prepare(_config(lc_snn_two_step))
+    state = experiment.initial_state()
+    np.testing.assert_array_equal(state.params["yy"], experiment.config.spiking.c_w)
+    step = experiment.train_step()
+    history = []
+    for batch in experiment.train_batches(0):
+        state, _ = step(state, batch)
+        history.append({name: np.asarray(value) for name, value in state.params.items()})
+    assert len(history) == 4
+    np.testing.assert_array_equal(history[1]["yy"], experiment.config.spiking.c_w)
+    assert not np.allclose(history[0]["xy"], history[1]["xy"])
+    np.testing.assert_allclose(history[1]["xy"], history[3]["xy"], atol=1e-6)
+    assert history[2]["yy"].max() <= 0
+    assert not np.allclose(history[2]["yy"], history[3]["yy"])
+
+
+def test_population_writes_a_table(tmp_path):
+    grid = {"population.grid": "mean_weight=0.4,0.5;c_w=-60,-100"}
+    results = loop.train(_config(**grid), str(tmp_path))
+    table = json.loads((tmp_path / "results.json").read_text())["population"]
+    assert [(m["mean_weight"], m["c_w"]) for m in table] == [
+        (0.4, -60.0),
+        (0.4, -100.0),
+        (0.5, -60.0),
+        (0.5, -100.0),
+    ]
+    mean = np.mean([m["readouts"]["linear"]["accuracy"] for m in table])
+    assert results["readouts"]["linear"]["accuracy"] == pytest.approx(mean)
+    assert (tmp_path / "report" / "search_mean_weight_c_w.png").exists()
+
+
+def test_member_equals_its_own_run():
+    together = stdp.prepare(_config(**{"population.seeds": 3}))
+    alone = stdp.prepare(_config(seed=2))
+    states = []
+    for experiment in (together, alone):
+        state, step = experiment.initial_state(), experiment.train_step()
+        for batch in experiment.train_batches(0):
+            state, _ = step(state, batch)
+        states.append(state)
+    member, single = together.weights(states[0], 2), alone.weights(states[1])
+    np.testing.assert_allclose(member.xy, single.xy, atol=1e-6)
+    np.testing.assert_allclose(member.theta, single.theta, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"spiking.kernel": 11}, "spiking.kernel=11"),
+        ({"spiking.intensity": -1.0}, "spiking.intensity=-1"),
+        ({"spiking.readout": "vote"}, "unknown readout 'vote'"),
+        ({"spiking.train_images": 7}, "spiking.train_images=7"),
+        ({"spiking.images_per_update": 3}, "images_per_update=3"),
+        ({"spiking.two_step": True}, "trained_competition=True"),
+        ({"spiking.calibration_share": 1.0}, "calibration_share=1.0"),
+        ({"population.grid": "rest"}, "population.grid"),
+    ],
+)
+def test_wrong_configurations_are_named(changes, words):
+    with pytest.raises(InputError, match=words):
+        stdp.prepare(_config(**changes))
+
+
+def test_pictures_of_digits_and_draws():
+    experiment = stdp.prepare(_config())
+    pictures = read_pictures(experiment.source, 20, 1 / 6)
+    assert pictures.train[0].shape == (1194, 400)
+    assert len(pictures.calibration[0]) == 239
+    assert pictures.train[0].max() > 200
+    assert pictures.train[0].min() == 0
+    long = draw("train", 1194, 100, seed=1)
+    np.testing.assert_array_equal(long[:20], draw("train", 1194, 20, seed=1))
+    assert not np.array_equal(long, draw("test", 1194, 100, seed=1))
