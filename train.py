@@ -24,12 +24,11 @@ def main(config, values: flags.FlagValues) -> None:
         raise InputError("--config is missing: for example --config=configs/svp_resnet.py")
     command_line.start_jax()
     from jaxbio.training.loop import NonFiniteError, train
+    from jaxbio.training.teachers import train_all
 
-    if config.teachers:
-        from jaxbio.training.teachers import train_all as train
-
+    run = train_all if config.teachers else train
     try:
-        train(config, values.workdir or str(Path("runs") / config.name))
+        run(config, values.workdir or str(Path("runs") / config.name))
     except NonFiniteError as error:
         print(f"train.py: stopped: {error}", file=sys.stderr)
         sys.exit(1)

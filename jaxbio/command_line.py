@@ -20,6 +20,7 @@ from ml_collections import ConfigDict, config_flags
 from jaxbio.errors import InputError
 
 _EXIT_INPUT_ERROR = 2
+_EXIT_INTERRUPTED = 130
 _NOT_EXPERIMENTS = ("__init__.py", "base.py", "datasets.py", "dnrt.py")
 
 
@@ -144,6 +145,9 @@ def _one_line_errors() -> Iterator[None]:
             traceback.print_exc()
         print(f"{Path(sys.argv[0]).name}: error: {error}", file=sys.stderr)
         sys.exit(_EXIT_INPUT_ERROR)
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted; repeat the command", file=sys.stderr)
+        sys.exit(_EXIT_INTERRUPTED)
 
 
 def _last_line(error: BaseException) -> str:

@@ -123,6 +123,7 @@ def test_sigterm_saves_at_once_and_exits_cleanly(tmp_path):
         assert (tmp_path / "results.json").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(whole_run, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -1,6 +1,7 @@
 """Parity of the networks with the published PyTorch programs, weights converted by name."""
 
 import importlib.util
+import math
 import re
 import sys
 from pathlib import Path
@@ -32,12 +33,16 @@ OUR_ENDPOINTS = {"voneblock": "v1_bottleneck", "bottleneck": "v1_bottleneck", "v
 
 
 def network_cases() -> list:
-    """Cases with logits; only the deepest network takes too long for the quick suite."""
+    """Cases with logits; the deepest and the largest take too long for the quick suite."""
     names = vectors.model_cases(*BODIES, *FRONT_ENDS)
     names = [name for name in names if "logits" in vectors.model_case(name)["outputs"]]
     names = [name for name in names if vectors.model_case(name).get("mode") != "train"]
-    slow = [n for n in names if len(vectors.model_case(n)["spec"]) > 800]
+    slow = [n for n in names if _is_large(vectors.model_case(n)["spec"])]
     return [pytest.param(n, marks=pytest.mark.slow) if n in slow else n for n in names]
+
+
+def _is_large(spec: list) -> bool:
+    return len(spec) > 800 or sum(math.prod(shape) for _, shape in spec) > 1e8
 
 
 def model_arguments(case: dict) -> dict:

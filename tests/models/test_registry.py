@@ -114,6 +114,7 @@ def test_small_images_and_any_number_of_classes(name, front_end):
     assert ("constants" in variables) == (front_end != "none")
 
 
+@pytest.mark.slow
 def test_odd_sizes_compute():
     size = 47
     model = create_model("squeezenet1_1", num_classes=3, front_end="svp", image_size=size)
@@ -164,7 +165,14 @@ def test_bfloat16_keeps_float32_parameters_statistics_and_logits(name):
     assert endpoints["penultimate"].dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize("name", [k for k in KINDS if k != "alexnet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(k, marks=pytest.mark.slow) if k.startswith("densenet") else k
+        for k in KINDS
+        if k != "alexnet"
+    ],
+)
 def test_remat_recomputes_blocks_and_keeps_the_variables(name):
     x = jnp.zeros((1, 32, 32, 3))
     trees = []
@@ -242,7 +250,9 @@ def test_last_relu():
     assert (b > 0).any()
 
 
-@pytest.mark.parametrize("name", ["alexnet", "vgg11", "squeezenet1_0"])
+@pytest.mark.parametrize(
+    "name", ["alexnet", pytest.param("vgg11", marks=pytest.mark.slow), "squeezenet1_0"]
+)
 def test_dropout_acts_in_training_only(name):
     model = create_model(name, num_classes=3, image_size=32)
     plain = create_model(name, num_classes=3, image_size=32, dropout=0.0)

@@ -10,7 +10,8 @@ import pytest
 
 from configs import svp_resnet
 from jaxbio.errors import InputError
-from jaxbio.evaluation import commands, session
+from jaxbio.evaluation import session
+from jaxbio.evaluation.accuracy_report import report_accuracy
 from jaxbio.training import loop, setup
 from jaxbio.training.checkpointing import Checkpointer
 from jaxbio.training.optimizers import make_optimizer
@@ -115,7 +116,7 @@ def test_evaluation_repeats_the_final_numbers(tmp_path):
     config = _config()
     results = loop.train(config, str(tmp_path))
     opened = session.open_session(None, str(tmp_path), "last")
-    measured = commands.report_accuracy(opened)
+    measured = report_accuracy(opened)
     for name in ("loss", "top1", "top5", "count"):
         assert measured[name] == pytest.approx(results[name], rel=1e-5)
     written = json.loads((tmp_path / "evaluation" / "accuracy.json").read_text())

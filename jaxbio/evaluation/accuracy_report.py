@@ -1,15 +1,11 @@
-"""The modes of ``evaluate.py``: measure, print, write."""
+"""The accuracy mode: measure, print, write."""
 
 from typing import Any
 
 from jaxbio.evaluation.accuracy import accuracy_rows
-from jaxbio.evaluation.features import report_features
 from jaxbio.evaluation.publishing import identity, publish
-from jaxbio.evaluation.robustness_report import report_robustness
-from jaxbio.evaluation.session import Session, open_session
+from jaxbio.evaluation.session import Session
 from jaxbio.training.progress import format_table
-
-__all__ = ["open_session", "report_accuracy", "report_features", "report_robustness"]
 
 
 def report_accuracy(session: Session) -> dict[str, Any]:
