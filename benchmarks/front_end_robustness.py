@@ -1,10 +1,11 @@
 """What the front-end buys or costs: clean accuracy and errors under corruptions, several seeds.
 
     python benchmarks/front_end_robustness.py --variant=digits
-    python benchmarks/front_end_robustness.py --variant=mnist --steps=600 --severities=3
+    python benchmarks/front_end_robustness.py --variant=mnist --steps=600 --severities=3 \
+      --corruptions=gaussian_noise,glass_blur,snow,contrast,pixelate
 
 Trains configs/svp_resnet.py with the front-end and without, at the same budget, evaluates each on
-the 15 benchmark corruptions, and prints a table: mean and standard deviation over seeds. What a run
+the benchmark's corruptions, and prints a table: mean and standard deviation over seeds. What a run
 directory already holds is not computed again, so an interrupted comparison goes on.
 """
 
@@ -34,7 +35,7 @@ def measure(front_end: str, seed: int, options: argparse.Namespace) -> dict[str,
     if options.steps:
         common.append(f"--config.train.total_steps={options.steps}")
     robustness = [
-        "--mode=robustness", "--checkpoint=last", "--corruptions=benchmark",
+        "--mode=robustness", "--checkpoint=last", f"--corruptions={options.corruptions}",
         f"--severities={options.severities}",
     ]  # fmt: skip
     for command in (["train.py", *common], ["evaluate.py", *common, *robustness]):
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--variant", default="digits")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=0, help="0: the configuration's budget")
+    parser.add_argument("--corruptions", default="benchmark")
     parser.add_argument("--severities", default="all")
     parser.add_argument("--v2_weights", default="", help="a .pth; default: the seeded stand-in")
     parser.add_argument("--runs", default="runs/front_end_robustness")

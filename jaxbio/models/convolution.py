@@ -28,7 +28,7 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
         # XLA's CPU backend runs a 1x1 convolution at half the speed of the same matrix product, and
         # one whose map is smaller than its kernel in plain loops, a hundred times slower.
         if kernel.shape[:2] == (1, 1) and padding == 0:
-            return _matmul_maps(x[:, ::stride, ::stride], kernel[0, 0])
+            return matmul_maps(x[:, ::stride, ::stride], kernel[0, 0])
         if min(x.shape[1:3]) < kernel.shape[0]:
             return _conv_by_patches(x, kernel, stride, padding)
         # Wide 3x3 convolutions as matrix products: docs/results.md has the timings.
@@ -65,7 +65,7 @@ def _conv_by_patches(x: jax.Array, kernel: jax.Array, stride: int, padding: int)
         flat = kernel.reshape(-1, kernel.shape[-1])
     else:
         flat = jnp.concatenate([kernel[i, j] for i, j in taps])
-    return _matmul_maps(jnp.concatenate(windows, axis=-1), flat)
+    return matmul_maps(jnp.concatenate(windows, axis=-1), flat)
 
 
 def _touches(tap: int, size: int, span: int, padding: int) -> bool:
@@ -73,7 +73,10 @@ def _touches(tap: int, size: int, span: int, padding: int) -> bool:
     return tap < padding + size and tap + span > padding
 
 
-def _matmul_maps(x: jax.Array, w: jax.Array) -> jax.Array:
+def matmul_maps(x: jax.Array, w: jax.Array) -> jax.Array:
+    """``x @ w`` for ``[..., inputs]`` and ``[inputs, features]``, in the backend's best form."""
+    if jax.default_backend() != "cpu":
+        return x @ w
     y = _matmul(x.reshape(-1, x.shape[-1]), w)
     return y.reshape(*x.shape[:-1], y.shape[-1])
 

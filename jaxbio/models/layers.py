@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxbio.models.convolution import conv2d
+from jaxbio.models.convolution import conv2d, matmul_maps
 
 Initializer = Callable[..., jax.Array]
 
@@ -104,7 +104,7 @@ class Linear(nn.Module):
         kernel = self.param("kernel", self.kernel_init, (n_in, self.features), jnp.float32)
         bias_init = self.bias_init or uniform_within(1 / math.sqrt(n_in))
         bias = self.param("bias", bias_init, (self.features,), jnp.float32)
-        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        y = matmul_maps(x.astype(self.dtype), kernel.astype(self.dtype))
         return y + bias.astype(self.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
 
 

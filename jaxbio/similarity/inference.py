@@ -114,8 +114,8 @@ def evaluate_bootstrap(
         over: one of the above.
         n_bootstrap: number of samples.
         confidence: of the intervals, in (0, 1).
-        sample_ceilings: compute the noise ceilings of every sample, too. It takes about as long as
-            the rest; not with Kendall's taus.
+        sample_ceilings: compute the noise ceilings of every sample, too, which takes many times as
+            long as the rest (docs/results.md); not with Kendall's taus.
 
     Returns:
         Scores, errors and tests.
