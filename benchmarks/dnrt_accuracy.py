@@ -17,7 +17,7 @@ from configs import dnrt, dnrt_vit
 from jaxbio.training.loop import train
 
 ACTIVATIONS = ("relu", "gelu", "raa")
-STEPS = {"digits": 900, "mnist": 900}
+STEPS = {"digits": 900, "mnist": 400}
 
 
 def experiment(data: str, activation: str, arr: bool, seed: int) -> ConfigDict:
