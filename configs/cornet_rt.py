@@ -6,22 +6,9 @@ ImageNet: python train.py --config=configs/cornet_rt.py:imagenet --config.data.d
 The ImageNet recipe is CORnet-R's.
 """
 
-from configs import base, datasets
+from configs.cornet import recipe
 
 
 def get_config(variant: str = "digits"):
     """One of configs/datasets.py's variants; imagenet is CORnet-R's published recipe."""
-    config = base.get_config()
-    config.name = "cornet_rt"
-    config.model.name = "cornet_rt"
-    config.model.front_end = "none"
-    datasets.apply_dataset(config, variant)
-    if variant == "imagenet":
-        config.data.mean = (0.485, 0.456, 0.406)
-        config.data.std = (0.229, 0.224, 0.225)
-        config.schedule.drop_every_epochs = 10.0
-        config.train.total_epochs = 25.0
-    else:  # without BatchNorm, the SGD of these variants learns little in so few epochs
-        config.optimizer.name = "adamw"
-        config.optimizer.learning_rate = 1e-3
-    return config
+    return recipe("cornet_rt", variant, epochs=25.0, drop_every=10.0)

@@ -21,7 +21,14 @@ from jaxbio.errors import InputError
 
 _EXIT_INPUT_ERROR = 2
 _EXIT_INTERRUPTED = 130
-_NOT_EXPERIMENTS = ("__init__.py", "base.py", "datasets.py", "dnrt.py")
+_NOT_EXPERIMENTS = (
+    "__init__.py",
+    "base.py",
+    "datasets.py",
+    "cornet.py",
+    "dnrt.py",
+    "spiking_data.py",
+)
 
 
 def define_flags() -> None:

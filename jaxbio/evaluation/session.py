@@ -101,7 +101,13 @@ def open_session(
     else:
         trained = recorded["resolved"]["model"]
         classes = trained["num_classes"] if source is None else source.num_classes
-        arguments = model_arguments(config, classes)
+        try:
+            arguments = model_arguments(config, classes)
+        except AttributeError as error:  # keys that came after the run
+            raise InputError(
+                f"{run.path} was recorded without the configuration key {error}: "
+                "give its configuration with --config"
+            ) from error
         _check_same_model(arguments, trained, run)
     model = build_model(arguments)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)

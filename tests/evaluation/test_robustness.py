@@ -162,6 +162,15 @@ def test_the_reference_is_a_second_opinion(run):
     )
 
 
+def test_a_run_recorded_before_a_key_existed_is_one_line(run):
+    recorded = json.loads((run / "config.json").read_text())
+    del recorded["config"]["model"]["drop_path"]
+    (run / "config.json").unlink()
+    (run / "config.json").write_text(json.dumps(recorded))
+    with pytest.raises(InputError, match=r"without the configuration key .*drop_path"):
+        session.open_session(None, str(run))
+
+
 def test_images_of_several_sizes_are_corrupted_before_resizing():
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (h, 40, 3), np.uint8) for h in (33, 48, 33, 33)]
