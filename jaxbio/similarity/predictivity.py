@@ -96,6 +96,7 @@ def predictivity(
         result = predictivity_from_gram(
             grams, responses, objects, method, splits=splits, n_components=n_components,
             alpha=alpha, alphas=alphas, names=names, rank=fewest,
+            labels=list(_as_dict(features, names[0])),
         )  # fmt: skip
         return Predictivity(*(x[0] for x in result)) if single else result
     layers = _as_dict(features, names[0])
@@ -123,6 +124,7 @@ def predictivity_from_gram(
     alphas: Sequence[float] = RIDGE_ALPHAS,
     names: tuple[str, str] = ("features", "responses"),
     rank: int | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Predictivity:
     """:func:`predictivity` from the layers' Gram matrices, for layers too wide to keep.
 
@@ -137,6 +139,7 @@ def predictivity_from_gram(
         alphas: see there.
         names: see there.
         rank: the smallest number of features of a layer; more components than that are refused.
+        labels: the layers' names, for errors.
 
     Returns:
         Scores ``[layers]`` or ``[layers, times]``.
@@ -159,6 +162,7 @@ def predictivity_from_gram(
         raise InputError(f"ridge penalties must be above 0, got {penalty.min()}")
     times = y if y.ndim == 3 else y[None]
     scores = _scores(grams, times, *splits, penalty, method, n_components)
+    _check_finite(scores, labels or [f"{names[0]}[{i}]" for i in range(len(scores))], names[1])
     return _finish(scores if y.ndim == 3 else scores[:, 0], *names)
 
 
@@ -179,6 +183,13 @@ def _prepare(responses, objects, splits, n, names) -> tuple[jax.Array, Splits]:
             raise InputError("predictivity needs the stimuli's objects, or splits")
         splits = stratified_splits(objects)
     return y, check_splits(splits, n)
+
+
+def _check_finite(r: jax.Array, layers: Sequence[str], responses: str) -> None:
+    """Refuses correlations ``[layers, ..., splits, neuroids]`` that are not numbers, by layer."""
+    if checks.known(r):
+        for name, of_layer in zip(layers, r, strict=True):
+            _finish(of_layer, name, responses)
 
 
 def _finish(r: jax.Array, features: str, responses: str) -> Predictivity:

@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from jaxbio import similarity as sim
 from jaxbio.errors import InputError
+from jaxbio.similarity.predictivity import _check_finite
 from jaxbio.similarity.random_normal import normal
 from jaxbio.similarity.ridge import ridge_cv_predict
 
@@ -207,3 +208,11 @@ def test_errors_are_one_line(call, message):
     with pytest.raises(InputError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_a_layer_without_a_correlation_is_named():
+    correlations = np.full((2, 10, 3), 0.5)
+    _check_finite(jnp.asarray(correlations), ["IT", "V4"], "recordings")
+    correlations[1, 4, 2] = np.nan
+    with pytest.raises(InputError, match=r"^V4: neuroid 2 of recordings .* within split 4"):
+        _check_finite(jnp.asarray(correlations), ["IT", "V4"], "recordings")
