@@ -46,7 +46,18 @@ class Slots(NamedTuple):
 def learn_image(
     c: Constants, weights: Array, theta: Array, seen: Array, refractory: int
 ) -> tuple[Array, Array, Array]:
-    """``learning_dense.learn_image``, but faster where most neurons stay silent."""
+    """One image, learning weights and thresholds; see :mod:`jaxbio.spiking.groups` for ``c``.
+
+    Args:
+      c: numbers of the groups.
+      weights: ``[G, F, K]``.
+      theta: ``[G, F]``.
+      seen: float32 ``[G, T, K]``, X's spikes.
+      refractory: steps without input after a spike.
+
+    Returns:
+      Weights (normalised), thresholds and spike counts ``[G, F]``.
+    """
     groups, steps, window = seen.shape
     filters = weights.shape[1]
     tiers = _tiers(groups, filters)
@@ -71,7 +82,7 @@ def learn_image(
     carry = (rest(theta), jnp.zeros((groups, window)), _no_slots(groups, filters, window, tiers))
     neurons, _, slots = jax.lax.fori_loop(0, steps, step, carry)
     weights = _copy_back(slots, rows, tiers).reshape(weights.shape)
-    return normalise(c, weights), neurons.theta, neurons.counts
+    return normalise(weights, c.total[:, 0]), neurons.theta, neurons.counts
 
 
 def _tiers(groups: int, filters: int) -> list[tuple[int, int]]:
