@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxbio.ops.encoding import LevelEncoder
 from jaxbio.ops.stdp import normalise
 from jaxbio.spiking import competition, learning_dense, learning_sparse
 from jaxbio.spiking.groups import constants, see
@@ -18,7 +19,6 @@ from jaxbio.spiking.network import Network, Parameters, Weights, published_order
 from jaxbio.spiking.presentation import EVERYTHING, Learning
 
 Array = jax.Array
-Encoder = Callable[[Array, Array], Array]
 
 # Of one network: below this the bookkeeping of slots costs more than it saves (on a CPU).
 _DENSE_WEIGHTS = 65_536
@@ -39,7 +39,7 @@ def learn(
     network: Network,
     parameters: Parameters,
     weights: Weights,
-    encoder: Encoder,
+    encoder: LevelEncoder,
     keys: Array,
     levels: Array,
     first: Array,
@@ -54,7 +54,7 @@ def learn(
       network: the shape, static.
       parameters: scalars or ``[N]``.
       weights: with a leading axis ``[N]``.
-      encoder: ``encoder(key, levels [pixels]) -> bool [steps, pixels]``.
+      encoder: of :func:`jaxbio.ops.encoding.make_encoder`.
       keys: ``[N]``; image ``i`` of a network is encoded with ``fold_in(key, first + i)``.
       levels: ``[B, N, pixels]`` grey levels of the B images.
       first: number of images that the networks have learned from before.
@@ -96,7 +96,7 @@ def _networks_together(network: Network, networks: int) -> int:
 
 def _learn_together(
     network: Network,
-    encoder: Encoder,
+    encoder: LevelEncoder,
     learning: Learning,
     masked: bool,
     images_per_update: int,
@@ -117,8 +117,8 @@ def _learn_together(
     def one_update(weights: Weights, batch: tuple[Array, Array]) -> tuple[Weights, Array]:
         pictures, numbers = batch  # [U, N, pixels], [U]
         each = jax.vmap(lambda n: jax.vmap(lambda k: jax.random.fold_in(k, n))(keys))(numbers)
-        x = jax.vmap(jax.vmap(encoder))(each, pictures)
-        x = x.reshape(-1, network.steps, pixels)
+        x = jax.vmap(jax.vmap(encoder.packed))(each, pictures)
+        x = x.reshape(-1, *x.shape[2:])
         if images_per_update == 1:
             weights, counts = program.show(weights, x)
         else:
@@ -140,8 +140,8 @@ class Program(NamedTuple):
     """How to show one image to each of N networks, and the form of the weights meanwhile.
 
     Attributes:
-      show: weights in that form and spikes ``[N, steps, pixels]`` to weights and spike counts
-        ``[N, neurons]``.
+      show: weights in that form and spikes as bits, uint32 ``[N, ceil(steps / 32), pixels]`` of
+        :func:`jaxbio.ops.encoding.pack`, to weights and spike counts ``[N, neurons]``.
       enter: from ``Weights`` with a leading axis to that form.
       leave: back.
     """
@@ -181,7 +181,8 @@ def dense_program(
         allowed = learning_dense.reordered(allowed, network.filters, network.positions)
 
     def show(weights: Weights, x: Array) -> tuple[Weights, Array]:
-        seen = see(network, x).reshape(-1, network.steps, network.window)
+        seen = see(network, x)
+        seen = seen.reshape(-1, *seen.shape[2:])
         weights, counts = learning_dense.learn_image(network, parameters, weights, seen, learning)
         if weights.yy is not None and allowed is not None:
             weights = weights._replace(yy=jnp.where(allowed, weights.yy, 0.0))
@@ -208,9 +209,10 @@ def sparse_program(network: Network, parameters: Parameters, networks: int) -> P
         )
 
     def show(weights: Weights, x: Array) -> tuple[Weights, Array]:
-        seen = see(network, x).reshape(-1, network.steps, network.window)
+        seen = see(network, x)
+        seen = seen.reshape(-1, *seen.shape[2:])
         xy, theta, counts = learning_sparse.learn_image(
-            numbers, weights.xy, weights.theta, seen, network.refractory
+            numbers, weights.xy, weights.theta, seen, network.steps, network.refractory
         )
         return Weights(xy, theta), published_order(counts.reshape(*split, network.filters))
 

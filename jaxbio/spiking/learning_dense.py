@@ -74,13 +74,13 @@ def learn_image(
       network: static.
       parameters: scalars or ``[N]``.
       weights: from :func:`enter`.
-      seen: float32 ``[N * positions, steps, window]``, X's spikes.
+      seen: float32 ``[N * positions, T, window]``, X's spikes; T >= steps.
       learning: static.
 
     Returns:
       Weights (windows normalised) and spike counts ``[N * positions * filters]``.
     """
-    groups, steps, window = seen.shape
+    groups, _, window = seen.shape
     trained = weights.yy is not None
     p, neurons = parameters, parameters.lif(network)
     per_group = network.positions
@@ -140,7 +140,7 @@ def learn_image(
     zeros = jnp.zeros_like(weights.theta)
     rest = Neurons(zeros, zeros, weights.theta, zeros if trained else None, *(zeros,) * 4)
     carry = (rest, jnp.zeros((groups, window)), weights.xy, weights.yy)
-    n, _, xy, yy = jax.lax.fori_loop(0, steps, step, carry)
+    n, _, xy, yy = jax.lax.fori_loop(0, network.steps, step, carry)
     total = spread(p.mean_weight, 1 if network.shared else per_group) * window
     return Weights(normalise(xy, total), n.theta, yy), n.counts
 

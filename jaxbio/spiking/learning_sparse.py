@@ -44,7 +44,7 @@ class Slots(NamedTuple):
 
 
 def learn_image(
-    c: Constants, weights: Array, theta: Array, seen: Array, refractory: int
+    c: Constants, weights: Array, theta: Array, seen: Array, steps: int, refractory: int
 ) -> tuple[Array, Array, Array]:
     """One image, learning weights and thresholds; see :mod:`jaxbio.spiking.groups` for ``c``.
 
@@ -52,13 +52,14 @@ def learn_image(
       c: numbers of the groups.
       weights: ``[G, F, K]``.
       theta: ``[G, F]``.
-      seen: float32 ``[G, T, K]``, X's spikes.
+      seen: float32 ``[G, T, K]``, X's spikes; T >= steps.
+      steps: of the image.
       refractory: steps without input after a spike.
 
     Returns:
       Weights (normalised), thresholds and spike counts ``[G, F]``.
     """
-    groups, steps, window = seen.shape
+    groups, _, window = seen.shape
     filters = weights.shape[1]
     tiers = _tiers(groups, filters)
     weights = jnp.clip(weights, 0.0, 1.0)  # as the first step's update does

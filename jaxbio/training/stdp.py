@@ -22,7 +22,7 @@ from jaxbio.experiment import data_source
 from jaxbio.ops.encoding import make_encoder
 from jaxbio.spiking import competition
 from jaxbio.spiking.figures import refresh_weight_map
-from jaxbio.spiking.inference import respond_encoded
+from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import learn, unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.population import (
@@ -163,17 +163,14 @@ class StdpExperiment:
         indices = draw(part, len(images), spiking[f"{part}_images"], member.seed)
         weights = self.weights(state, number)
         parameters = jax.tree.map(lambda value: value[number], self.parameters)
-        key, size = part_key(part, member.seed), self.config.eval.batch_size
-        counts = []
-        for start in range(0, len(indices), size):
-            chosen = indices[start : start + size]
-            numbers = np.arange(start, start + size, dtype=np.int32)
-            levels = np.zeros((size, self.network.pixels), np.uint8)
-            levels[: len(chosen)] = images[chosen]
-            counts.append(self._respond(parameters, weights, key, levels, numbers)[: len(chosen)])
+        key = part_key(part, member.seed)
+        counts = respond_in_batches(
+            partial(self._respond, parameters, weights, key),
+            images[indices],
+            self.config.eval.batch_size,
+        )
         side = self.network.side
-        shape = (len(indices), self.network.filters, side, side)
-        return np.concatenate(jax.device_get(counts)).reshape(shape), labels[indices]
+        return counts.reshape(len(indices), self.network.filters, side, side), labels[indices]
 
     def weights(self, state: TrainState, number: int = 0) -> Weights:
         """The weights of one member."""
@@ -312,7 +309,12 @@ def prepare(config: ConfigDict) -> StdpExperiment:
     mesh = population_mesh(len(members))
     if spiking.two_step and not network.trained_competition:
         raise InputError("spiking.two_step=True needs spiking.trained_competition=True")
+    if spiking.test_on not in ("test", "validation"):
+        raise InputError(f"spiking.test_on='{spiking.test_on}': use test or validation")
     source = data_source(config)
+    pictures = read_pictures(source, network.crop, spiking.calibration_share)
+    if spiking.test_on == "validation":
+        pictures = pictures.for_validation()
     each = member_parameters(parameters, members)
     new = partial(_new_state, network, each, members, config)
     over_members = P() if len(members) == 1 else P(*mesh.axis_names)
@@ -328,7 +330,7 @@ def prepare(config: ConfigDict) -> StdpExperiment:
     return StdpExperiment(
         config=config,
         source=source,
-        pictures=read_pictures(source, network.crop, spiking.calibration_share),
+        pictures=pictures,
         network=network,
         parameters=each,
         members=members,

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxbio.ops.encoding import pack
 from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond
 from jaxbio.spiking.learning import dense_program, sparse_program, stack, unstack
@@ -152,7 +153,7 @@ def _assert_fast_program(case, make_program):
     with np.load(vectors.dynamics_dir() / case["file"], allow_pickle=False) as file:
         golden = dict(file)
     network, parameters = _network(case), _parameters(case)
-    x = jnp.asarray(_unpack(golden["x_spikes"], network.pixels))
+    x = jax.vmap(pack)(_unpack(golden["x_spikes"], network.pixels))
     weights = Weights(
         jnp.asarray(_to_windows(network, golden["w_xy_init"])),
         jnp.zeros((network.positions, network.filters)),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbio.ops.encoding import make_encoder
+from jaxbio.ops.encoding import make_encoder, pack
 from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond, respond_encoded
 from jaxbio.spiking.learning import dense_program, learn, sparse_program, stack, unstack
@@ -53,7 +53,7 @@ def _assert_same_learning(network, parameters, program, learning=EVERYTHING):
         x = _spikes(network, seed=i)
         slow, recording, _ = plain(network, parameters, slow, x[0], learning)
         slow = competition.mask(network, slow) if learning.yy else slow
-        fast, counts = show(fast, x)
+        fast, counts = show(fast, jax.vmap(pack)(x))
         assert recording.counts.sum() > 10
         np.testing.assert_array_equal(counts[0], recording.counts)
     result = unstack(program.leave(fast))
@@ -112,7 +112,8 @@ def test_inference_gives_the_same_spikes(kind):
     network, parameters = KINDS[kind]
     weights = _weights(network, parameters)
     x = _spikes(network, images=3)
-    counts = jax.jit(respond, static_argnums=0)(network, parameters, weights, jnp.asarray(x))
+    answer = jax.jit(respond, static_argnums=0)
+    counts = answer(network, parameters, weights, jax.vmap(pack)(x))
     plain = jax.jit(present, static_argnums=(0, 4))
     expected = [plain(network, parameters, weights, one, FROZEN)[1].counts for one in x]
     assert np.sum(expected) > 10
