@@ -13,7 +13,6 @@ import jax.numpy as jnp
 
 from jaxbio.ops.encoding import LevelEncoder
 from jaxbio.spiking.groups import as_floats
-from jaxbio.spiking.network import Network
 
 Array = jax.Array
 
@@ -52,32 +51,30 @@ def encode(encoder: LevelEncoder, keys: Array, levels: Array) -> Array:
     return _by_size(active.sum(1).max(), pixels, _IMAGE_SHARES, some, all_of_them)
 
 
-def currents(network: Network, xy: Array, words: Array) -> Array:
+def currents(xy: Array, windows: Array) -> Array:
     """What the spikes of several images bring to the neurons.
 
     Args:
-      network: static.
-      xy: ``[positions, window, filters]``, or ``[1, ...]`` if shared.
-      words: uint32 ``[B, W, pixels]``, X's spikes.
+      xy: ``[G, K, F]``, weights of groups of neurons that see one window each.
+      windows: uint32 ``[G, B, W, K]``, the spikes that each sees as bits, see
+        :func:`jaxbio.spiking.groups.see`.
 
     Returns:
-      float32 ``[positions, 32 W, B, filters]``, mV, of the spikes of each step.
+      float32 ``[G, 32 W, B, F]``, mV, of the spikes of each step.
     """
-    windows = jnp.moveaxis(words[:, :, network.window_pixels()], 2, 0)
-    windows = jax.lax.optimization_barrier(windows)  # [P, B, W, K]
-    xy = jnp.broadcast_to(xy, (network.positions, *xy.shape[1:]))
+    window = xy.shape[1]
     highest = jax.lax.Precision.HIGHEST
 
-    def of_position(one: tuple[Array, Array]) -> Array:
+    def of_group(one: tuple[Array, Array]) -> Array:
         seen, weights = one
         active = (seen != 0).any(1)
         rank = _rank(active)
 
         def some(size: int) -> Array:
             places = _first(active, rank, size)
-            inside = jnp.minimum(places, network.window - 1)
+            inside = jnp.minimum(places, window - 1)
             chosen = jnp.take_along_axis(seen, inside[:, None], 2)
-            chosen = jnp.where((places < network.window)[:, None], chosen, jnp.uint32(0))
+            chosen = jnp.where((places < window)[:, None], chosen, jnp.uint32(0))
             chosen = jax.lax.optimization_barrier(chosen)
             near = weights.at[inside].get(mode="promise_in_bounds")
             brought = jnp.einsum("btk,bkf->btf", as_floats(chosen), near, precision=highest)
@@ -87,9 +84,9 @@ def currents(network: Network, xy: Array, words: Array) -> Array:
             return jnp.einsum("btk,kf->tbf", as_floats(seen), weights, precision=highest)
 
         needed = active.sum(1).max()
-        return _by_size(needed, network.window, _WINDOW_SHARES, some, all_of_them)
+        return _by_size(needed, window, _WINDOW_SHARES, some, all_of_them)
 
-    return jax.lax.map(of_position, (windows, xy))
+    return jax.lax.map(of_group, (windows, xy))
 
 
 def _by_size(

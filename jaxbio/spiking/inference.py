@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxbio.ops.encoding import LevelEncoder
 from jaxbio.spiking import active_pixels
+from jaxbio.spiking.groups import Clock, at, see
 from jaxbio.spiking.network import (
     Network,
     Parameters,
@@ -42,28 +43,22 @@ def respond(network: Network, parameters: Parameters, weights: Weights, x: Array
     """
     neurons = parameters.lif(network)
     threshold = (neurons.threshold - neurons.rest + weights.theta)[:, None]
-    currents = active_pixels.currents(network, weights.xy, x)  # [P, T, B, F]
-    # A neuron's second number holds its spikes so far and, in the lowest bits, a clock that its
-    # spike sets and that runs down: two arrays per step are read and written instead of four.
-    clock_bits = (network.refractory + 1).bit_length()
-    just_fired, one_spike = network.refractory + 1, 1 << clock_bits
+    xy = jnp.broadcast_to(weights.xy, (network.positions, *weights.xy.shape[1:]))
+    currents = active_pixels.currents(xy, jnp.swapaxes(see(network, x), 0, 1))  # [P, T, B, F]
+    clock = Clock(network.refractory)
 
     def step(t: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        u, clocks = carry
-        clock = clocks & (one_spike - 1)
-        spikes = (clock == just_fired).astype(jnp.float32)
-        before = jax.lax.dynamic_index_in_dim(currents, jnp.maximum(t - 1, 0), 1, keepdims=False)
-        current = jnp.where(t > 0, before, 0.0)
+        u, ticks = carry
+        spikes = clock.just_fired(ticks).astype(jnp.float32)
+        current = jnp.where(t > 0, at(currents, jnp.maximum(t - 1, 0)), 0.0)
         current = current + _inhibition(network, parameters, weights.yy, spikes)
-        u = neurons.decay * u + jnp.where(clock > 1, 0.0, current)
+        u = neurons.decay * u + jnp.where(clock.waiting(ticks), 0.0, current)
         fired = u >= threshold
-        counted = clocks - clock + one_spike + just_fired
-        clocks = jnp.where(fired, counted, clocks - jnp.minimum(clock, 1))
-        return jnp.where(fired, 0.0, u), clocks
+        return jnp.where(fired, 0.0, u), clock.tick(ticks, fired)
 
     zeros = jnp.zeros((network.positions, x.shape[0], network.filters))
-    _, clocks = jax.lax.fori_loop(0, network.steps, step, (zeros, zeros.astype(jnp.int32)))
-    counts = (clocks >> clock_bits).astype(jnp.float32)
+    _, ticks = jax.lax.fori_loop(0, network.steps, step, (zeros, zeros.astype(jnp.int32)))
+    counts = clock.spikes(ticks).astype(jnp.float32)
     return published_order(jnp.swapaxes(counts, 0, 1))
 
 

@@ -14,15 +14,17 @@ import jax.numpy as jnp
 from jaxbio.ops.encoding import LevelEncoder
 from jaxbio.ops.stdp import normalise
 from jaxbio.spiking import competition, learning_dense, learning_sparse
-from jaxbio.spiking.groups import constants, see
+from jaxbio.spiking.groups import as_floats, see
 from jaxbio.spiking.network import Network, Parameters, Weights, published_order
 from jaxbio.spiking.presentation import EVERYTHING, Learning
 
 Array = jax.Array
 
-# Of one network: below this the bookkeeping of slots costs more than it saves (on a CPU).
-_DENSE_WEIGHTS = 65_536
-_WEIGHTS_TOGETHER = 131_072  # half of a core's cache
+# Below this many weights the bookkeeping of slots costs more than it saves.
+_SPARSE_WEIGHTS = 65_536
+# How much takes each step together: half of what a core's cache holds.
+_DENSE_TOGETHER = 131_072  # weights
+_SPARSE_TOGETHER = 4096  # neurons
 
 
 def stack(weights: list[Weights]) -> Weights:
@@ -68,30 +70,46 @@ def learn(
     """
     images, networks, _ = levels.shape
     options = (network, encoder, learning, masked, images_per_update)
-    together = _networks_together(network, networks)
+    together = _networks_together(network, learning, networks)
     if together == networks:
         return _learn_together(*options, parameters, weights, keys, levels, first)
 
-    # One share after another learns from all images: its weights stay in the cache.
+    # One share after another learns from all images: its weights stay in the cache. The last share
+    # is filled up with copies of a network.
+    missing = -networks % together
+
     def share(leaf: Array) -> Array:
-        return leaf.reshape(-1, together, *leaf.shape[1:])
+        filled = jnp.concatenate([leaf, jnp.repeat(leaf[-1:], missing, axis=0)])
+        return filled.reshape(-1, together, *leaf.shape[1:])
 
     shares = (
         jax.tree.map(share, _spread(parameters, networks)),
         jax.tree.map(share, weights),
         share(keys),
-        jnp.swapaxes(levels.reshape(images, -1, together, levels.shape[-1]), 0, 1),
+        jnp.swapaxes(share(jnp.swapaxes(levels, 0, 1)), 1, 2),
     )
     weights, counts = jax.lax.map(lambda one: _learn_together(*options, *one, first), shares)
-    weights = jax.tree.map(lambda leaf: leaf.reshape(networks, *leaf.shape[2:]), weights)
-    return weights, jnp.swapaxes(counts, 0, 1).reshape(images, networks, network.neurons)
+    weights = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:networks], weights)
+    counts = jnp.swapaxes(counts, 0, 1).reshape(images, -1, network.neurons)
+    return weights, counts[:, :networks]
 
 
-def _networks_together(network: Network, networks: int) -> int:
-    """How many networks take each step together: as many as fit into the cache and divide all."""
-    weights = network.neurons * (network.window + network.neurons * network.trained_competition)
-    fitting = max(1, _WEIGHTS_TOGETHER // weights)
-    return max(n for n in range(1, min(fitting, networks) + 1) if networks % n == 0)
+def _networks_together(network: Network, learning: Learning, networks: int) -> int:
+    """How many networks take each step together: as many as fit into the cache, evenly."""
+    if _sparse_pays(network, learning, networks):
+        fitting = max(1, _SPARSE_TOGETHER // network.neurons)
+    else:
+        pairs = network.neurons if network.trained_competition else 0
+        fitting = max(1, _DENSE_TOGETHER // (network.neurons * (network.window + pairs)))
+    return -(-networks // -(-networks // fitting))
+
+
+def _sparse_pays(network: Network, learning: Learning, networks: int) -> bool:
+    """Whether the sparse program learns all that has to be learned, and faster: on CPUs only, since
+    it does little at a time."""
+    able = learning.theta and learning.xy and not (network.trained_competition or network.shared)
+    large = networks * network.neurons * network.window > _SPARSE_WEIGHTS
+    return able and large and jax.default_backend() == "cpu"
 
 
 def _learn_together(
@@ -163,9 +181,8 @@ def choose_program(
       networks: N.
       masked: see :func:`learn`.
     """
-    plain = learning.theta and learning.xy and not (network.trained_competition or network.shared)
-    if plain and network.neurons * network.window > _DENSE_WEIGHTS:
-        return sparse_program(network, parameters, networks)
+    if _sparse_pays(network, learning, networks):
+        return sparse_program(network, parameters)
     return dense_program(network, parameters, learning, masked)
 
 
@@ -181,7 +198,7 @@ def dense_program(
         allowed = learning_dense.reordered(allowed, network.filters, network.positions)
 
     def show(weights: Weights, x: Array) -> tuple[Weights, Array]:
-        seen = see(network, x)
+        seen = as_floats(see(network, x))
         seen = seen.reshape(-1, *seen.shape[2:])
         weights, counts = learning_dense.learn_image(network, parameters, weights, seen, learning)
         if weights.yy is not None and allowed is not None:
@@ -193,28 +210,28 @@ def dense_program(
     )
 
 
-def sparse_program(network: Network, parameters: Parameters, networks: int) -> Program:
+def sparse_program(network: Network, parameters: Parameters) -> Program:
     """:mod:`jaxbio.spiking.learning_sparse`, for fixed competition and everything learning."""
-    numbers = constants(network, parameters, networks)
-    split = (networks, network.positions)
 
     def enter(weights: Weights) -> Weights:
-        xy = jnp.swapaxes(weights.xy, -1, -2)
-        return Weights(xy.reshape(-1, *xy.shape[2:]), weights.theta.reshape(-1, network.filters))
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), weights)
 
     def leave(weights: Weights) -> Weights:
-        xy = jnp.swapaxes(weights.xy, -1, -2)
-        return Weights(
-            xy.reshape(*split, *xy.shape[1:]), weights.theta.reshape(*split, network.filters)
+        return jax.tree.map(
+            lambda leaf: leaf.reshape(-1, network.positions, *leaf.shape[1:]), weights
         )
 
     def show(weights: Weights, x: Array) -> tuple[Weights, Array]:
-        seen = see(network, x)
-        seen = seen.reshape(-1, *seen.shape[2:])
+        windows = see(network, x)
         xy, theta, counts = learning_sparse.learn_image(
-            numbers, weights.xy, weights.theta, seen, network.steps, network.refractory
+            network,
+            parameters,
+            weights.xy,
+            weights.theta,
+            windows.reshape(-1, *windows.shape[2:]),
         )
-        return Weights(xy, theta), published_order(counts.reshape(*split, network.filters))
+        counts = counts.reshape(-1, network.positions, network.filters)
+        return Weights(xy, theta), published_order(counts)
 
     return Program(show, enter, leave)
 

@@ -145,7 +145,7 @@ def test_dense_program(name):
 def test_sparse_program(name):
     """What trains large networks in practice."""
     _assert_fast_program(
-        _CASES[name], lambda network, parameters, *_: sparse_program(network, parameters, 1)
+        _CASES[name], lambda network, parameters, *_: sparse_program(network, parameters)
     )
 
 
