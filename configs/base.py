@@ -168,6 +168,8 @@ def get_config() -> ConfigDict:
     spiking.refractory = 2  # steps without input after a spike; published 5 for c and fc
     spiking.trained_competition = False  # lateral weights that learn
     spiking.two_step = False  # trained competition: first half X to Y alone, second half Y to Y
+    spiking.learn_xy = True  # False: weights from X to Y are frozen
+    spiking.learn_yy = True  # False: trained competition is frozen (fixed competition never learns)
     spiking.mean_weight = 0.46  # of a window after normalisation
     spiking.c_w = -100.0  # fixed competition, or the scale of trained competition at first, mV
     spiking.intensity = 127.5  # rate of a white pixel, Hz

@@ -12,38 +12,40 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 import jaxbio
-from jaxbio.errors import InputError
 from jaxbio.experiment import data_source
 from jaxbio.ops.encoding import make_encoder
-from jaxbio.spiking import competition
 from jaxbio.spiking.figures import refresh_weight_map
 from jaxbio.spiking.inference import respond_encoded
 from jaxbio.spiking.learning import learn, unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.population import (
     Member,
-    initial_members,
     member_parameters,
     over_devices,
     population_mesh,
     read_members,
 )
-from jaxbio.spiking.presentation import EVERYTHING, Learning
-from jaxbio.spiking.readouts import check_readout, votes_from_counts
+from jaxbio.spiking.presentation import Learning
+from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.spiking.report import measure_readouts
 from jaxbio.training.progress import Pace
 from jaxbio.training.report import save_figures
 from jaxbio.training.run_directory import RunDirectory
-from jaxbio.training.schedules import Plateau, duration_in_steps
 from jaxbio.training.setup import Periods
 from jaxbio.training.state import TrainState, count_parameters
+from jaxbio.training.stdp_config import (
+    check_readout_keys,
+    read_network,
+    read_periods,
+    what_learns,
+)
 from jaxbio.training.stdp_data import Pictures, draw, part_key, read_pictures
 from jaxbio.training.stdp_report import search_figures, stdp_figures
+from jaxbio.training.stdp_state import abstract_state, new_state, weights_of, with_weights
 from jaxbio.training.steps import NEVER
 
 Counts = tuple[np.ndarray, np.ndarray]
@@ -61,6 +63,7 @@ class StdpExperiment:
       pictures: its parts, as the network sees them.
       network: the shape.
       parameters: numbers of the members, ``[N]``.
+      learning: what learns, unless in two steps.
       members: one, or a population.
       mesh: the devices.
       periods: when things happen, in chunks.
@@ -74,6 +77,7 @@ class StdpExperiment:
     pictures: Pictures
     network: Network
     parameters: Parameters
+    learning: Learning
     members: list[Member]
     mesh: Mesh
     periods: Periods
@@ -86,13 +90,14 @@ class StdpExperiment:
     def initial_state(self) -> TrainState:
         """Random weights."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
-        new = partial(_new_state, self.network, self.parameters, self.members, self.config)
+        two_step = self.config.spiking.two_step
+        new = partial(new_state, self.network, self.parameters, self.members, two_step)
         return jax.jit(new, out_shardings=shardings)()
 
     def train_step(self) -> Any:
         """``step(state, batch)``; two-step training has a program for each of its parts."""
         steps = {
-            "joint": self._step(EVERYTHING),
+            "joint": self._step(self.learning),
             "first": self._step(Learning(yy=False), masked=False),
             "second": self._step(Learning(xy=False)),
         }
@@ -177,7 +182,7 @@ class StdpExperiment:
 
     def weights(self, state: TrainState, number: int = 0) -> Weights:
         """The weights of one member."""
-        weights = _weights(state)
+        weights = weights_of(state)
         return weights if len(self.members) == 1 else unstack(weights, number)
 
     def describe(self, state: TrainState) -> str:
@@ -277,7 +282,7 @@ class StdpExperiment:
 
         @partial(jax.jit, donate_argnums=0)
         def step(state: TrainState, levels: jax.Array) -> tuple[TrainState, dict[str, Any]]:
-            weights = _weights(state)
+            weights = weights_of(state)
             if alone:
                 weights = jax.tree.map(lambda leaf: leaf[None], weights)
             first = state.step * chunk
@@ -291,10 +296,7 @@ class StdpExperiment:
             }
             if alone:
                 weights = unstack(weights)
-            params = {"xy": weights.xy} | ({} if weights.yy is None else {"yy": weights.yy})
-            model_state = {**state.model_state, "neurons": {"theta": weights.theta}}
-            new = state.replace(step=state.step + 1, params=params, model_state=model_state)
-            return new, metrics
+            return with_weights(state, weights).replace(step=state.step + 1), metrics
 
         return step
 
@@ -306,103 +308,24 @@ def prepare(config: ConfigDict) -> StdpExperiment:
       InputError: wrong configuration or data.
     """
     network, parameters = read_network(config)
-    spiking = config.spiking
-    check_readout(spiking.readout, spiking.top_n)
+    check_readout_keys(config.spiking, network)
+    learning = what_learns(config.spiking, network)
     members = read_members(config.seed, config.population.seeds, config.population.grid)
     mesh = population_mesh(len(members))
-    if spiking.two_step and not network.trained_competition:
-        raise InputError("spiking.two_step=True needs spiking.trained_competition=True")
-    source = data_source(config)
     each = member_parameters(parameters, members)
-    new = partial(_new_state, network, each, members, config)
-    over_members = P() if len(members) == 1 else P(*mesh.axis_names)
-    shapes = jax.eval_shape(new)
-    like = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(
-            leaf.shape,
-            leaf.dtype,
-            sharding=NamedSharding(mesh, over_members if leaf.ndim else P()),
-        ),
-        shapes,
-    )
+    periods = read_periods(config)
+    source = data_source(config)
     return StdpExperiment(
         config=config,
         source=source,
-        pictures=read_pictures(source, network.crop, spiking.calibration_share),
+        pictures=read_pictures(source, network.crop, config.spiking.calibration_share),
         network=network,
         parameters=each,
+        learning=learning,
         members=members,
         mesh=mesh,
-        periods=_periods(config),
-        like=like,
-    )
-
-
-def read_network(config: ConfigDict) -> tuple[Network, Parameters]:
-    """The network and its numbers that ``config.spiking`` describes.
-
-    Raises:
-      InputError: sizes that do not fit each other, a negative intensity.
-    """
-    spiking = config.spiking
-    fields = {field.name for field in dataclasses.fields(Network)}
-    network = Network(**{name: spiking[name] for name in fields})
-    if spiking.intensity < 0:
-        raise InputError(f"spiking.intensity={spiking.intensity}: use 0 or more, in Hz")
-    return network, Parameters(**{name: spiking[name] for name in Parameters._fields})
-
-
-def _periods(config: ConfigDict) -> Periods:
-    chunk, images = config.train.batch_size, config.spiking.train_images
-    if chunk < 1 or images < chunk or images % chunk:
-        raise InputError(
-            f"spiking.train_images={images} must be a multiple of train.batch_size={chunk}, the "
-            "number of images between two possible checkpoints"
-        )
-    if chunk % config.spiking.images_per_update:
-        raise InputError(
-            f"train.batch_size={chunk} must be a multiple of "
-            f"spiking.images_per_update={config.spiking.images_per_update}"
-        )
-    total = images // chunk
-    return Periods(
-        total=total,
-        evaluate=duration_in_steps(config.eval, "every", total),
-        checkpoint=duration_in_steps(config.checkpoint, "every", total),
-        patience=0,
-    )
-
-
-def _new_state(
-    network: Network, parameters: Parameters, members: list[Member], config: ConfigDict
-) -> TrainState:
-    keys = jnp.stack([jax.random.key(member.seed) for member in members])
-    weights = initial_members(network, parameters, keys)
-    if config.spiking.two_step:
-        weights = jax.vmap(lambda p, w: competition.fill(network, p, w))(parameters, weights)
-    side = network.side
-    votes = jnp.zeros((len(members), _CLASSES, network.filters, side, side))
-    if len(members) == 1:
-        weights, votes = unstack(weights), votes[0]
-    return TrainState(
-        step=jnp.int32(0),
-        params={"xy": weights.xy} | ({} if weights.yy is None else {"yy": weights.yy}),
-        model_state={
-            "neurons": {"theta": weights.theta},
-            "readout": {"votes": votes, "calibrated": jnp.int32(0)},
-        },
-        constants={},
-        opt_state=(),
-        plateau=Plateau.create(),
-    )
-
-
-_CLASSES = 10  # of digits and MNIST
-
-
-def _weights(state: TrainState) -> Weights:
-    return Weights(
-        state.params["xy"], state.model_state["neurons"]["theta"], state.params.get("yy")
+        periods=periods,
+        like=abstract_state(network, each, members, mesh),
     )
 
 

@@ -104,6 +104,22 @@ def test_two_steps_freeze_one_connection_each():
     assert not np.allclose(history[2]["yy"], history[3]["yy"])
 
 
+@pytest.mark.parametrize(
+    ("base", "frozen"),
+    [(lc_snn, {"xy"}), (lc_snn_competition, {"xy"}), (lc_snn_competition, {"yy"})],
+)
+def test_a_connection_can_be_frozen(base, frozen):
+    changes = {f"spiking.learn_{name}": False for name in frozen}
+    experiment = stdp.prepare(_config(base, **changes))
+    state = experiment.initial_state()
+    before = {name: np.asarray(value) for name, value in state.params.items()}
+    state, _ = experiment.train_step()(state, next(iter(experiment.train_batches(0))))
+    assert np.any(state.model_state["neurons"]["theta"])
+    for name, value in before.items():
+        same = np.allclose(state.params[name], value, atol=1e-6)  # normalised, learning or not
+        assert same == (name in frozen), name
+
+
 def test_population_writes_a_table(tmp_path):
     grid = {"population.grid": "mean_weight=0.4,0.5;c_w=-60,-100"}
     results = loop.train(_config(**grid), str(tmp_path))
@@ -138,10 +154,23 @@ def test_member_equals_its_own_run():
     [
         ({"spiking.kernel": 11}, "spiking.kernel=11"),
         ({"spiking.intensity": -1.0}, "spiking.intensity=-1"),
-        ({"spiking.readout": "vote"}, "unknown readout 'vote'"),
+        ({"spiking.readout": "vote"}, "spiking.readout='vote': use patch_voting"),
+        ({"spiking.top_n": 5}, "spiking.top_n=5: use 1 to 4"),
+        ({"spiking.test_images": 0}, "spiking.test_images=0"),
+        ({"spiking.encoder": "rate"}, "spiking.encoder='rate': use renewal"),
+        ({"spiking.tau_v": 0.0}, "spiking.tau_v=0.0"),
+        ({"spiking.images_per_update": 0}, "images_per_update=0"),
         ({"spiking.train_images": 7}, "spiking.train_images=7"),
         ({"spiking.images_per_update": 3}, "images_per_update=3"),
         ({"spiking.two_step": True}, "trained_competition=True"),
+        (
+            {
+                "spiking.two_step": True,
+                "spiking.trained_competition": True,
+                "spiking.learn_yy": False,
+            },
+            "remove spiking.learn_xy=True, spiking.learn_yy=False",
+        ),
         ({"spiking.calibration_share": 1.0}, "calibration_share=1.0"),
         ({"population.grid": "rest"}, "population.grid"),
     ],
