@@ -189,7 +189,11 @@ def get_config() -> ConfigDict:
     spiking.threshold = -52.0  # mV
     spiking.theta_plus = 0.05  # rise of the threshold per spike, mV
     spiking.tau_theta = 1e6  # of the threshold's adaptive part, ms
-    spiking.train_images = 5000  # presentations, drawn with replacement
+    spiking.train_images = 5000  # presentations, drawn with replacement; with start_from: in all
+    # Run directory, or name in runs/, of a saved network to go on with in this (new) run: weights
+    # and thresholds of its newest checkpoint. "": random weights.
+    spiking.start_from = ""
+    spiking.start_member = placeholder(int)  # of a population; not set: each from its own
     spiking.images_per_update = 1  # more: an approximation, changes of several images are added up
     spiking.calibration_share = 1 / 6  # of the training set, from its end
     spiking.calibration_images = 10_000  # presentations that votes are counted from

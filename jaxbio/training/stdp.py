@@ -45,6 +45,7 @@ from jaxbio.training.stdp_config import (
 )
 from jaxbio.training.stdp_data import Pictures, draw, part_key, read_pictures
 from jaxbio.training.stdp_report import search_figures, stdp_figures
+from jaxbio.training.stdp_start import begin_from, find_start
 from jaxbio.training.stdp_state import abstract_state, new_state, weights_of, with_weights
 from jaxbio.training.steps import NEVER
 
@@ -88,11 +89,15 @@ class StdpExperiment:
     best_by: ClassVar[str] = "accuracy"
 
     def initial_state(self) -> TrainState:
-        """Random weights."""
+        """Random weights, or those of ``spiking.start_from``."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
         two_step = self.config.spiking.two_step
         new = partial(new_state, self.network, self.parameters, self.members, two_step)
-        return jax.jit(new, out_shardings=shardings)()
+        state = jax.jit(new, out_shardings=shardings)()
+        start = find_start(self.config, self.network, len(self.members))
+        if start is None:
+            return state
+        return begin_from(state, start, self.mesh, self.config.train.batch_size)
 
     def train_step(self) -> Any:
         """``step(state, batch)``; two-step training has a program for each of its parts."""
@@ -194,6 +199,8 @@ class StdpExperiment:
             f"{len(self.pictures.train[0])} training images, "
             f"{self.periods.total * self.config.train.batch_size} presentations",
         ]
+        if self.config.spiking.start_from:
+            lines.append(f"goes on with {self.config.spiking.start_from}")
         if len(self.members) > 1:
             lines.append(f"population of {len(self.members)} networks")
         if self.config.spiking.images_per_update > 1:
@@ -216,11 +223,14 @@ class StdpExperiment:
         rows = [(name, _percent(entry)) for name, entry in results["readouts"].items()]
         return [*rows, ("training images", str(results["images"]))]
 
-    def record(self) -> dict[str, Any]:
+    def record(self, new: bool) -> dict[str, Any]:
         """What the configuration was resolved to, for ``config.json``."""
+        # A run that has begun needs its start no more: that may have gone, or gone on.
+        start = find_start(self.config, self.network, len(self.members)) if new else None
         return {
             "network": dataclasses.asdict(self.network),
             "members": [dataclasses.asdict(member) for member in self.members],
+            "start_from": None if start is None else start.record(),
             "data": self.source.describe(),
             "steps": self.periods.total,
             "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__},

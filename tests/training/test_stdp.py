@@ -120,6 +120,80 @@ def test_a_connection_can_be_frozen(base, frozen):
         assert same == (name in frozen), name
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """A run of four images, and one of eight that it could have been the beginning of."""
+    root = tmp_path_factory.mktemp("short")
+    loop.train(_config(**{"spiking.train_images": 4}), str(root / "short"))
+    loop.train(_config(), str(root / "whole"))
+    return root
+
+
+def test_going_on_equals_one_long_run(short, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "named").symlink_to(short / "short")
+    config = _config(**{"spiking.start_from": "named"})
+    results = loop.train(config, str(tmp_path / "longer"))
+    assert results["images"] == 8
+    whole, longer = _saved(_config(), short / "whole"), _saved(config, tmp_path / "longer")
+    jax.tree.map(np.testing.assert_array_equal, whole, longer)
+    resolved = json.loads((tmp_path / "longer" / "config.json").read_text())["resolved"]
+    path = str(tmp_path / "runs" / "named")
+    assert resolved["start_from"] == {"path": path, "step": 2, "images": 4, "member": None}
+    (tmp_path / "runs" / "named").unlink()
+    assert loop.train(config, str(tmp_path / "longer")) == results  # its start is needed no more
+
+
+def test_competition_learns_above_a_saved_network(short):
+    changes = {"spiking.start_from": str(short / "short"), "spiking.learn_xy": False}
+    experiment = stdp.prepare(_config(lc_snn_competition, **changes))
+    state, saved = experiment.initial_state(), _saved(_config(), short / "short")
+    np.testing.assert_array_equal(state.params["xy"], saved.params["xy"])
+    np.testing.assert_array_equal(
+        state.model_state["neurons"]["theta"], saved.model_state["neurons"]["theta"]
+    )
+    assert int(state.step) == 2
+    before = np.asarray(state.params["yy"])
+    assert before.min() < 0
+    state, _ = experiment.train_step()(state, next(iter(experiment.train_batches(2))))
+    np.testing.assert_allclose(state.params["xy"], saved.params["xy"], atol=1e-6)
+    assert not np.allclose(state.params["yy"], before)
+
+
+def test_a_population_starts_from_one_network(short):
+    experiment = stdp.prepare(
+        _config(**{"spiking.start_from": str(short / "short"), "population.seeds": 2})
+    )
+    saved, state = _saved(_config(), short / "short"), experiment.initial_state()
+    for number in range(2):
+        np.testing.assert_array_equal(experiment.weights(state, number).xy, saved.params["xy"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"spiking.start_from": "none"}, "spiking.start_from=none: no such run directory"),
+        ({"spiking.filters": 5}, r"spiking.filters=5 \(there 4\); use its settings"),
+        ({"spiking.train_images": 4}, "has learned from 4 already"),
+        ({"train.batch_size": 8}, "train.batch_size=8 does not divide the 4"),
+        ({"spiking.start_member": 1}, "spiking.start_member=1: .* has 1 networks"),
+    ],
+)
+def test_a_wrong_start_leaves_nothing_behind(short, tmp_path, changes, words):
+    config = _config(**{"spiking.start_from": str(short / "short"), **changes})
+    with pytest.raises(InputError, match=words):
+        loop.train(config, str(tmp_path))
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_start_needs_a_checkpoint(short, tmp_path):
+    (tmp_path / "config.json").write_bytes((short / "short" / "config.json").read_bytes())
+    experiment = stdp.prepare(_config(**{"spiking.start_from": str(tmp_path)}))
+    with pytest.raises(InputError, match="has no checkpoint: train it first"):
+        experiment.record(new=True)
+
+
 def test_population_writes_a_table(tmp_path):
     grid = {"population.grid": "mean_weight=0.4,0.5;c_w=-60,-100"}
     results = loop.train(_config(**grid), str(tmp_path))
