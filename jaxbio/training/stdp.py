@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 import jaxbio
 from jaxbio.experiment import data_source
 from jaxbio.ops.encoding import make_encoder
-from jaxbio.spiking.figures import refresh_weight_map
+from jaxbio.spiking.figures import network_figures, refresh_weight_map
 from jaxbio.spiking.inference import respond_encoded
 from jaxbio.spiking.learning import learn, unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
@@ -32,9 +32,9 @@ from jaxbio.spiking.population import (
 from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.spiking.report import measure_readouts
-from jaxbio.training.progress import Pace
+from jaxbio.training.progress import Pace, format_table
 from jaxbio.training.report import save_figures
-from jaxbio.training.run_directory import RunDirectory
+from jaxbio.training.run_directory import RunDirectory, write_text
 from jaxbio.training.setup import Periods
 from jaxbio.training.state import TrainState, count_parameters
 from jaxbio.training.stdp_config import (
@@ -44,13 +44,14 @@ from jaxbio.training.stdp_config import (
     what_learns,
 )
 from jaxbio.training.stdp_data import Pictures, draw, part_key, read_pictures
-from jaxbio.training.stdp_report import search_figures, stdp_figures
+from jaxbio.training.stdp_search import grid_points, search_csv, search_figures, search_table
 from jaxbio.training.stdp_start import begin_from, find_start
 from jaxbio.training.stdp_state import abstract_state, new_state, weights_of, with_weights
 from jaxbio.training.steps import NEVER
 
 Counts = tuple[np.ndarray, np.ndarray]
 
+_POPULATION_FILE = "report/population.csv"
 _SECONDS_BETWEEN_MAPS = 10.0  # drawing takes a good part of a second
 
 
@@ -144,9 +145,12 @@ class StdpExperiment:
         readouts = tables[0] if len(tables) == 1 else _mean_readouts(tables)
         results = {
             "accuracy": readouts[self.config.spiking.readout]["accuracy"],
+            "error": readouts[self.config.spiking.readout]["error"],
             "readouts": readouts,
             "images": int(state.step) * self.config.train.batch_size,
         }
+        # Besides the tables, which the log leaves out: curves of every readout.
+        results |= {f"{name}_accuracy": entry["accuracy"] for name, entry in readouts.items()}
         if len(tables) > 1:
             results["population"] = [
                 {"seed": member.seed, **member.changes, "readouts": _short(table)}
@@ -221,6 +225,8 @@ class StdpExperiment:
     def result_rows(self, results: dict[str, Any]) -> list[tuple[str, str]]:
         """Accuracy of every readout."""
         rows = [(name, _percent(entry)) for name, entry in results["readouts"].items()]
+        if "population" in results:
+            rows.append(("networks", f"{len(results['population'])}, see {_POPULATION_FILE}"))
         return [*rows, ("training images", str(results["images"]))]
 
     def record(self, new: bool) -> dict[str, Any]:
@@ -244,13 +250,16 @@ class StdpExperiment:
             refresh_weight_map(run.path, self.network, self.weights(state), f"{images} images")
 
     def write_report(self, run: RunDirectory, state: TrainState) -> None:
-        """Weights and votes of the (first) network; the search of a population."""
+        """Figures of the (first) network; of a population the table and figures of its search."""
         votes = np.asarray(state.model_state["readout"]["votes"])
         first = votes if len(self.members) == 1 else votes[0]
         parameters = jax.tree.map(lambda value: float(value[0]), self.parameters)
-        figures = stdp_figures(self.network, parameters, self.weights(state), first)
+        figures = network_figures(self.network, parameters, self.weights(state), first)
         if "population" in self.latest:
-            figures |= search_figures(self.latest["population"], self.config.spiking.readout)
+            points = grid_points(self.latest["population"])
+            figures |= search_figures(points, self.config.spiking.readout)
+            write_text(run.path / _POPULATION_FILE, search_csv(points))
+            print(f"\n{format_table(search_table(points))}")
         save_figures(run, figures)
 
     @cached_property

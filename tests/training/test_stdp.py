@@ -194,7 +194,7 @@ def test_a_start_needs_a_checkpoint(short, tmp_path):
         experiment.record(new=True)
 
 
-def test_population_writes_a_table(tmp_path):
+def test_population_writes_a_table(tmp_path, capsys):
     grid = {"population.grid": "mean_weight=0.4,0.5;c_w=-60,-100"}
     results = loop.train(_config(**grid), str(tmp_path))
     table = json.loads((tmp_path / "results.json").read_text())["population"]
@@ -206,7 +206,12 @@ def test_population_writes_a_table(tmp_path):
     ]
     mean = np.mean([m["readouts"]["linear"]["accuracy"] for m in table])
     assert results["readouts"]["linear"]["accuracy"] == pytest.approx(mean)
-    assert (tmp_path / "report" / "search_mean_weight_c_w.png").exists()
+    for name in ("search_mean_weight_c_w.png", "surface_mean_weight_c_w.png", "population.csv"):
+        assert (tmp_path / "report" / name).exists()
+    assert "mean_weight  c_w   seeds  patch_voting %" in capsys.readouterr().out
+    tests = (tmp_path / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(tests)["linear_accuracy"] == results["readouts"]["linear"]["accuracy"]
+    assert json.loads(tests)["error"] == results["readouts"]["patch_voting"]["error"] > 0
 
 
 def test_member_equals_its_own_run():
