@@ -45,6 +45,16 @@ def measure_readouts(
     }
 
 
+def accuracy_rows(measured: Mapping[str, Accuracy]) -> list[tuple[str, ...]]:
+    """Rows of text: head, then every readout with its accuracy and standard error."""
+    rows = [("readout", "accuracy %", "standard error %", "images")]
+    rows += [
+        (readout, f"{100 * one.accuracy:.2f}", f"{100 * one.error:.2f}", str(one.count))
+        for readout, one in measured.items()
+    ]
+    return rows
+
+
 def score_figures(
     calibration: Counts, test: Counts, measured: Mapping[str, Accuracy], class_names: list[str]
 ) -> dict[str, Figure]:
@@ -118,13 +128,8 @@ def write_report(
       measured: accuracies by readout.
       figures: by caption.
     """
-    accuracies = [("readout", "accuracy %", "standard error %", "images")]
-    accuracies += [
-        (readout, f"{100 * one.accuracy:.2f}", f"{100 * one.error:.2f}", str(one.count))
-        for readout, one in measured.items()
-    ]
     parameters = [("parameter", "value"), *((key, str(value)) for key, value in settings.items())]
-    tables = {"Accuracies": accuracies, "Parameters": parameters}
+    tables = {"Accuracies": accuracy_rows(measured), "Parameters": parameters}
     write_page(path, f"Spiking network {name}", tables, figures)
 
 

@@ -1,5 +1,6 @@
 """A saved network, opened: shown pictures, and reported."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from jaxbio.training.checkpointing import load_variables
 from jaxbio.training.run_directory import read_json
 from jaxbio.training.state import TrainState
 from jaxbio.training.stdp_data import fit_pictures
+
+# What is made of the counts does not change them; what came before is in the weights.
+_NOT_OF_ACTIVITY = ("readout", "top_n", "train_images", "start_from", "start_member")
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class SavedNetwork:
         config = self.experiment.config
         settings = {
             "part": part,
-            "spiking": config.spiking.to_dict(),
+            "spiking": {k: v for k, v in config.spiking.items() if k not in _NOT_OF_ACTIVITY},
             "member": vars(self.experiment.members[self.member]),
             "data": self.experiment.source.describe(),
         }
@@ -142,22 +146,29 @@ class SavedNetwork:
         )
 
 
-def open_network(entry: Entry, checkpoint: str = "best", member: int = 0) -> SavedNetwork:
+def open_network(
+    entry: Entry,
+    checkpoint: str = "best",
+    member: int = 0,
+    changes: Mapping[str, Any] | None = None,
+) -> SavedNetwork:
     """Opens a network of the registry.
 
     Args:
       entry: from :func:`jaxbio.spiking.registry.find_network`.
       checkpoint: ``best``, ``last`` or a step.
       member: which one of a population, from 0.
+      changes: of the recorded configuration, by dotted key; they must not change the network.
 
     Raises:
       InputError: no such checkpoint or member, or the data is missing.
     """
     config = ConfigDict(read_json(entry.run.config_file)["config"])
+    config.update_from_flattened_dict(dict(changes or {}))
     experiment = stdp.prepare(config)
     if not 0 <= member < len(experiment.members):
         raise InputError(
-            f"member={member}: {entry.name} has {len(experiment.members)} networks, from 0"
+            f"--member={member}: {entry.name} has {len(experiment.members)} networks, from 0"
         )
     variables, step = load_variables(entry.run, experiment.like.variables(), checkpoint)
     state = experiment.like.replace(

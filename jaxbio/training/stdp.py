@@ -44,7 +44,13 @@ from jaxbio.training.stdp_config import (
     what_learns,
 )
 from jaxbio.training.stdp_data import Pictures, draw, part_key, read_pictures
-from jaxbio.training.stdp_search import grid_points, search_csv, search_figures, search_table
+from jaxbio.training.stdp_results import (
+    grid_points,
+    search_csv,
+    search_figures,
+    search_table,
+    summarise,
+)
 from jaxbio.training.stdp_start import begin_from, find_start
 from jaxbio.training.stdp_state import abstract_state, new_state, weights_of, with_weights
 from jaxbio.training.steps import NEVER
@@ -133,29 +139,19 @@ class StdpExperiment:
     def test(self, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """Calibrates, tests all readouts, and keeps the votes in the state."""
         classes = self.source.num_classes
-        votes, tables = [], []
+        votes, measured = [], []
         for number, member in enumerate(self.members):
             calibration = self.activity(state, "calibration", number)
             test = self.activity(state, "test", number)
-            measured = measure_readouts(
-                calibration, test, classes, top_n=self.config.spiking.top_n, seed=member.seed
+            top_n = self.config.spiking.top_n
+            measured.append(
+                measure_readouts(calibration, test, classes, top_n=top_n, seed=member.seed)
             )
             votes.append(votes_from_counts(*calibration, classes))
-            tables.append({name: one.record() for name, one in measured.items()})
-        readouts = tables[0] if len(tables) == 1 else _mean_readouts(tables)
         results = {
-            "accuracy": readouts[self.config.spiking.readout]["accuracy"],
-            "error": readouts[self.config.spiking.readout]["error"],
-            "readouts": readouts,
+            **summarise(measured, self.members, self.config.spiking.readout),
             "images": int(state.step) * self.config.train.batch_size,
         }
-        # Besides the tables, which the log leaves out: curves of every readout.
-        results |= {f"{name}_accuracy": entry["accuracy"] for name, entry in readouts.items()}
-        if len(tables) > 1:
-            results["population"] = [
-                {"seed": member.seed, **member.changes, "readouts": _short(table)}
-                for member, table in zip(self.members, tables, strict=True)
-            ]
         stacked = np.stack(votes) if len(votes) > 1 else votes[0]
         readout = {"votes": jnp.asarray(stacked), "calibrated": jnp.int32(1)}
         placed = jax.tree.map(
@@ -346,21 +342,6 @@ def prepare(config: ConfigDict) -> StdpExperiment:
         periods=periods,
         like=abstract_state(network, each, members, mesh),
     )
-
-
-def _mean_readouts(tables: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean over the members, and the standard deviation of one member."""
-    means = {}
-    for name in tables[0]:
-        values = np.array([table[name]["accuracy"] for table in tables])
-        means[name] = {"accuracy": float(values.mean()), "error": float(values.std(ddof=1))}
-    return means
-
-
-def _short(table: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: {"accuracy": one["accuracy"], "error": one["error"]} for name, one in table.items()
-    }
 
 
 def _percent(entry: dict[str, float]) -> str:

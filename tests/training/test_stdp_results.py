@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxbio.training.stdp_search import grid_points, search_csv, search_figures, search_table
+from jaxbio.training.stdp_results import grid_points, search_csv, search_figures, search_table
 
 
 def population(*rows):

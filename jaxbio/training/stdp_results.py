@@ -1,8 +1,8 @@
-"""A population's results: a table with one row per grid point, and figures over the parameters."""
+"""Results of a test: of one network, or of a population with its table and figures."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,41 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.plotting.spiking_scores import plot_accuracy_curve, plot_search
+from jaxbio.spiking.accuracy import Accuracy
+from jaxbio.spiking.population import Member
+
+
+def summarise(
+    measured: Sequence[Mapping[str, Accuracy]], members: Sequence[Member], readout: str
+) -> dict[str, Any]:
+    """The results of one network or of several, JSON-able.
+
+    Args:
+      measured: per member, of :func:`jaxbio.spiking.report.measure_readouts`.
+      members: as many.
+      readout: whose accuracy stands for the whole.
+
+    Returns:
+      ``accuracy`` and ``error`` of that readout, ``readouts`` with all that is known of each, and
+      ``<readout>_accuracy`` (the log keeps numbers only). Of several networks accuracies are means,
+      errors the standard deviation of one network, and ``population`` has each.
+    """
+    if len(measured) == 1:
+        readouts = {name: one.record() for name, one in measured[0].items()}
+    else:
+        readouts = {name: _mean([table[name] for table in measured]) for name in measured[0]}
+    results = {
+        "accuracy": readouts[readout]["accuracy"],
+        "error": readouts[readout]["error"],
+        "readouts": readouts,
+        **{f"{name}_accuracy": one["accuracy"] for name, one in readouts.items()},
+    }
+    if len(measured) > 1:
+        results["population"] = [
+            {"seed": member.seed, **member.changes, "readouts": _short(table)}
+            for member, table in zip(members, measured, strict=True)
+        ]
+    return results
 
 
 @dataclass(frozen=True)
@@ -111,3 +146,12 @@ def search_figures(points: Sequence[GridPoint], readout: str) -> dict[str, Figur
 
 def _percent(mean: float, deviation: float | None) -> str:
     return f"{100 * mean:.2f}" + ("" if deviation is None else f" +- {100 * deviation:.2f}")
+
+
+def _mean(measured: Sequence[Accuracy]) -> dict[str, float]:
+    values = np.array([one.accuracy for one in measured])
+    return {"accuracy": float(values.mean()), "error": float(values.std(ddof=1))}
+
+
+def _short(table: Mapping[str, Accuracy]) -> dict[str, dict[str, float]]:
+    return {name: {"accuracy": one.accuracy, "error": one.error} for name, one in table.items()}
