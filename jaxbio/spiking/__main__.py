@@ -1,4 +1,5 @@
-"""``python -m jaxbio.spiking``: the saved spiking networks, listed, shown, tried out, reported."""
+"""``python -m jaxbio.spiking``: the saved spiking networks, listed, shown, tried out, reported,
+watched."""
 
 import argparse
 import logging
@@ -75,14 +76,22 @@ def _report(options: argparse.Namespace) -> None:
     print(f"report: {path}")
 
 
+def _watch(options: argparse.Namespace) -> None:
+    from jaxbio.spiking.watch import watch
+
+    watch(_entry(options), options.host, options.port)
+
+
+def _entry(options: argparse.Namespace) -> registry.Entry:
+    if options.network is None:
+        return registry.only_network(options.runs)
+    return registry.find_network(options.runs, options.network)
+
+
 def _open(options: argparse.Namespace):
     from jaxbio.spiking.saved import open_network
 
-    if options.network is None:
-        entry = registry.only_network(options.runs)
-    else:
-        entry = registry.find_network(options.runs, options.network)
-    return open_network(entry, options.checkpoint, options.member)
+    return open_network(_entry(options), options.checkpoint, options.member)
 
 
 def _show_picture(options: argparse.Namespace, saved, picture, what: str) -> None:
@@ -123,10 +132,14 @@ def _parser() -> argparse.ArgumentParser:
         "classify": command(_classify, "classify", "shows one an image file"),
         "random": command(_random, "random", "shows one a random test image of a label"),
         "report": command(_report, "report", "writes report/network.html of one"),
+        "watch": command(_watch, "watch", "serves a browser page that shows one while it trains"),
     }
     for name in ("show", "rename", "delete"):
         named[name].add_argument("name", help="of the network, as listed")
-    named["report"].add_argument("network", nargs="?", help="name; may be left out if there is one")
+    for name in ("report", "watch"):
+        named[name].add_argument("network", nargs="?", help="name; may be left out if there is one")
+    named["watch"].add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    named["watch"].add_argument("--port", type=int, default=8000, help="0: any free one")
     for name in ("classify", "random"):
         named[name].add_argument("--network", help="name; may be left out if there is only one")
     named["rename"].add_argument("new_name")

@@ -1,6 +1,5 @@
 """The report of one network: parameters, accuracies of every readout, all figures, in one file."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from jaxbio.spiking.accuracy import (
 from jaxbio.spiking.activity import Counts
 from jaxbio.spiking.html import write_page
 from jaxbio.spiking.readouts import READOUTS, votes_from_counts
+from jaxbio.training.metrics_log import read_metrics
 
 _CALIBRATION_POINTS = 6
 
@@ -98,10 +98,7 @@ def training_figure(metrics_file: Path) -> Figure | None:
     Args:
       metrics_file: ``metrics.jsonl`` of the run; its tests have ``images`` and ``accuracy``.
     """
-    if not metrics_file.is_file():
-        return None
-    lines = [json.loads(line) for line in metrics_file.read_text().splitlines()]
-    tests = [line for line in lines if line["split"] == "test"]
+    tests = [line for line in read_metrics(metrics_file) if line["split"] == "test"]
     if not tests:
         return None
     return plots.plot_accuracy_curve(
