@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, shorten_warnings
 from jaxbio.spiking import registry
 from jaxbio.spiking.readouts import VOTING
 
@@ -18,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     options = _parser().parse_args(arguments)
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
+    shorten_warnings()
     try:
         options.command(options)
     except InputError as error:

@@ -51,12 +51,14 @@ def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
       InputError: no such file, or not an image.
     """
     if not path.is_file():
-        raise InputError(f"no image at {path}")
+        raise InputError(f"no image at {path}: give a PNG, JPEG or the like")
     try:
         with Image.open(path) as image:
             grey = image.convert("L")
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is not an image that Pillow can read: {error}") from error
+        raise InputError(
+            f"{path} is not an image that Pillow can read ({error}): give a PNG, JPEG or the like"
+        ) from error
     side = min(grey.size)
     left, top = ((length - side) // 2 for length in grey.size)
     square = grey.crop((left, top, left + side, top + side))

@@ -18,14 +18,16 @@ def read_network(config: ConfigDict) -> tuple[Network, Parameters]:
     """The network and its numbers that ``config.spiking`` describes.
 
     Raises:
-      InputError: sizes that do not fit each other, a negative intensity, a time constant that is
-        not positive, an unknown encoder.
+      InputError: sizes that do not fit each other, a negative intensity, excitatory
+        competition, a time constant that is not positive, an unknown encoder.
     """
     spiking = config.spiking
     fields = {field.name for field in dataclasses.fields(Network)}
     network = Network(**{name: spiking[name] for name in fields})
     if spiking.intensity < 0:
         raise InputError(f"spiking.intensity={spiking.intensity}: use 0 or more, in Hz")
+    if spiking.c_w > 0:
+        raise InputError(f"spiking.c_w={spiking.c_w}: competition inhibits, use 0 or less, in mV")
     for name in ("tau_pos", "tau_neg", "tau_x", "tau_v", "tau_theta", "mean_weight"):
         if spiking[name] <= 0:
             raise InputError(f"spiking.{name}={spiking[name]}: use more than 0")

@@ -237,6 +237,7 @@ def test_member_equals_its_own_run():
         ({"spiking.top_n": 5}, "spiking.top_n=5: use 1 to 4"),
         ({"spiking.test_images": 0}, "spiking.test_images=0"),
         ({"spiking.encoder": "rate"}, "spiking.encoder='rate': use renewal"),
+        ({"spiking.c_w": 5.0}, "spiking.c_w=5.0: competition inhibits"),
         ({"spiking.tau_v": 0.0}, "spiking.tau_v=0.0"),
         ({"spiking.images_per_update": 0}, "images_per_update=0"),
         ({"spiking.train_images": 7}, "spiking.train_images=7"),
