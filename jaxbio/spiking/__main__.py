@@ -37,10 +37,18 @@ def _list(options: argparse.Namespace) -> None:
 
 def _show(options: argparse.Namespace) -> None:
     entry = registry.find_network(options.runs, options.name)
-    rows = [(key, str(value)) for key, value in entry.settings.items()]
+    rows = [
+        (key, entry.parameter(key) if key in entry.members[0].changes else str(value))
+        for key, value in entry.settings.items()
+    ]
     for readout, (accuracy, error) in entry.accuracies().items():
         rows.append((f"{readout} accuracy", f"{100 * accuracy:.2f} +- {100 * error:.2f} %"))
     _print_table([("parameter", "value"), *rows, ("run directory", str(entry.run.path))])
+    if "population" in entry.results:
+        from jaxbio.training.stdp_results import grid_points, search_table
+
+        print()
+        _print_table(search_table(grid_points(entry.results["population"])))
 
 
 def _rename(options: argparse.Namespace) -> None:
