@@ -121,6 +121,15 @@ def test_pictures_are_read_square_and_grey(tmp_path):
     np.testing.assert_array_equal(read_picture(tmp_path / "b.png", 8), exact)
 
 
+def test_deep_pictures_keep_their_grey_levels(tmp_path):
+    levels = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    Image.fromarray(levels * 257).save(tmp_path / "deep.png")  # 65,535 is white
+    np.testing.assert_array_equal(read_picture(tmp_path / "deep.png", 8), levels)
+    Image.fromarray(levels.astype(np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(InputError, match="pixels of mode F: save it with 8 bits"):
+        read_picture(tmp_path / "float.tiff", 8)
+
+
 def test_errors(tmp_path, weights):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(InputError, match="not an image"):
