@@ -81,7 +81,8 @@ def _random(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from jaxbio.spiking.saved import report_network
 
-    path = report_network(_open(options), top_n=options.top_n)
+    saved = _open(options)
+    path = report_network(saved, _top_n(options, saved))
     print(f"report: {path}")
 
 
@@ -106,12 +107,16 @@ def _open(options: argparse.Namespace):
 def _show_picture(options: argparse.Namespace, saved, picture, what: str) -> None:
     from jaxbio.plotting.saving import save_figure
 
-    outcome, figures = saved.show(picture, options.seed, options.readout, options.top_n)
+    outcome, figures = saved.show(picture, options.seed, options.readout, _top_n(options, saved))
     folder = options.output or saved.entry.run.path / "report" / "presentation"
     for name, figure in figures.items():
         save_figure(figure, folder / f"{name}.png")
     label = "no label" if outcome.label < 0 else f"label {saved.class_names[outcome.label]}"
     print(f"{what}: {label} ({int(outcome.recording.counts.sum())} spikes); plots in {folder}")
+
+
+def _top_n(options: argparse.Namespace, saved) -> int:
+    return saved.experiment.config.spiking.top_n if options.top_n is None else options.top_n
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
@@ -161,7 +166,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("classify", "random", "report"):
         named[name].add_argument("--checkpoint", default="best", help="best, last or a step")
         named[name].add_argument("--member", type=int, default=0, help="of a population, from 0")
-        named[name].add_argument("--top_n", type=int, default=1, help="of the readout top_n")
+        named[name].add_argument(
+            "--top_n", type=int, help="of the readout top_n; default: as configured"
+        )
     for name in ("classify", "random"):
         named[name].add_argument("--readout", default=VOTING[0], help=", ".join(VOTING))
         named[name].add_argument("--seed", type=int, default=0, help="of image and encoding")

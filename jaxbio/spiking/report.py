@@ -56,7 +56,11 @@ def accuracy_rows(measured: Mapping[str, Accuracy]) -> list[tuple[str, ...]]:
 
 
 def score_figures(
-    calibration: Counts, test: Counts, measured: Mapping[str, Accuracy], class_names: list[str]
+    calibration: Counts,
+    test: Counts,
+    measured: Mapping[str, Accuracy],
+    class_names: list[str],
+    top_n: int = 1,
 ) -> dict[str, Figure]:
     """Figures of accuracies.
 
@@ -65,6 +69,7 @@ def score_figures(
       test: counts and labels.
       measured: of :func:`measure_readouts`.
       class_names: ``[C]``.
+      top_n: of the readout ``top_n``, as measured.
 
     Returns:
       Figures by caption: accuracy by readout, accuracy and confusion by class for the best voting,
@@ -76,7 +81,7 @@ def score_figures(
     sizes = by_class.confusion.sum(1)
     errors = np.sqrt(by_class.per_class * (1 - by_class.per_class) / np.maximum(sizes, 1))
     by_n = accuracy_by_n(*test, votes_from_counts(*calibration, classes))
-    by_size = _by_calibration(best, calibration, test, classes)
+    by_size = _by_calibration(best, calibration, test, classes, top_n)
     return {
         "accuracy by readout": plots.plot_accuracies(
             list(measured),
@@ -135,14 +140,14 @@ def _accuracy_in(measured: Mapping[str, Accuracy]):
 
 
 def _by_calibration(
-    readout: str, calibration: Counts, test: Counts, classes: int
+    readout: str, calibration: Counts, test: Counts, classes: int, top_n: int
 ) -> dict[int, Accuracy]:
     """Sizes that double, up to all; only those that have every class."""
     labels = calibration[1]
     last = max(int(np.argmax(labels == label)) for label in np.unique(labels))
     sizes = sorted({len(labels) >> k for k in range(_CALIBRATION_POINTS)})
     enough = [size for size in sizes if size > last]
-    return accuracy_by_calibration(readout, calibration, test, enough, classes)
+    return accuracy_by_calibration(readout, calibration, test, enough, classes, top_n=top_n)
 
 
 def _curve(by_number: Mapping[int, Accuracy], label: str, best: bool = False) -> Figure:

@@ -221,7 +221,7 @@ def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
     # Its own where training was stopped before a test; the same numbers otherwise.
     votes = votes_from_counts(*calibration, len(saved.class_names))
     figures = network_figures(saved.network, saved.parameters, saved.weights, votes)
-    figures |= score_figures(calibration, test, measured, saved.class_names)
+    figures |= score_figures(calibration, test, measured, saved.class_names, top_n)
     training = training_figure(saved.entry.run.metrics_file)
     if training is not None:
         figures["accuracy by training images"] = training
