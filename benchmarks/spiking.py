@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 
 from jaxbio.data import open_source
 from jaxbio.ops.encoding import make_encoder
-from jaxbio.spiking.inference import respond_encoded
+from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import learn, unstack
 from jaxbio.spiking.network import Network, Parameters
 from jaxbio.spiking.population import (
@@ -37,6 +37,7 @@ from jaxbio.spiking.population import (
 from jaxbio.training.stdp_data import read_pictures
 
 _REPEATS = 7
+_BATCH = 256  # images per call of a test, as in configs/base.py
 _ENCODER = make_encoder("renewal", np.arange(256) * 0.5, 250)
 
 
@@ -86,18 +87,18 @@ def inference(options: argparse.Namespace, filters: int) -> None:
     network, parameters = Network(filters=filters), Parameters()
     each = member_parameters(parameters, [Member(0, {})])
     weights = unstack(initial_members(network, each, jax.random.key(0)[None]))
-    images = _images(options)[: max(options.images, 256)]
-    numbers = np.arange(len(images), dtype=np.int32)
+    images = _images(options)[: max(options.images, 2 * _BATCH)]
     step = jax.jit(
-        lambda w, levels: respond_encoded(
+        lambda w, levels, numbers: respond_encoded(
             network, parameters, w, _ENCODER, jax.random.key(1), levels, numbers
         )
     )
-    jax.block_until_ready(step(weights, images))
+    run = partial(respond_in_batches, partial(step, weights), images, _BATCH)
+    run()
     rates = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
-        jax.block_until_ready(step(weights, images))
+        run()
         rates.append(len(images) / (time.perf_counter() - began))
     print(
         f"inference, {filters} channels: {statistics.median(rates):.0f} images/s; {_memory()}",

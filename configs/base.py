@@ -198,6 +198,8 @@ def get_config() -> ConfigDict:
     spiking.calibration_share = 1 / 6  # of the training set, from its end
     spiking.calibration_images = 10_000  # presentations that votes are counted from
     spiking.test_images = 10_000  # presentations
+    # Of the test set; or validation: of the second half of the calibration images, to choose by.
+    spiking.test_on = "test"
     spiking.readout = "patch_voting"  # decides the best checkpoint; all are measured
     spiking.top_n = 1  # of the readout top_n
 

@@ -12,11 +12,11 @@ from jaxbio.spiking.report import accuracy_rows, measure_readouts
 from jaxbio.spiking.saved import SavedNetwork, open_network
 from jaxbio.training.progress import format_table
 from jaxbio.training.run_directory import RunDirectory, compare_configs, read_json, write_json
-from jaxbio.training.stdp_config import check_readout_keys
+from jaxbio.training.stdp_config import check_test
 from jaxbio.training.stdp_results import grid_points, search_table, summarise
 
 # A test may have its own.
-_OF_THE_TEST = ("readout", "top_n", "calibration_images", "test_images")
+_OF_THE_TEST = ("readout", "top_n", "calibration_images", "test_images", "test_on")
 # These say how a network came to be; a test does not depend on them.
 _OF_THE_TRAINING = (
     "train_images",
@@ -53,7 +53,7 @@ def report_spiking(
     entry = find_network(run.path.parent, run.path.name)
     saved = open_network(entry, checkpoint, member or 0, changes)
     spiking = saved.experiment.config.spiking
-    check_readout_keys(spiking, saved.network)
+    check_test(spiking, saved.network)
     members = saved.experiment.members
     chosen = range(len(members)) if member is None else [member]
     measured = [_measure(dataclasses.replace(saved, member=number)) for number in chosen]

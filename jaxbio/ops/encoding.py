@@ -5,8 +5,8 @@ in hertz. Pictures have few grey levels, and :func:`make_encoder` uses that: it 
 a level needs, and encodes a picture of level numbers far faster than rates can be.
 """
 
-import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,6 @@ from jax.extend.random import threefry_2x32
 from scipy import stats
 
 from jaxbio.errors import InputError
-
-Encoder = Callable[[jax.Array, jax.Array], jax.Array]
 
 _LATE = 1e-12  # chance that a spike train needs more intervals than are drawn
 
@@ -66,7 +64,7 @@ def renewal(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -
 
     time, words = _no_spikes(intensity.shape, steps)
     *_, words = jax.lax.while_loop(unfinished, next_spikes, (jnp.int32(0), time, words))
-    return _unpack(words, steps)
+    return unpack(jnp.stack(words), steps)
 
 
 def bernoulli(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
@@ -85,7 +83,7 @@ def bernoulli(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0)
       InputError: as :func:`renewal`.
     """
     intensity = _checked(intensity, steps, dt)
-    return _independent(key, jnp.minimum(intensity * (dt / 1000.0), 1.0), steps)
+    return _independent_steps("bernoulli", key, intensity, steps, dt)
 
 
 def poisson(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
@@ -106,7 +104,7 @@ def poisson(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -
       InputError: as :func:`renewal`.
     """
     intensity = _checked(intensity, steps, dt)
-    return _independent(key, -jnp.expm1(-intensity * (dt / 1000.0)), steps)
+    return _independent_steps("poisson", key, intensity, steps, dt)
 
 
 def latency(key: jax.Array | None, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
@@ -159,7 +157,66 @@ def encode(
     return _by_name(name)(key, intensity, steps, dt)
 
 
-def make_encoder(name: str, rates: np.ndarray, steps: int, dt: float = 1.0) -> Encoder:
+@dataclass(frozen=True)
+class LevelEncoder:
+    """An encoder of pictures whose pixels are one of a few levels; from :func:`make_encoder`.
+
+    Attributes:
+      steps: length of the trains.
+      encode: ``(key, levels [n], places [n], pixels) -> uint32 [ceil(steps / 32), n]``.
+    """
+
+    steps: int
+    encode: Callable[[jax.Array, jax.Array, jax.Array, int], jax.Array]
+
+    def __call__(self, key: jax.Array, levels: jax.Array) -> jax.Array:
+        """Spikes, bool ``[steps, *levels.shape]``, of levels of any shape."""
+        words = self.packed(key, levels.reshape(-1))
+        return unpack(words, self.steps).reshape(self.steps, *levels.shape)
+
+    def packed(
+        self,
+        key: jax.Array,
+        levels: jax.Array,
+        places: jax.Array | None = None,
+        pixels: int | None = None,
+    ) -> jax.Array:
+        """The same spikes as bits, of all pixels of a picture or of some.
+
+        Args:
+          key: of the picture.
+          levels: ``[n]`` whole numbers.
+          places: int32 ``[n]``, which pixels of the picture the levels belong to; all of them, in
+            order, by default. A pixel's spikes do not depend on which others are asked for.
+          pixels: number of pixels of the picture; n by default.
+
+        Returns:
+          uint32 ``[ceil(steps / 32), n]``; see :func:`unpack`.
+        """
+        if places is None:
+            places = jnp.arange(levels.size, dtype=jnp.int32)
+        return self.encode(key, levels, places, levels.size if pixels is None else pixels)
+
+
+def pack(spikes: jax.Array) -> jax.Array:
+    """Spikes ``[steps, ...]`` as the bits of uint32 words ``[ceil(steps / 32), ...]``.
+
+    Step ``t`` is bit ``t % 32`` of word ``t // 32``.
+    """
+    padded = jnp.pad(spikes > 0, ((0, -len(spikes) % 32), *((0, 0),) * (spikes.ndim - 1)))
+    split = padded.reshape(-1, 32, *spikes.shape[1:])
+    places = jnp.arange(32, dtype=jnp.uint32).reshape(1, 32, *(1,) * (spikes.ndim - 1))
+    return (split.astype(jnp.uint32) << places).sum(1, dtype=jnp.uint32)
+
+
+def unpack(words: jax.Array, steps: int) -> jax.Array:
+    """The inverse of :func:`pack`: bool ``[steps, ...]``."""
+    places = jnp.arange(32, dtype=jnp.uint32).reshape(1, 32, *(1,) * (words.ndim - 1))
+    bits = (words[:, None] >> places) & 1
+    return bits.astype(bool).reshape(-1, *words.shape[1:])[:steps]
+
+
+def make_encoder(name: str, rates: np.ndarray, steps: int, dt: float = 1.0) -> LevelEncoder:
     """An encoder of pictures whose pixels are one of a few levels.
 
     The renewal encoder draws its intervals from tables of the alias method: one random word and one
@@ -173,7 +230,7 @@ def make_encoder(name: str, rates: np.ndarray, steps: int, dt: float = 1.0) -> E
       dt: length of a step in ms.
 
     Returns:
-      ``f(key, levels)``: levels are whole numbers in [0, L), any shape; gives bool
+      ``encoder(key, levels)``: levels are whole numbers in [0, L), any shape; gives bool
       ``[steps, *levels.shape]``. Jit it; ``jax.vmap`` it over keys and pictures.
 
     Raises:
@@ -189,22 +246,36 @@ def make_encoder(name: str, rates: np.ndarray, steps: int, dt: float = 1.0) -> E
       Walker 1977, "An Efficient Method for Generating Discrete Random Variables with General
       Distributions", doi:10.1145/355744.355749.
     """
-    function = _by_name(name)
+    _by_name(name)
     rates = np.asarray(rates, np.float64)
     if rates.ndim != 1 or rates.size == 0:
         raise InputError(f"rates of shape {rates.shape}: give one rate per level, [L]")
     _checked(rates, steps, dt)
-    if name != "renewal":
-        table = jnp.asarray(rates, jnp.float32)
-        return lambda key, levels: function(key, table[levels], steps, dt)
+    if name == "renewal":
+        return LevelEncoder(steps, _renewal_by_table(rates, steps, dt))
+    table = jnp.asarray(rates, jnp.float32)
+    if name == "latency":
+        return LevelEncoder(
+            steps, lambda key, levels, *_: pack(latency(key, table[levels], steps, dt))
+        )
+    probabilities = _step_probability(name, table, dt)
 
+    def encode_levels(key: jax.Array, levels: jax.Array, places: jax.Array, pixels: int):
+        return pack(_independent(key, probabilities[levels], steps, places, pixels))
+
+    return LevelEncoder(steps, encode_levels)
+
+
+def _renewal_by_table(rates: np.ndarray, steps: int, dt: float) -> Callable[..., jax.Array]:
     bits = (steps + 1).bit_length()
     entries = jnp.asarray(_alias_tables(_interval_probabilities(rates, steps, dt, bits), bits))
     draws = _draws_needed(rates.max(), steps, dt)
     low = jnp.uint32((1 << bits) - 1)
 
-    def encode_levels(key: jax.Array, levels: jax.Array) -> jax.Array:
-        word = _random_words(key, (draws, *levels.shape))
+    def encode_levels(
+        key: jax.Array, levels: jax.Array, places: jax.Array, pixels: int
+    ) -> jax.Array:
+        word = _random_words(key, draws, places, pixels)
         column = word & low
         row = levels.astype(jnp.uint32)[None] << bits
         entry = entries.at[row | column].get(mode="clip")
@@ -214,7 +285,7 @@ def make_encoder(name: str, rates: np.ndarray, steps: int, dt: float = 1.0) -> E
             return _add_spikes(interval, *carry, steps), None
 
         (_, words), _ = jax.lax.scan(next_spikes, _no_spikes(levels.shape, steps), intervals)
-        return _unpack(words, steps)
+        return jnp.stack(words)
 
     return encode_levels
 
@@ -236,15 +307,39 @@ def _checked(intensity: jax.Array | np.ndarray, steps: int, dt: float) -> jax.Ar
     return jnp.asarray(intensity, jnp.float32)
 
 
-def _independent(key: jax.Array, probability: jax.Array, steps: int) -> jax.Array:
-    uniform = (_random_words(key, (steps, *probability.shape)) >> 8).astype(jnp.float32)
-    return uniform < probability[None] * jnp.float32(1 << 24)
+def _step_probability(name: str, rate: jax.Array, dt: float) -> jax.Array:
+    """Of a spike in a step, for the encoders whose steps are independent."""
+    if name == "bernoulli":
+        return jnp.minimum(rate * (dt / 1000.0), 1.0)
+    return -jnp.expm1(-rate * (dt / 1000.0))
 
 
-def _random_words(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def _independent_steps(
+    name: str, key: jax.Array, rate: jax.Array, steps: int, dt: float
+) -> jax.Array:
+    probability = _step_probability(name, rate.reshape(-1), dt)
+    places = jnp.arange(rate.size)
+    spikes = _independent(key, probability, steps, places, rate.size)
+    return spikes.reshape(steps, *rate.shape)
+
+
+def _independent(
+    key: jax.Array, probability: jax.Array, steps: int, places: jax.Array, pixels: int
+) -> jax.Array:
+    """bool ``[steps, n]`` of probabilities ``[n]``."""
+    words = _random_words(key, steps, places, pixels)
+    return (words >> 8).astype(jnp.float32) < probability[None] * jnp.float32(1 << 24)
+
+
+def _random_words(key: jax.Array, rows: int, places: jax.Array, pixels: int) -> jax.Array:
+    """uint32 ``[rows, n]``: a place's words depend on the key and the place alone."""
     # jax.random.bits hashes twice as often, to be the same however it is partitioned.
     seeds = jax.random.bits(key, (2,), jnp.uint32)
-    return threefry_2x32(seeds, jax.lax.iota(jnp.uint32, math.prod(shape))).reshape(shape)
+    pairs = jnp.arange(-(-rows // 2), dtype=jnp.uint32)[:, None] * pixels
+    first = pairs + places.astype(jnp.uint32)[None]
+    # The hash takes pairs of numbers: the upper half of its input with the lower.
+    numbers = jnp.concatenate([first, first + len(pairs) * pixels])
+    return threefry_2x32(seeds, numbers.reshape(-1)).reshape(numbers.shape)[:rows]
 
 
 # A train under construction: the time of the last spike, counted from 1, and the spikes so far as
@@ -266,13 +361,6 @@ def _add_spikes(
     return time, tuple(
         old | jnp.where(word == number, bit, jnp.uint32(0)) for number, old in enumerate(words)
     )
-
-
-def _unpack(words: tuple[jax.Array, ...], steps: int) -> jax.Array:
-    shape = words[0].shape
-    places = jnp.arange(32, dtype=jnp.uint32).reshape(1, 32, *(1,) * len(shape))
-    bits = (jnp.stack(words)[:, None] >> places) & 1
-    return bits.astype(bool).reshape(-1, *shape)[:steps]
 
 
 def _interval_probabilities(rates: np.ndarray, steps: int, dt: float, bits: int) -> np.ndarray:

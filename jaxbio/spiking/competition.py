@@ -2,22 +2,32 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxbio.spiking.network import Network, Parameters, Weights
 
 Array = jax.Array
 
 
-def mask(network: Network, weights: Weights) -> Weights:
-    """Keeps competition between the different filters of one position only.
+def allowed_pairs(network: Network) -> np.ndarray | None:
+    """Pairs of neurons that keep competing after an image, bool ``[neurons, neurons]``; None: all.
 
-    The published program does this after every training image of a locally connected network with
-    trained competition; convolutional and fully connected ones never do. Within an image all pairs
-    act and learn.
+    The published program keeps competition between the different filters of one position only, and
+    zeroes the rest after every training image of a locally connected network with trained
+    competition; convolutional and fully connected ones keep all. Within an image all pairs act and
+    learn.
     """
-    if weights.yy is None or network.kind != "lc":
+    if not network.trained_competition or network.kind != "lc":
+        return None
+    return network.same_position()
+
+
+def mask(network: Network, weights: Weights) -> Weights:
+    """Zeroes what is not among the :func:`allowed_pairs`."""
+    allowed = allowed_pairs(network)
+    if allowed is None:
         return weights
-    return weights._replace(yy=jnp.where(network.same_position(), weights.yy, 0.0))
+    return weights._replace(yy=jnp.where(allowed, weights.yy, 0.0))
 
 
 def fill(network: Network, parameters: Parameters, weights: Weights) -> Weights:

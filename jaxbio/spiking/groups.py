@@ -74,20 +74,26 @@ def constants(network: Network, parameters: Parameters, networks: int) -> Consta
     )
 
 
-def see(network: Network, x: Array) -> Array:
-    """X's spikes ``[N, T, pixels]`` as positions see them: float32 ``[N, positions, T, K]``."""
-    networks, steps, pixels = x.shape
-    # Eight steps travel as the bits of a byte: the gather, which does not vectorise, moves an
-    # eighth, and taking bytes apart again is cheap.
-    padded = jnp.pad(x > 0, ((0, 0), (0, -steps % 8), (0, 0))).reshape(networks, -1, 8, pixels)
-    places = jnp.arange(8, dtype=jnp.uint8)
-    bits = padded.astype(jnp.uint8) << places.reshape(1, 1, 8, 1)
-    packed = jax.lax.optimization_barrier(bits.sum(2, dtype=jnp.uint8))
-    windows = jnp.swapaxes(packed[:, :, network.window_pixels()], 1, 2)
-    windows = jax.lax.optimization_barrier(windows)  # [N, P, T/8, K]
-    unpacked = (windows[:, :, :, None] >> places.reshape(1, 1, 1, 8, 1)) & 1
-    seen = unpacked.astype(jnp.float32).reshape(*windows.shape[:2], -1, network.window)
-    return seen[:, :, :steps]
+def see(network: Network, words: Array) -> Array:
+    """X's spikes as positions see them, from their bits.
+
+    Args:
+      network: static.
+      words: uint32 ``[N, ceil(steps / 32), pixels]``, see :func:`jaxbio.ops.encoding.pack`.
+
+    Returns:
+      float32 ``[N, positions, T, window]``; T is ``steps`` rounded up to whole words.
+    """
+    windows = jnp.swapaxes(words[:, :, network.window_pixels()], 1, 2)  # [N, P, W, K]
+    # Without the barrier every bit would be gathered by itself.
+    return as_floats(jax.lax.optimization_barrier(windows))
+
+
+def as_floats(words: Array) -> Array:
+    """The bits of uint32 words ``[..., W, K]`` as 0.0 and 1.0, ``[..., 32 W, K]``."""
+    places = jnp.arange(32, dtype=jnp.uint32).reshape(*(1,) * (words.ndim - 1), 32, 1)
+    bits = (words[..., None, :] >> places) & 1
+    return bits.astype(jnp.float32).reshape(*words.shape[:-2], -1, words.shape[-1])
 
 
 def rest(theta: Array) -> Neurons:

@@ -1,11 +1,15 @@
 """Responses of networks that do not learn, many images at a time."""
 
-from functools import partial
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxbio.spiking.groups import see
+from jaxbio.ops.encoding import LevelEncoder
+from jaxbio.spiking import active_pixels
 from jaxbio.spiking.network import (
     Network,
     Parameters,
@@ -16,15 +20,13 @@ from jaxbio.spiking.network import (
 
 Array = jax.Array
 
-# What is computed in one go stays in the cache.
-_TOGETHER = 8  # images
-_STEPS_TOGETHER = 64
+_TOGETHER = 8  # images: what is computed in one go stays in the cache
 
 
 def respond(network: Network, parameters: Parameters, weights: Weights, x: Array) -> Array:
     """Spike counts of images shown to a network at rest.
 
-    X does not depend on Y, so the currents of all steps are one matrix product and only the neurons
+    X does not depend on Y, so the currents of all steps are matrix products and only the neurons
     are scanned over time. The spikes are those of :func:`jaxbio.spiking.presentation.present`
     without learning; the weights are taken as they are.
 
@@ -32,41 +34,44 @@ def respond(network: Network, parameters: Parameters, weights: Weights, x: Array
       network: static.
       parameters: scalars.
       weights: of one network.
-      x: bool ``[B, steps, pixels]``.
+      x: uint32 ``[B, ceil(steps / 32), pixels]``, X's spikes, see
+        :func:`jaxbio.ops.encoding.pack`.
 
     Returns:
       float32 ``[B, neurons]``, published order.
     """
-    images, steps, pixels = x.shape
     neurons = parameters.lif(network)
-    shape = (network.positions, images, network.filters)
     threshold = (neurons.threshold - neurons.rest + weights.theta)[:, None]
-    length = max(n for n in range(1, _STEPS_TOGETHER + 1) if steps % n == 0)
+    currents = active_pixels.currents(network, weights.xy, x)  # [P, T, B, F]
+    # A neuron's second number holds its spikes so far and, in the lowest bits, a clock that its
+    # spike sets and that runs down: two arrays per step are read and written instead of four.
+    clock_bits = (network.refractory + 1).bit_length()
+    just_fired, one_spike = network.refractory + 1, 1 << clock_bits
 
-    def step(t: Array, carry: tuple, currents: Array) -> tuple:
-        u, waiting, spikes, counts, excitation = carry
-        current = excitation + _inhibition(network, parameters, weights.yy, spikes)
-        u = neurons.decay * u + jnp.where(waiting > 0, 0.0, current)
-        u, fired = jax.lax.optimization_barrier((u, u >= threshold))
-        waiting = jnp.where(fired, float(network.refractory), jnp.maximum(waiting - 1.0, 0.0))
-        spikes = fired.astype(jnp.float32)
-        now = jax.lax.dynamic_index_in_dim(currents, t, 2, keepdims=False)
-        return jnp.where(fired, 0.0, u), waiting, spikes, counts + spikes, now
+    def step(t: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        u, clocks = carry
+        clock = clocks & (one_spike - 1)
+        spikes = (clock == just_fired).astype(jnp.float32)
+        before = jax.lax.dynamic_index_in_dim(currents, jnp.maximum(t - 1, 0), 1, keepdims=False)
+        current = jnp.where(t > 0, before, 0.0)
+        current = current + _inhibition(network, parameters, weights.yy, spikes)
+        u = neurons.decay * u + jnp.where(clock > 1, 0.0, current)
+        fired = u >= threshold
+        counted = clocks - clock + one_spike + just_fired
+        clocks = jnp.where(fired, counted, clocks - jnp.minimum(clock, 1))
+        return jnp.where(fired, 0.0, u), clocks
 
-    def block(carry: tuple, x: Array) -> tuple[tuple, None]:
-        currents = _currents(network, weights.xy, jnp.swapaxes(see(network, x), 0, 1))
-        return jax.lax.fori_loop(0, length, partial(step, currents=currents), carry), None
-
-    blocks = jnp.swapaxes(x.reshape(images, -1, length, pixels), 0, 1)
-    carry, _ = jax.lax.scan(block, (jnp.zeros(shape),) * 5, blocks)
-    return published_order(jnp.swapaxes(carry[3], 0, 1))
+    zeros = jnp.zeros((network.positions, x.shape[0], network.filters))
+    _, clocks = jax.lax.fori_loop(0, network.steps, step, (zeros, zeros.astype(jnp.int32)))
+    counts = (clocks >> clock_bits).astype(jnp.float32)
+    return published_order(jnp.swapaxes(counts, 0, 1))
 
 
 def respond_encoded(
     network: Network,
     parameters: Parameters,
     weights: Weights,
-    encoder,
+    encoder: LevelEncoder,
     key: Array,
     levels: Array,
     numbers: Array,
@@ -77,39 +82,74 @@ def respond_encoded(
       network: static.
       parameters: scalars.
       weights: of one network.
-      encoder: ``encoder(key, levels [pixels]) -> bool [steps, pixels]``.
+      encoder: of :func:`jaxbio.ops.encoding.make_encoder`.
       key: image ``i`` is encoded with ``fold_in(key, numbers[i])``.
-      levels: ``[B, pixels]`` grey levels.
+      levels: ``[B, pixels]`` grey levels; 0 never spikes.
       numbers: int32 ``[B]``.
 
     Returns:
       float32 ``[B, neurons]``, published order.
     """
+    levels, numbers = jnp.asarray(levels), jnp.asarray(numbers)
 
     def some(batch: tuple[Array, Array]) -> Array:
         pictures, numbers = batch
         keys = jax.vmap(lambda n: jax.random.fold_in(key, n))(numbers)
-        return respond(network, parameters, weights, jax.vmap(encoder)(keys, pictures))
+        x = active_pixels.encode(encoder, keys, pictures)
+        return respond(network, parameters, weights, x)
 
     images = levels.shape[0]
     together = min(_TOGETHER, images)
+    order = jnp.argsort((levels > 0).sum(1))  # groups of equally full images need smaller programs
     padding = -images % together
-    levels = jnp.pad(levels, ((0, padding), (0, 0)))
-    numbers = jnp.pad(numbers, (0, padding))
-    batches = (levels.reshape(-1, together, levels.shape[1]), numbers.reshape(-1, together))
-    return jax.lax.map(some, batches).reshape(-1, network.neurons)[:images]
+    chosen = jnp.pad(order, (padding, 0), mode="edge")  # with one more of the emptiest
+    batches = (levels[chosen], numbers[chosen])
+    batches = jax.tree.map(lambda leaf: leaf.reshape(-1, together, *leaf.shape[1:]), batches)
+    counts = jax.lax.map(some, batches).reshape(-1, network.neurons)[padding:]
+    return jnp.zeros_like(counts).at[order].set(counts)
 
 
-def _currents(network: Network, xy: Array, seen: Array) -> Array:
-    """``[P, B, T, F]`` of spikes ``[P, B, T, K]``: positions first is what products want."""
-    xy = jnp.broadcast_to(xy, (network.positions, *xy.shape[1:]))
-    return jnp.einsum("pbtk,pkf->pbtf", seen, xy, precision=jax.lax.Precision.HIGHEST)
+def respond_in_batches(
+    respond: Callable[[Array, Array], Array], levels: np.ndarray, batch_size: int
+) -> np.ndarray:
+    """Responses to any number of images by a compiled function of a fixed number.
+
+    Args:
+      respond: jitted, of levels ``[batch_size, pixels]`` and image numbers int32 ``[batch_size]``,
+        such as :func:`respond_encoded`.
+      levels: ``[n, pixels]``; image ``i`` has number ``i``.
+      batch_size: images per call; the last call is filled up with dark ones.
+
+    Returns:
+      float32 ``[n, neurons]``.
+    """
+
+    def one_batch(start: int) -> np.ndarray:
+        chosen = levels[start : start + batch_size]
+        filled = np.zeros((batch_size, *levels.shape[1:]), levels.dtype)
+        filled[: len(chosen)] = chosen
+        numbers = np.arange(start, start + batch_size, dtype=np.int32)
+        return np.asarray(respond(filled, numbers))[: len(chosen)]
+
+    with ThreadPoolExecutor(_programs_at_once()) as pool:
+        return np.concatenate(list(pool.map(one_batch, range(0, len(levels), batch_size))))
+
+
+def _programs_at_once() -> int:
+    """The scan keeps one core of a CPU busy: one program per core. Elsewhere the second call only
+    hides the first one's transfers."""
+    if jax.default_backend() != "cpu":
+        return 2
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _inhibition(network: Network, parameters: Parameters, yy: Array | None, spikes: Array) -> Array:
     """From the last step's spikes, both ``[P, B, F]``."""
     if yy is None:
-        return parameters.c_w * (spikes.sum(-1, keepdims=True) - spikes)
+        # As a product: sums along the last axis do not vectorise on CPUs.
+        flat = spikes.reshape(-1, network.filters)
+        total = (flat @ jnp.ones((network.filters, 1))).reshape(*spikes.shape[:2], 1)
+        return parameters.c_w * (total - spikes)
     sources = published_order(jnp.swapaxes(spikes, 0, 1))
     targets = jnp.matmul(sources, yy, precision=jax.lax.Precision.HIGHEST)
     return jnp.swapaxes(from_published_order(targets, network), 0, 1)

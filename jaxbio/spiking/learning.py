@@ -5,22 +5,24 @@ One network is ``N = 1`` (:func:`stack`, :func:`unstack`).
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxbio.ops.encoding import LevelEncoder
 from jaxbio.ops.stdp import normalise
 from jaxbio.spiking import competition, learning_dense, learning_sparse
 from jaxbio.spiking.groups import constants, see
 from jaxbio.spiking.network import Network, Parameters, Weights, published_order
-from jaxbio.spiking.presentation import EVERYTHING, Learning, present
+from jaxbio.spiking.presentation import EVERYTHING, Learning
 
 Array = jax.Array
-Encoder = Callable[[Array, Array], Array]
 
 # Of one network: below this the bookkeeping of slots costs more than it saves (on a CPU).
 _DENSE_WEIGHTS = 65_536
+_WEIGHTS_TOGETHER = 131_072  # half of a core's cache
 
 
 def stack(weights: list[Weights]) -> Weights:
@@ -37,7 +39,7 @@ def learn(
     network: Network,
     parameters: Parameters,
     weights: Weights,
-    encoder: Encoder,
+    encoder: LevelEncoder,
     keys: Array,
     levels: Array,
     first: Array,
@@ -52,7 +54,7 @@ def learn(
       network: the shape, static.
       parameters: scalars or ``[N]``.
       weights: with a leading axis ``[N]``.
-      encoder: ``encoder(key, levels [pixels]) -> bool [steps, pixels]``.
+      encoder: of :func:`jaxbio.ops.encoding.make_encoder`.
       keys: ``[N]``; image ``i`` of a network is encoded with ``fold_in(key, first + i)``.
       levels: ``[B, N, pixels]`` grey levels of the B images.
       first: number of images that the networks have learned from before.
@@ -64,23 +66,63 @@ def learn(
     Returns:
       Weights, and spike counts float32 ``[B, N, neurons]`` in published order.
     """
+    images, networks, _ = levels.shape
+    options = (network, encoder, learning, masked, images_per_update)
+    together = _networks_together(network, networks)
+    if together == networks:
+        return _learn_together(*options, parameters, weights, keys, levels, first)
+
+    # One share after another learns from all images: its weights stay in the cache.
+    def share(leaf: Array) -> Array:
+        return leaf.reshape(-1, together, *leaf.shape[1:])
+
+    shares = (
+        jax.tree.map(share, _spread(parameters, networks)),
+        jax.tree.map(share, weights),
+        share(keys),
+        jnp.swapaxes(levels.reshape(images, -1, together, levels.shape[-1]), 0, 1),
+    )
+    weights, counts = jax.lax.map(lambda one: _learn_together(*options, *one, first), shares)
+    weights = jax.tree.map(lambda leaf: leaf.reshape(networks, *leaf.shape[2:]), weights)
+    return weights, jnp.swapaxes(counts, 0, 1).reshape(images, networks, network.neurons)
+
+
+def _networks_together(network: Network, networks: int) -> int:
+    """How many networks take each step together: as many as fit into the cache and divide all."""
+    weights = network.neurons * (network.window + network.neurons * network.trained_competition)
+    fitting = max(1, _WEIGHTS_TOGETHER // weights)
+    return max(n for n in range(1, min(fitting, networks) + 1) if networks % n == 0)
+
+
+def _learn_together(
+    network: Network,
+    encoder: LevelEncoder,
+    learning: Learning,
+    masked: bool,
+    images_per_update: int,
+    parameters: Parameters,
+    weights: Weights,
+    keys: Array,
+    levels: Array,
+    first: Array,
+) -> tuple[Weights, Array]:
     images, networks, pixels = levels.shape
-    tiled = jax.tree.map(
+    if networks == 1:  # scalars stay scalars
+        parameters = jax.tree.map(lambda value: jnp.asarray(value).reshape(()), parameters)
+    copies = jax.tree.map(
         lambda value: jnp.tile(value, images_per_update) if jnp.ndim(value) else value, parameters
     )
-    program = choose_program(network, tiled, learning, networks * images_per_update)
+    program = choose_program(network, copies, learning, networks * images_per_update, masked)
 
     def one_update(weights: Weights, batch: tuple[Array, Array]) -> tuple[Weights, Array]:
         pictures, numbers = batch  # [U, N, pixels], [U]
         each = jax.vmap(lambda n: jax.vmap(lambda k: jax.random.fold_in(k, n))(keys))(numbers)
-        x = jax.vmap(jax.vmap(encoder))(each, pictures)
-        x = x.reshape(-1, network.steps, pixels)
+        x = jax.vmap(jax.vmap(encoder.packed))(each, pictures)
+        x = x.reshape(-1, *x.shape[2:])
         if images_per_update == 1:
             weights, counts = program.show(weights, x)
         else:
             weights, counts = _summed(network, parameters, weights, x, program)
-        if masked and learning.yy and weights.yy is not None:
-            weights = jax.vmap(lambda w: competition.mask(network, w))(weights)
         return weights, counts.reshape(images_per_update, networks, -1)
 
     updates = images // images_per_update
@@ -98,8 +140,8 @@ class Program(NamedTuple):
     """How to show one image to each of N networks, and the form of the weights meanwhile.
 
     Attributes:
-      show: weights in that form and spikes ``[N, steps, pixels]`` to weights and spike counts
-        ``[N, neurons]``.
+      show: weights in that form and spikes as bits, uint32 ``[N, ceil(steps / 32), pixels]`` of
+        :func:`jaxbio.ops.encoding.pack`, to weights and spike counts ``[N, neurons]``.
       enter: from ``Weights`` with a leading axis to that form.
       leave: back.
     """
@@ -110,7 +152,7 @@ class Program(NamedTuple):
 
 
 def choose_program(
-    network: Network, parameters: Parameters, learning: Learning, networks: int
+    network: Network, parameters: Parameters, learning: Learning, networks: int, masked: bool
 ) -> Program:
     """The fastest program for a kind of network and what learns; all give the same spikes.
 
@@ -119,18 +161,40 @@ def choose_program(
       parameters: scalars or ``[networks]``.
       learning: static.
       networks: N.
+      masked: see :func:`learn`.
     """
-    if network.trained_competition or network.shared or not (learning.theta and learning.xy):
-        return _plain_program(network, parameters, learning, networks)
-    small = network.neurons * network.window <= _DENSE_WEIGHTS
-    kernel = learning_dense if small else learning_sparse
-    return grouped_program(network, parameters, networks, kernel.learn_image)
+    plain = learning.theta and learning.xy and not (network.trained_competition or network.shared)
+    if plain and network.neurons * network.window > _DENSE_WEIGHTS:
+        return sparse_program(network, parameters, networks)
+    return dense_program(network, parameters, learning, masked)
 
 
-def grouped_program(
-    network: Network, parameters: Parameters, networks: int, learn_image: Callable[..., Any]
+def dense_program(
+    network: Network,
+    parameters: Parameters,
+    learning: Learning = EVERYTHING,
+    masked: bool = True,
 ) -> Program:
-    """A program made of one for independent groups; weights are ``[N * positions, filters, K]``."""
+    """:mod:`jaxbio.spiking.learning_dense`, for every kind of network."""
+    allowed = competition.allowed_pairs(network) if masked and learning.yy else None
+    if allowed is not None:
+        allowed = learning_dense.reordered(allowed, network.filters, network.positions)
+
+    def show(weights: Weights, x: Array) -> tuple[Weights, Array]:
+        seen = see(network, x)
+        seen = seen.reshape(-1, *seen.shape[2:])
+        weights, counts = learning_dense.learn_image(network, parameters, weights, seen, learning)
+        if weights.yy is not None and allowed is not None:
+            weights = weights._replace(yy=jnp.where(allowed, weights.yy, 0.0))
+        return weights, published_order(counts.reshape(-1, network.positions, network.filters))
+
+    return Program(
+        show, partial(learning_dense.enter, network), partial(learning_dense.leave, network)
+    )
+
+
+def sparse_program(network: Network, parameters: Parameters, networks: int) -> Program:
+    """:mod:`jaxbio.spiking.learning_sparse`, for fixed competition and everything learning."""
     numbers = constants(network, parameters, networks)
     split = (networks, network.positions)
 
@@ -145,28 +209,14 @@ def grouped_program(
         )
 
     def show(weights: Weights, x: Array) -> tuple[Weights, Array]:
-        seen = see(network, x).reshape(-1, network.steps, network.window)
-        xy, theta, counts = learn_image(
-            numbers, weights.xy, weights.theta, seen, network.refractory
+        seen = see(network, x)
+        seen = seen.reshape(-1, *seen.shape[2:])
+        xy, theta, counts = learning_sparse.learn_image(
+            numbers, weights.xy, weights.theta, seen, network.steps, network.refractory
         )
         return Weights(xy, theta), published_order(counts.reshape(*split, network.filters))
 
     return Program(show, enter, leave)
-
-
-def _plain_program(
-    network: Network, parameters: Parameters, learning: Learning, networks: int
-) -> Program:
-    spread = _spread(parameters, networks)
-
-    def show_one(weights: Weights, x: Array, parameters: Parameters) -> tuple[Weights, Array]:
-        weights, recording, _ = present(network, parameters, weights, x, learning)
-        return weights, recording.counts
-
-    def show(weights: Weights, x: Array) -> tuple[Weights, Array]:
-        return jax.vmap(show_one)(weights, x, spread)
-
-    return Program(show, lambda weights: weights, lambda weights: weights)
 
 
 def _spread(parameters: Parameters, networks: int) -> Parameters:
@@ -188,6 +238,10 @@ def _summed(
         return before + (after.reshape(copies, *before.shape) - before[None]).sum(0)
 
     summed = jax.tree.map(add, weights, program.leave(learned))
-    total = _spread(parameters, networks).mean_weight.reshape(-1, 1, 1, 1) * network.window
+    each = _spread(parameters, networks)
+    total = each.mean_weight.reshape(-1, 1, 1, 1) * network.window
     xy = normalise(jnp.clip(summed.xy, 0.0, 1.0), total, axis=2)
-    return summed._replace(xy=xy), counts
+    yy = summed.yy
+    if yy is not None:
+        yy = jnp.clip(yy, each.c_w_min[:, None, None], each.c_w_max[:, None, None])
+    return summed._replace(xy=xy, yy=yy), counts

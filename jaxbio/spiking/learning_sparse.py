@@ -44,10 +44,22 @@ class Slots(NamedTuple):
 
 
 def learn_image(
-    c: Constants, weights: Array, theta: Array, seen: Array, refractory: int
+    c: Constants, weights: Array, theta: Array, seen: Array, steps: int, refractory: int
 ) -> tuple[Array, Array, Array]:
-    """``learning_dense.learn_image``, but faster where most neurons stay silent."""
-    groups, steps, window = seen.shape
+    """One image, learning weights and thresholds; see :mod:`jaxbio.spiking.groups` for ``c``.
+
+    Args:
+      c: numbers of the groups.
+      weights: ``[G, F, K]``.
+      theta: ``[G, F]``.
+      seen: float32 ``[G, T, K]``, X's spikes; T >= steps.
+      steps: of the image.
+      refractory: steps without input after a spike.
+
+    Returns:
+      Weights (normalised), thresholds and spike counts ``[G, F]``.
+    """
+    groups, _, window = seen.shape
     filters = weights.shape[1]
     tiers = _tiers(groups, filters)
     weights = jnp.clip(weights, 0.0, 1.0)  # as the first step's update does
@@ -71,7 +83,7 @@ def learn_image(
     carry = (rest(theta), jnp.zeros((groups, window)), _no_slots(groups, filters, window, tiers))
     neurons, _, slots = jax.lax.fori_loop(0, steps, step, carry)
     weights = _copy_back(slots, rows, tiers).reshape(weights.shape)
-    return normalise(c, weights), neurons.theta, neurons.counts
+    return normalise(weights, c.total[:, 0]), neurons.theta, neurons.counts
 
 
 def _tiers(groups: int, filters: int) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ import jaxbio
 from jaxbio.experiment import data_source
 from jaxbio.ops.encoding import make_encoder
 from jaxbio.spiking.figures import network_figures, refresh_weight_map
-from jaxbio.spiking.inference import respond_encoded
+from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import learn, unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.population import (
@@ -38,7 +38,7 @@ from jaxbio.training.run_directory import RunDirectory, write_text
 from jaxbio.training.setup import Periods
 from jaxbio.training.state import TrainState, count_parameters
 from jaxbio.training.stdp_config import (
-    check_readout_keys,
+    check_test,
     read_network,
     read_periods,
     what_learns,
@@ -173,17 +173,14 @@ class StdpExperiment:
         indices = draw(part, len(images), spiking[f"{part}_images"], member.seed)
         weights = self.weights(state, number)
         parameters = jax.tree.map(lambda value: value[number], self.parameters)
-        key, size = part_key(part, member.seed), self.config.eval.batch_size
-        counts = []
-        for start in range(0, len(indices), size):
-            chosen = indices[start : start + size]
-            numbers = np.arange(start, start + size, dtype=np.int32)
-            levels = np.zeros((size, self.network.pixels), np.uint8)
-            levels[: len(chosen)] = images[chosen]
-            counts.append(self._respond(parameters, weights, key, levels, numbers)[: len(chosen)])
+        key = part_key(part, member.seed)
+        counts = respond_in_batches(
+            partial(self._respond, parameters, weights, key),
+            images[indices],
+            self.config.eval.batch_size,
+        )
         side = self.network.side
-        shape = (len(indices), self.network.filters, side, side)
-        return np.concatenate(jax.device_get(counts)).reshape(shape), labels[indices]
+        return counts.reshape(len(indices), self.network.filters, side, side), labels[indices]
 
     def weights(self, state: TrainState, number: int = 0) -> Weights:
         """The weights of one member."""
@@ -323,17 +320,20 @@ def prepare(config: ConfigDict) -> StdpExperiment:
       InputError: wrong configuration or data.
     """
     network, parameters = read_network(config)
-    check_readout_keys(config.spiking, network)
+    check_test(config.spiking, network)
     learning = what_learns(config.spiking, network)
     members = read_members(config.seed, config.population.seeds, config.population.grid)
     mesh = population_mesh(len(members))
     each = member_parameters(parameters, members)
     periods = read_periods(config)
     source = data_source(config)
+    pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
+    if config.spiking.get("test_on") == "validation":
+        pictures = pictures.for_validation()
     return StdpExperiment(
         config=config,
         source=source,
-        pictures=read_pictures(source, network.crop, config.spiking.calibration_share),
+        pictures=pictures,
         network=network,
         parameters=each,
         learning=learning,

@@ -13,6 +13,8 @@ from jaxbio.spiking.readouts import READOUTS
 from jaxbio.training.schedules import duration_in_steps
 from jaxbio.training.setup import Periods
 
+_TEST_ON = ("test", "validation")
+
 
 def read_network(config: ConfigDict) -> tuple[Network, Parameters]:
     """The network and its numbers that ``config.spiking`` describes.
@@ -36,8 +38,10 @@ def read_network(config: ConfigDict) -> tuple[Network, Parameters]:
     return network, Parameters(**{name: spiking[name] for name in Parameters._fields})
 
 
-def check_readout_keys(spiking: Any, network: Network) -> None:
-    """Raises an ``InputError`` for a readout that does not exist or cannot be of this network.
+def check_test(spiking: Any, network: Network) -> None:
+    """Raises an ``InputError`` for a readout, a number or a choice of images that cannot be.
+
+    Runs recorded before there was a choice of images have no such key: they test on the test set.
 
     Args:
       spiking: the section of the configuration.
@@ -49,6 +53,8 @@ def check_readout_keys(spiking: Any, network: Network) -> None:
         raise InputError(
             f"spiking.top_n={spiking.top_n}: use 1 to {network.filters}, the filters of a position"
         )
+    if (test_on := spiking.get("test_on", _TEST_ON[0])) not in _TEST_ON:
+        raise InputError(f"spiking.test_on='{test_on}': use {' or '.join(_TEST_ON)}")
     for name in ("calibration_images", "test_images"):
         if spiking[name] < 1:
             raise InputError(f"spiking.{name}={spiking[name]}: use 1 or more")

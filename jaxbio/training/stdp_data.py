@@ -27,6 +27,19 @@ class Pictures:
     calibration: tuple[np.ndarray, np.ndarray]
     test: tuple[np.ndarray, np.ndarray]
 
+    def for_validation(self) -> "Pictures":
+        """The same without the test set: the second half of the calibration images takes its place.
+
+        What is chosen by such results (parameters, readouts) has not seen the test set.
+        """
+        images, labels = self.calibration
+        half = len(images) // 2
+        return Pictures(
+            train=self.train,
+            calibration=(images[:half], labels[:half]),
+            test=(images[half:], labels[half:]),
+        )
+
 
 def read_pictures(source: Any, crop: int, calibration_share: float) -> Pictures:
     """Prepares a data set: central crop, or enlargement of images smaller than the crop.

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbio.spiking import competition, learning_dense, learning_sparse
+from jaxbio.ops.encoding import pack
+from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond
-from jaxbio.spiking.learning import grouped_program, stack, unstack
+from jaxbio.spiking.learning import dense_program, sparse_program, stack, unstack
 from jaxbio.spiking.network import Network, Parameters, Weights, from_published_order
 from jaxbio.spiking.presentation import Learning, present
 
@@ -129,29 +130,48 @@ def _assert_neurons(network, golden, i, recording, end):
     _assert_close(end.y_post, ours("y_trace_post_last"), 1e-6, "post trace")
 
 
-def _fixed_competition(case: dict[str, Any]) -> bool:
+def _sparse_learns(case: dict[str, Any]) -> bool:
     network = _network(case)
     return not network.shared and not network.trained_competition
 
 
-@pytest.mark.parametrize("kernel", [learning_dense, learning_sparse])
-@pytest.mark.parametrize("name", [n for n, c in _CASES.items() if _fixed_competition(c)])
-def test_fast_programs(name, kernel):
-    """The programs that train in practice: every count, then weights and thresholds."""
-    case = _CASES[name]
+@pytest.mark.parametrize("name", list(_CASES))
+def test_dense_program(name):
+    """What trains in practice: every count, then weights and thresholds."""
+    _assert_fast_program(_CASES[name], dense_program)
+
+
+@pytest.mark.parametrize("name", [n for n, c in _CASES.items() if _sparse_learns(c)])
+def test_sparse_program(name):
+    """What trains large networks in practice."""
+    _assert_fast_program(
+        _CASES[name], lambda network, parameters, *_: sparse_program(network, parameters, 1)
+    )
+
+
+def _assert_fast_program(case, make_program):
     with np.load(vectors.dynamics_dir() / case["file"], allow_pickle=False) as file:
         golden = dict(file)
     network, parameters = _network(case), _parameters(case)
-    x = jnp.asarray(_unpack(golden["x_spikes"], network.pixels))
+    x = jax.vmap(pack)(_unpack(golden["x_spikes"], network.pixels))
     weights = Weights(
         jnp.asarray(_to_windows(network, golden["w_xy_init"])),
         jnp.zeros((network.positions, network.filters)),
+        jnp.asarray(golden["w_yy_init"]) if network.trained_competition else None,
     )
-    program = grouped_program(network, parameters, 1, kernel.learn_image)
-    show, answer = jax.jit(program.show), jax.jit(respond, static_argnums=0)
+    answer = jax.jit(respond, static_argnums=0)
+    phase_before = None
     for i, phase in enumerate(case["phases"]):
-        if phase["layer_learning"] and phase["xy_learning"]:
-            learned, counts = show(program.enter(stack([weights])), x[i : i + 1])
+        kind = phase["phase"]
+        if kind == "step1" and phase_before is None:
+            weights = competition.fill(network, parameters, weights)
+        if kind == "step2" and phase_before == "step1":
+            weights = competition.clear(network, weights)
+        phase_before = kind
+        learning = Learning(phase["layer_learning"], phase["xy_learning"], phase["yy_learning"])
+        if any(learning):
+            program = make_program(network, parameters, learning, kind in ("train", "step2"))
+            learned, counts = jax.jit(program.show)(program.enter(stack([weights])), x[i : i + 1])
             weights = unstack(program.leave(learned))
         else:
             counts = answer(network, parameters, weights, x[i : i + 1])
@@ -159,6 +179,8 @@ def test_fast_programs(name, kernel):
         _assert_close(weights.xy, _to_windows(network, golden["w_xy_after"][i]), 1e-6, "w_xy")
         theta = from_published_order(golden["theta_after"][i], network)
         np.testing.assert_allclose(weights.theta, theta, atol=1e-4)
+        if "w_yy_after_mask" in golden:
+            _assert_close(weights.yy, golden["w_yy_after_mask"][i], 1e-6, "masked w_yy")
 
 
 def test_mask_is_the_published_one():

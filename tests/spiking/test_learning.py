@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxbio.ops.encoding import make_encoder
-from jaxbio.spiking import learning_dense, learning_sparse
+from jaxbio.ops.encoding import make_encoder, pack
+from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond, respond_encoded
-from jaxbio.spiking.learning import grouped_program, learn, stack, unstack
+from jaxbio.spiking.learning import dense_program, learn, sparse_program, stack, unstack
 from jaxbio.spiking.network import Network, Parameters, initial_weights
 from jaxbio.spiking.presentation import EVERYTHING, FROZEN, Learning, present
 
@@ -44,24 +44,67 @@ def _spikes(network, images=1, seed=0):
     return rng.random((images, network.steps, network.pixels)) < rate
 
 
-@pytest.mark.parametrize("kind", ["lc", "fc"])
-@pytest.mark.parametrize("kernel", [learning_dense, learning_sparse])
-def test_fast_learning_gives_the_same_spikes_and_weights(kind, kernel):
-    network, parameters = KINDS[kind]
-    plain = jax.jit(present, static_argnums=(0, 4))
-    program = grouped_program(network, parameters, 1, kernel.learn_image)
-    show = jax.jit(program.show)
+def _assert_same_learning(network, parameters, program, learning=EVERYTHING):
+    """Three images by a fast program and by the plain one."""
+    plain, show = jax.jit(present, static_argnums=(0, 4)), jax.jit(program.show)
     slow = _weights(network, parameters)
     fast = program.enter(stack([slow]))
     for i in range(3):
         x = _spikes(network, seed=i)
-        slow, recording, _ = plain(network, parameters, slow, x[0], EVERYTHING)
-        fast, counts = show(fast, x)
+        slow, recording, _ = plain(network, parameters, slow, x[0], learning)
+        slow = competition.mask(network, slow) if learning.yy else slow
+        fast, counts = show(fast, jax.vmap(pack)(x))
         assert recording.counts.sum() > 10
         np.testing.assert_array_equal(counts[0], recording.counts)
     result = unstack(program.leave(fast))
     np.testing.assert_allclose(result.xy, slow.xy, atol=1e-6)
     np.testing.assert_allclose(result.theta, slow.theta, atol=1e-5)
+    if slow.yy is not None:
+        np.testing.assert_allclose(result.yy, slow.yy, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_dense_learning_gives_the_same_spikes_and_weights(kind):
+    network, parameters = KINDS[kind]
+    _assert_same_learning(network, parameters, dense_program(network, parameters))
+
+
+@pytest.mark.parametrize("frozen", ["theta", "xy", "yy"])
+@pytest.mark.parametrize("kind", ["c", "trained"])
+def test_dense_learning_of_parts(kind, frozen):
+    network, parameters = KINDS[kind]
+    learning = EVERYTHING._replace(**{frozen: False})
+    program = dense_program(network, parameters, learning)
+    _assert_same_learning(network, parameters, program, learning)
+
+
+@pytest.mark.parametrize("kind", ["lc", "fc"])
+def test_sparse_learning_gives_the_same_spikes_and_weights(kind):
+    network, parameters = KINDS[kind]
+    _assert_same_learning(network, parameters, sparse_program(network, parameters, 1))
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_networks_side_by_side_learn_as_they_would_alone(kind, monkeypatch):
+    network, parameters = KINDS[kind]
+    monkeypatch.setattr("jaxbio.spiking.learning._networks_together", lambda *_: 2)
+    seeds, c_w = (0, 1, 2, 3), jnp.array([-100.0, -80.0, -60.0, -40.0])
+    weights = [_weights(network, parameters, seed) for seed in seeds]
+    levels = np.random.default_rng(0).integers(0, 256, (2, 4, network.pixels), np.uint8)
+    each = parameters._replace(c_w=c_w)
+    together, counts = _learn(network, each, stack(weights), levels)
+    monkeypatch.undo()
+    assert counts.sum() > 0
+    for i in seeds:
+        alone, spikes = _learn(
+            network,
+            parameters._replace(c_w=c_w[i : i + 1]),
+            stack([weights[i]]),
+            levels[:, i : i + 1],
+            seeds=[i],
+        )
+        np.testing.assert_array_equal(counts[:, i], spikes[:, 0])
+        np.testing.assert_allclose(together.xy[i], alone.xy[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
@@ -69,7 +112,8 @@ def test_inference_gives_the_same_spikes(kind):
     network, parameters = KINDS[kind]
     weights = _weights(network, parameters)
     x = _spikes(network, images=3)
-    counts = jax.jit(respond, static_argnums=0)(network, parameters, weights, jnp.asarray(x))
+    answer = jax.jit(respond, static_argnums=0)
+    counts = answer(network, parameters, weights, jax.vmap(pack)(x))
     plain = jax.jit(present, static_argnums=(0, 4))
     expected = [plain(network, parameters, weights, one, FROZEN)[1].counts for one in x]
     assert np.sum(expected) > 10
@@ -111,10 +155,10 @@ def test_frozen_parts_stay(frozen):
         assert same == (name == frozen), name
 
 
-def _learn(network, parameters, weights, levels, first=0, **options):
+def _learn(network, parameters, weights, levels, first=0, seeds=None, **options):
     encoder = make_encoder("renewal", np.arange(256) * 1.0, network.steps)
-    networks = levels.shape[1]
-    keys = jax.vmap(jax.random.key)(jnp.arange(networks))
+    seeds = range(levels.shape[1]) if seeds is None else seeds
+    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     return learn(network, parameters, weights, encoder, keys, jnp.asarray(levels), first, **options)
 
 

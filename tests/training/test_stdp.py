@@ -236,6 +236,7 @@ def test_member_equals_its_own_run():
         ({"spiking.readout": "vote"}, "spiking.readout='vote': use patch_voting"),
         ({"spiking.top_n": 5}, "spiking.top_n=5: use 1 to 4"),
         ({"spiking.test_images": 0}, "spiking.test_images=0"),
+        ({"spiking.test_on": "train"}, "spiking.test_on='train': use test or validation"),
         ({"spiking.encoder": "rate"}, "spiking.encoder='rate': use renewal"),
         ({"spiking.c_w": 5.0}, "spiking.c_w=5.0: competition inhibits"),
         ({"spiking.tau_v": 0.0}, "spiking.tau_v=0.0"),
@@ -258,6 +259,16 @@ def test_member_equals_its_own_run():
 def test_wrong_configurations_are_named(changes, words):
     with pytest.raises(InputError, match=words):
         stdp.prepare(_config(**changes))
+
+
+def test_validation_leaves_the_test_set_alone():
+    test, validation = (
+        stdp.prepare(_config(**{"spiking.test_on": name})).pictures
+        for name in ("test", "validation")
+    )
+    images = np.concatenate([validation.calibration[0], validation.test[0]])
+    np.testing.assert_array_equal(images, test.calibration[0])
+    np.testing.assert_array_equal(validation.train[0], test.train[0])
 
 
 def test_pictures_of_digits_and_draws():
