@@ -7,6 +7,7 @@ Usage:
   python evaluate.py --config=configs/svp_resnet.py --mode=features --images=DIR --layers=v2,layer4
   python evaluate.py --config=configs/svp_resnet.py --mode=similarity --neural=FILE --region=IT
   python evaluate.py --config=configs/cornet_rt.py --mode=time
+  python evaluate.py --config=configs/lc_snn.py --config.spiking.readout=top_n
 
 Modes: accuracy (top-1, top-5, loss on the exact test set; the readouts of spiking networks),
 robustness (the same under image corruptions, docs/robustness.md), features (the activity of layers,

@@ -168,6 +168,8 @@ def get_config() -> ConfigDict:
     spiking.refractory = 2  # steps without input after a spike; published 5 for c and fc
     spiking.trained_competition = False  # lateral weights that learn
     spiking.two_step = False  # trained competition: first half X to Y alone, second half Y to Y
+    spiking.learn_xy = True  # False: weights from X to Y are frozen
+    spiking.learn_yy = True  # False: trained competition is frozen (fixed competition never learns)
     spiking.mean_weight = 0.46  # of a window after normalisation
     spiking.c_w = -100.0  # fixed competition, or the scale of trained competition at first, mV
     spiking.intensity = 127.5  # rate of a white pixel, Hz
@@ -187,7 +189,11 @@ def get_config() -> ConfigDict:
     spiking.threshold = -52.0  # mV
     spiking.theta_plus = 0.05  # rise of the threshold per spike, mV
     spiking.tau_theta = 1e6  # of the threshold's adaptive part, ms
-    spiking.train_images = 5000  # presentations, drawn with replacement
+    spiking.train_images = 5000  # presentations, drawn with replacement; with start_from: in all
+    # Run directory, or name in runs/, of a saved network to go on with in this (new) run: weights
+    # and thresholds of its newest checkpoint. "": random weights.
+    spiking.start_from = ""
+    spiking.start_member = placeholder(int)  # of a population; not set: each from its own
     spiking.images_per_update = 1  # more: an approximation, changes of several images are added up
     spiking.calibration_share = 1 / 6  # of the training set, from its end
     spiking.calibration_images = 10_000  # presentations that votes are counted from

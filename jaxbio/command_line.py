@@ -17,7 +17,7 @@ from typing import Any
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, shorten_warnings
 
 _EXIT_INPUT_ERROR = 2
 _EXIT_INTERRUPTED = 130
@@ -67,7 +67,8 @@ def run(main: Callable[[ConfigDict | None, flags.FlagValues], Any]) -> None:
 
 
 def start_jax() -> None:
-    """Joins the other processes if asked, and turns on the persistent compilation cache."""
+    """Joins the other processes if asked, turns on the persistent compilation cache, and makes
+    messages short."""
     import jax
 
     values = flags.FLAGS
@@ -78,6 +79,7 @@ def start_jax() -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
     logging.getLogger("jaxbio").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
+    shorten_warnings()
 
 
 def _cache_home() -> Path:

@@ -17,6 +17,9 @@ def define_flags() -> None:
     """Flags of all modes; the first word of a flag's help says which modes read it."""
     flags.DEFINE_enum("mode", "accuracy", list(MODES), "What to measure.")
     flags.DEFINE_string("checkpoint", "best", "Which checkpoint: best, last or a step.")
+    flags.DEFINE_integer(
+        "member", None, "accuracy: of a population of spiking networks, from 0; default: all."
+    )
     _define_robustness()
     _define_features()
     _define_similarity()
@@ -88,7 +91,7 @@ def _spiking(config: ConfigDict | None, workdir: str, values: flags.FlagValues) 
             f"--mode={values.mode} needs a network with layers; a spiking network of task stdp has "
             "--mode=accuracy"
         )
-    report_spiking(config, workdir, values.checkpoint)
+    report_spiking(config, workdir, values.checkpoint, values.member)
 
 
 def _accuracy(session: Any, values: flags.FlagValues) -> None:

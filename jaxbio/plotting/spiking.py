@@ -157,18 +157,23 @@ def plot_competition_histogram(competition: np.ndarray, mask: np.ndarray | None 
     return figure
 
 
-def plot_stdp_curve(a_pos: float, a_neg: float, tau_pos: float, tau_neg: float) -> Figure:
-    """Change of a lateral weight by one pair of spikes, against the time between them.
+def plot_stdp_curve(
+    a_pos: float, a_neg: float, tau_pos: float, tau_neg: float, unit: str = "mV"
+) -> Figure:
+    """Change of a weight by one pair of spikes, against the time between them.
 
     A target's spike after the source's changes it by ``a_neg exp(-t / tau_pos)`` (the presynaptic
     trace decays with ``tau_pos``), a source's spike after the target's by
     ``-a_pos exp(-t / tau_neg)``.
 
     Args:
-      a_pos: mV; negative in published networks, where it weakens inhibition.
-      a_neg: mV; negative in published networks, where it strengthens inhibition.
+      a_pos: of lateral weights in mV, negative in published networks, where it weakens inhibition;
+        of weights from X to Y the rate of depression.
+      a_neg: of lateral weights in mV, negative in published networks, where it strengthens
+        inhibition; of weights from X to Y the rate of potentiation.
       tau_pos: of the presynaptic trace, ms.
       tau_neg: of the postsynaptic trace, ms.
+      unit: of the weights; "" for none.
 
     Returns:
       A figure of one panel.
@@ -181,7 +186,7 @@ def plot_stdp_curve(a_pos: float, a_neg: float, tau_pos: float, tau_neg: float) 
     axes.axhline(0, color="black", linewidth=0.6)
     axes.axvline(0, color="black", linewidth=0.6)
     axes.set_xlabel("spike of target - spike of source (ms)")
-    axes.set_ylabel("change of weight (mV)")
+    axes.set_ylabel(f"change of weight ({unit})" if unit else "change of weight")
     axes.legend(fontsize="small")
     return figure
 

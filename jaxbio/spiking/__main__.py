@@ -1,4 +1,5 @@
-"""``python -m jaxbio.spiking``: the saved spiking networks, listed, shown, tried out, reported."""
+"""``python -m jaxbio.spiking``: the saved spiking networks, listed, shown, tried out, reported,
+watched."""
 
 import argparse
 import logging
@@ -6,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, shorten_warnings
 from jaxbio.spiking import registry
 from jaxbio.spiking.readouts import VOTING
 
@@ -17,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     options = _parser().parse_args(arguments)
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
+    shorten_warnings()
     try:
         options.command(options)
     except InputError as error:
@@ -35,10 +37,18 @@ def _list(options: argparse.Namespace) -> None:
 
 def _show(options: argparse.Namespace) -> None:
     entry = registry.find_network(options.runs, options.name)
-    rows = [(key, str(value)) for key, value in entry.settings.items()]
+    rows = [
+        (key, entry.parameter(key) if key in entry.members[0].changes else str(value))
+        for key, value in entry.settings.items()
+    ]
     for readout, (accuracy, error) in entry.accuracies().items():
         rows.append((f"{readout} accuracy", f"{100 * accuracy:.2f} +- {100 * error:.2f} %"))
     _print_table([("parameter", "value"), *rows, ("run directory", str(entry.run.path))])
+    if "population" in entry.results:
+        from jaxbio.training.stdp_results import grid_points, search_table
+
+        print()
+        _print_table(search_table(grid_points(entry.results["population"])))
 
 
 def _rename(options: argparse.Namespace) -> None:
@@ -71,29 +81,42 @@ def _random(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from jaxbio.spiking.saved import report_network
 
-    path = report_network(_open(options), top_n=options.top_n)
+    saved = _open(options)
+    path = report_network(saved, _top_n(options, saved))
     print(f"report: {path}")
+
+
+def _watch(options: argparse.Namespace) -> None:
+    from jaxbio.spiking.watch import watch
+
+    watch(_entry(options), options.host, options.port)
+
+
+def _entry(options: argparse.Namespace) -> registry.Entry:
+    if options.network is None:
+        return registry.only_network(options.runs)
+    return registry.find_network(options.runs, options.network)
 
 
 def _open(options: argparse.Namespace):
     from jaxbio.spiking.saved import open_network
 
-    if options.network is None:
-        entry = registry.only_network(options.runs)
-    else:
-        entry = registry.find_network(options.runs, options.network)
-    return open_network(entry, options.checkpoint, options.member)
+    return open_network(_entry(options), options.checkpoint, options.member)
 
 
 def _show_picture(options: argparse.Namespace, saved, picture, what: str) -> None:
     from jaxbio.plotting.saving import save_figure
 
-    outcome, figures = saved.show(picture, options.seed, options.readout, options.top_n)
+    outcome, figures = saved.show(picture, options.seed, options.readout, _top_n(options, saved))
     folder = options.output or saved.entry.run.path / "report" / "presentation"
     for name, figure in figures.items():
         save_figure(figure, folder / f"{name}.png")
     label = "no label" if outcome.label < 0 else f"label {saved.class_names[outcome.label]}"
     print(f"{what}: {label} ({int(outcome.recording.counts.sum())} spikes); plots in {folder}")
+
+
+def _top_n(options: argparse.Namespace, saved) -> int:
+    return saved.experiment.config.spiking.top_n if options.top_n is None else options.top_n
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
@@ -123,10 +146,14 @@ def _parser() -> argparse.ArgumentParser:
         "classify": command(_classify, "classify", "shows one an image file"),
         "random": command(_random, "random", "shows one a random test image of a label"),
         "report": command(_report, "report", "writes report/network.html of one"),
+        "watch": command(_watch, "watch", "serves a browser page that shows one while it trains"),
     }
     for name in ("show", "rename", "delete"):
         named[name].add_argument("name", help="of the network, as listed")
-    named["report"].add_argument("network", nargs="?", help="name; may be left out if there is one")
+    for name in ("report", "watch"):
+        named[name].add_argument("network", nargs="?", help="name; may be left out if there is one")
+    named["watch"].add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    named["watch"].add_argument("--port", type=int, default=8000, help="0: any free one")
     for name in ("classify", "random"):
         named[name].add_argument("--network", help="name; may be left out if there is only one")
     named["rename"].add_argument("new_name")
@@ -139,7 +166,9 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("classify", "random", "report"):
         named[name].add_argument("--checkpoint", default="best", help="best, last or a step")
         named[name].add_argument("--member", type=int, default=0, help="of a population, from 0")
-        named[name].add_argument("--top_n", type=int, default=1, help="of the readout top_n")
+        named[name].add_argument(
+            "--top_n", type=int, help="of the readout top_n; default: as configured"
+        )
     for name in ("classify", "random"):
         named[name].add_argument("--readout", default=VOTING[0], help=", ".join(VOTING))
         named[name].add_argument("--seed", type=int, default=0, help="of image and encoding")

@@ -48,15 +48,17 @@ def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
       uint8 ``[size, size]``.
 
     Raises:
-      InputError: no such file, or not an image.
+      InputError: no such file, not an image, or one whose range of grey levels is not known.
     """
     if not path.is_file():
-        raise InputError(f"no image at {path}")
+        raise InputError(f"no image at {path}: give a PNG, JPEG or the like")
     try:
         with Image.open(path) as image:
-            grey = image.convert("L")
+            grey = _grey(image, path)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} is not an image that Pillow can read: {error}") from error
+        raise InputError(
+            f"{path} is not an image that Pillow can read ({error}): give a PNG, JPEG or the like"
+        ) from error
     side = min(grey.size)
     left, top = ((length - side) // 2 for length in grey.size)
     square = grey.crop((left, top, left + side, top + side))
@@ -64,6 +66,15 @@ def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
         square = square.resize((size, size), Image.Resampling.BOX)
     picture = np.asarray(square)
     return 255 - picture if invert else picture
+
+
+def _grey(image: Image.Image, path: Path) -> Image.Image:
+    """8-bit grey levels. Pillow's own conversion clips deeper ones, which makes pictures white."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise InputError(f"{path} has pixels of mode {image.mode}: save it with 8 bits per channel")
+    return image.convert("L")
 
 
 def classify(

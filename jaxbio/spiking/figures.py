@@ -62,11 +62,18 @@ def network_figures(
       votes: ``[classes, filters, rows, columns]``; None where it is not calibrated.
 
     Returns:
-      Figures by name: ``weights``; with trained competition ``competition_histogram``,
-      ``competition`` (drawn over the weights) and ``stdp``; with votes ``votes``.
+      Figures by name: ``weights`` and ``stdp`` (from X to Y); with trained competition
+      ``competition_histogram``, ``competition`` (drawn over the weights) and ``competition_stdp``;
+      with votes ``votes``.
     """
     planes = weight_planes(network, weights)
-    figures = {"weights": plots.plot_weights(planes, title="weights from X to Y")}
+    numbers = jax.tree.map(float, parameters)
+    figures = {
+        "weights": plots.plot_weights(planes, title="weights from X to Y"),
+        "stdp": plots.plot_stdp_curve(
+            numbers.depression, numbers.potentiation, numbers.tau_x, numbers.tau_neg, unit=""
+        ),
+    }
     if weights.yy is not None:
         figures["competition_histogram"] = plots.plot_competition_histogram(
             np.asarray(weights.yy), network.same_position()
@@ -76,9 +83,8 @@ def network_figures(
             competition=filter_competition(network, weights),
             title="the stronger half of trained competition",
         )
-        figures["stdp"] = plots.plot_stdp_curve(
-            *(float(v) for v in (parameters.a_pos, parameters.a_neg)),
-            *(float(v) for v in (parameters.tau_pos, parameters.tau_neg)),
+        figures["competition_stdp"] = plots.plot_stdp_curve(
+            numbers.a_pos, numbers.a_neg, numbers.tau_pos, numbers.tau_neg
         )
     if votes is not None and np.any(votes):
         figures["votes"] = plot_votes(*votes_distribution(votes))

@@ -2,16 +2,15 @@
 
 import base64
 import html
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from jaxbio.plotting.saving import png_bytes
+from jaxbio.training.run_directory import write_text
 
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 }
 th, td { border-bottom: 1px solid #ccc; padding: .2rem .8rem; text-align: left }
@@ -34,10 +33,8 @@ def write_page(
       figures: a figure per caption, embedded as PNG.
     """
     parts = [f"<h1>{html.escape(title)}</h1>"]
-    for heading, (head, *rows) in tables.items():
-        parts.append(f"<h2>{html.escape(heading)}</h2><table>{_row(head, 'th')}")
-        parts += [_row(row, "td") for row in rows]
-        parts.append("</table>")
+    for heading, rows in tables.items():
+        parts.append(f"<h2>{html.escape(heading)}</h2>{html_table(rows)}")
     for caption, figure in figures.items():
         data = base64.b64encode(png_bytes(figure)).decode()
         text = html.escape(caption)
@@ -47,19 +44,16 @@ def write_page(
         )
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head>"
         f"<body>{''.join(parts)}</body></html>\n"
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_text(path, page)
+
+
+def html_table(rows: Sequence[tuple[str, ...]]) -> str:
+    """A table of text; the first row is the head."""
+    head, *rest = rows
+    return f"<table>{_row(head, 'th')}{''.join(_row(row, 'td') for row in rest)}</table>"
 
 
 def _row(cells: Sequence[str], tag: str) -> str:

@@ -82,7 +82,10 @@ def voting_scores(
     """
     check_readout(readout, top_n)
     if readout not in VOTING:
-        raise InputError(f"readout '{readout}' does not vote: fit it with fit_linear")
+        raise InputError(
+            f"readout '{readout}' does not vote: use {', '.join(VOTING)} (evaluate.py and report "
+            "measure it; in a program, fit_linear)"
+        )
     votes = require_calibrated(votes)
     counts = _checked_counts(counts)
     if counts.shape[1:] != votes.shape[1:]:
@@ -103,7 +106,9 @@ def require_calibrated(votes: jax.Array | np.ndarray | None) -> np.ndarray:
     Votes of 0 throughout are those of a calibrated network that never spiked: it gives no labels.
     """
     if votes is None:
-        raise InputError("the network is not calibrated, it has no votes: present labelled images")
+        raise InputError(
+            "the network is not calibrated, it has no votes: count them with votes_from_counts"
+        )
     return np.asarray(votes)
 
 
@@ -223,7 +228,8 @@ def _warn_of_missing(sizes: np.ndarray) -> None:
     missing = np.flatnonzero(sizes == 0)
     if len(missing):
         warnings.warn(
-            f"no calibration image of class {', '.join(map(str, missing))}: never chosen",
+            f"no calibration image of class {', '.join(map(str, missing))}: never chosen; more "
+            "images (spiking.calibration_images) may have some",
             MissingClassWarning,
             stacklevel=3,
         )

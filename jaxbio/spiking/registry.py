@@ -6,12 +6,13 @@ of all runs. Nothing here reads arrays, so that hundreds of networks are listed 
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError
+from jaxbio.spiking.population import Member, read_members
 from jaxbio.spiking.readouts import READOUTS
 from jaxbio.training.run_directory import RunDirectory, read_json, write_json
 
@@ -28,15 +29,27 @@ class Entry:
       run: the run directory.
       settings: the section ``spiking`` of its configuration.
       results: of the finished run; empty while it is not.
+      members: the networks of the run: one, or a population.
     """
 
     name: str
     run: RunDirectory
     settings: Mapping[str, Any]
     results: Mapping[str, Any]
+    members: Sequence[Member]
+
+    def parameter(self, name: str) -> str:
+        """A parameter as text; ``varies`` where a population's networks differ in it."""
+        if name in self.members[0].changes:
+            values = sorted({member.changes[name] for member in self.members})
+            return _text(values[0]) if len(values) == 1 else "varies"
+        return _text(self.settings.get(name))
 
     def accuracies(self) -> dict[str, tuple[float, float]]:
-        """Accuracy in [0, 1] and its standard error of every readout that was measured."""
+        """Accuracy in [0, 1] and its error of every readout that was measured.
+
+        Of one network the standard error of its test; of a population mean and standard deviation.
+        """
         measured = self.results.get("readouts", {})
         return {
             name: (measured[name]["accuracy"], measured[name]["error"])
@@ -125,15 +138,15 @@ def delete_network(root: Path, name: str) -> None:
 
 
 def table(entries: list[Entry]) -> list[tuple[str, ...]]:
-    """Rows of text: head, then name, parameters, images and accuracies of each network."""
+    """Rows of text: head, then name, parameters, images and accuracies of each run."""
     measured = [entry.accuracies() for entry in entries]
     readouts = [name for name in READOUTS if any(name in one for one in measured)]
-    rows = [("name", *_COLUMNS, "images", *(f"{name} %" for name in readouts))]
+    rows = [("name", *_COLUMNS, "networks", "images", *(f"{name} %" for name in readouts))]
     for entry, accuracies in zip(entries, measured, strict=True):
-        parameters = [_text(entry.settings.get(key)) for key in _COLUMNS]
+        parameters = [entry.parameter(key) for key in _COLUMNS]
         images = _text(entry.results.get("images"))
         scores = [_percent(accuracies.get(name)) for name in readouts]
-        rows.append((entry.name, *parameters, images, *scores))
+        rows.append((entry.name, *parameters, str(len(entry.members)), images, *scores))
     return rows
 
 
@@ -144,7 +157,11 @@ def _read(root: Path, path: Path) -> Entry | None:
     if config.get("task") != TASK:
         return None
     name = path.absolute().relative_to(root.absolute()).as_posix()
-    return Entry(name, run, config["spiking"], run.results() or {})
+    population = config.get("population", {})
+    members = read_members(
+        config.get("seed", 0), population.get("seeds", 1), population.get("grid", "")
+    )
+    return Entry(name, run, config["spiking"], run.results() or {}, members)
 
 
 def _inside(root: Path, name: str) -> bool:

@@ -1,6 +1,5 @@
 """The report of one network: parameters, accuracies of every readout, all figures, in one file."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from jaxbio.spiking.accuracy import (
 from jaxbio.spiking.activity import Counts
 from jaxbio.spiking.html import write_page
 from jaxbio.spiking.readouts import READOUTS, votes_from_counts
+from jaxbio.training.metrics_log import read_metrics
 
 _CALIBRATION_POINTS = 6
 
@@ -45,8 +45,22 @@ def measure_readouts(
     }
 
 
+def accuracy_rows(measured: Mapping[str, Accuracy]) -> list[tuple[str, ...]]:
+    """Rows of text: head, then every readout with its accuracy and standard error."""
+    rows = [("readout", "accuracy %", "standard error %", "images")]
+    rows += [
+        (readout, f"{100 * one.accuracy:.2f}", f"{100 * one.error:.2f}", str(one.count))
+        for readout, one in measured.items()
+    ]
+    return rows
+
+
 def score_figures(
-    calibration: Counts, test: Counts, measured: Mapping[str, Accuracy], class_names: list[str]
+    calibration: Counts,
+    test: Counts,
+    measured: Mapping[str, Accuracy],
+    class_names: list[str],
+    top_n: int = 1,
 ) -> dict[str, Figure]:
     """Figures of accuracies.
 
@@ -55,6 +69,7 @@ def score_figures(
       test: counts and labels.
       measured: of :func:`measure_readouts`.
       class_names: ``[C]``.
+      top_n: of the readout ``top_n``, as measured.
 
     Returns:
       Figures by caption: accuracy by readout, accuracy and confusion by class for the best voting,
@@ -66,7 +81,7 @@ def score_figures(
     sizes = by_class.confusion.sum(1)
     errors = np.sqrt(by_class.per_class * (1 - by_class.per_class) / np.maximum(sizes, 1))
     by_n = accuracy_by_n(*test, votes_from_counts(*calibration, classes))
-    by_size = _by_calibration(best, calibration, test, classes)
+    by_size = _by_calibration(best, calibration, test, classes, top_n)
     return {
         "accuracy by readout": plots.plot_accuracies(
             list(measured),
@@ -88,10 +103,7 @@ def training_figure(metrics_file: Path) -> Figure | None:
     Args:
       metrics_file: ``metrics.jsonl`` of the run; its tests have ``images`` and ``accuracy``.
     """
-    if not metrics_file.is_file():
-        return None
-    lines = [json.loads(line) for line in metrics_file.read_text().splitlines()]
-    tests = [line for line in lines if line["split"] == "test"]
+    tests = [line for line in read_metrics(metrics_file) if line["split"] == "test"]
     if not tests:
         return None
     return plots.plot_accuracy_curve(
@@ -118,13 +130,8 @@ def write_report(
       measured: accuracies by readout.
       figures: by caption.
     """
-    accuracies = [("readout", "accuracy %", "standard error %", "images")]
-    accuracies += [
-        (readout, f"{100 * one.accuracy:.2f}", f"{100 * one.error:.2f}", str(one.count))
-        for readout, one in measured.items()
-    ]
     parameters = [("parameter", "value"), *((key, str(value)) for key, value in settings.items())]
-    tables = {"Accuracies": accuracies, "Parameters": parameters}
+    tables = {"Accuracies": accuracy_rows(measured), "Parameters": parameters}
     write_page(path, f"Spiking network {name}", tables, figures)
 
 
@@ -133,14 +140,14 @@ def _accuracy_in(measured: Mapping[str, Accuracy]):
 
 
 def _by_calibration(
-    readout: str, calibration: Counts, test: Counts, classes: int
+    readout: str, calibration: Counts, test: Counts, classes: int, top_n: int
 ) -> dict[int, Accuracy]:
     """Sizes that double, up to all; only those that have every class."""
     labels = calibration[1]
     last = max(int(np.argmax(labels == label)) for label in np.unique(labels))
     sizes = sorted({len(labels) >> k for k in range(_CALIBRATION_POINTS)})
     enough = [size for size in sizes if size > last]
-    return accuracy_by_calibration(readout, calibration, test, enough, classes)
+    return accuracy_by_calibration(readout, calibration, test, enough, classes, top_n=top_n)
 
 
 def _curve(by_number: Mapping[int, Accuracy], label: str, best: bool = False) -> Figure:

@@ -1,5 +1,6 @@
 """A saved network, opened: shown pictures, and reported."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from jaxbio.spiking.activity import Counts, content_digest, recorded_counts
 from jaxbio.spiking.classify import Classification, classify
 from jaxbio.spiking.figures import network_figures, presentation_figures
 from jaxbio.spiking.network import Network, Parameters, Weights
+from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.spiking.registry import Entry
 from jaxbio.spiking.report import (
     measure_readouts,
@@ -26,6 +28,9 @@ from jaxbio.training.checkpointing import load_variables
 from jaxbio.training.run_directory import read_json
 from jaxbio.training.state import TrainState
 from jaxbio.training.stdp_data import fit_pictures
+
+# What is made of the counts does not change them; what came before is in the weights.
+_NOT_OF_ACTIVITY = ("readout", "top_n", "train_images", "start_from", "start_member")
 
 
 @dataclass(frozen=True)
@@ -98,15 +103,39 @@ class SavedNetwork:
         return number, pictures[number].reshape(self.network.crop, self.network.crop)
 
     def show(
-        self, picture: np.ndarray, seed: int, readout: str = "patch_voting", top_n: int = 1
+        self,
+        picture: np.ndarray,
+        seed: int,
+        readout: str = "patch_voting",
+        top_n: int = 1,
+        votes: np.ndarray | None = None,
     ) -> tuple[Classification, dict[str, Figure]]:
-        """Classifies a fitted picture; the outcome, and the figures of its presentation."""
+        """Classifies a fitted picture; the outcome, and the figures of its presentation.
+
+        Args:
+          picture: uint8 ``[crop, crop]``.
+          seed: of the encoding, and of the choice of a random neuron.
+          readout: one of ``jaxbio.spiking.readouts.VOTING``.
+          top_n: of the readout ``top_n``.
+          votes: None takes the saved ones.
+
+        Raises:
+          InputError: a network without votes, an unknown readout.
+        """
+        if votes is None:
+            votes = self.votes
+        if votes is None:
+            raise InputError(
+                f"{self.entry.name} at step {int(self.state.step)} is not calibrated and cannot "
+                "vote: repeat the train.py command, which tests at its end, or choose another "
+                "--checkpoint"
+            )
         encoding, choice = jax.random.split(jax.random.key(seed))
         outcome = classify(
             self.network,
             self.parameters,
             self.weights,
-            self.votes,
+            votes,
             picture,
             encoding,
             readout=readout,
@@ -117,7 +146,7 @@ class SavedNetwork:
             self.network,
             self.parameters,
             self.weights,
-            self.votes,
+            votes,
             outcome.recording,
             outcome.scores,
             outcome.label,
@@ -130,7 +159,7 @@ class SavedNetwork:
         config = self.experiment.config
         settings = {
             "part": part,
-            "spiking": config.spiking.to_dict(),
+            "spiking": {k: v for k, v in config.spiking.items() if k not in _NOT_OF_ACTIVITY},
             "member": vars(self.experiment.members[self.member]),
             "data": self.experiment.source.describe(),
         }
@@ -142,22 +171,29 @@ class SavedNetwork:
         )
 
 
-def open_network(entry: Entry, checkpoint: str = "best", member: int = 0) -> SavedNetwork:
+def open_network(
+    entry: Entry,
+    checkpoint: str = "best",
+    member: int = 0,
+    changes: Mapping[str, Any] | None = None,
+) -> SavedNetwork:
     """Opens a network of the registry.
 
     Args:
       entry: from :func:`jaxbio.spiking.registry.find_network`.
       checkpoint: ``best``, ``last`` or a step.
       member: which one of a population, from 0.
+      changes: of the recorded configuration, by dotted key; they must not change the network.
 
     Raises:
       InputError: no such checkpoint or member, or the data is missing.
     """
     config = ConfigDict(read_json(entry.run.config_file)["config"])
+    config.update_from_flattened_dict(dict(changes or {}))
     experiment = stdp.prepare(config)
     if not 0 <= member < len(experiment.members):
         raise InputError(
-            f"member={member}: {entry.name} has {len(experiment.members)} networks, from 0"
+            f"--member={member}: {entry.name} has {len(experiment.members)} networks, from 0"
         )
     variables, step = load_variables(entry.run, experiment.like.variables(), checkpoint)
     state = experiment.like.replace(
@@ -182,14 +218,16 @@ def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
     calibration, test = saved.activity("calibration"), saved.activity("test")
     seed = saved.experiment.members[saved.member].seed
     measured = measure_readouts(calibration, test, len(saved.class_names), top_n=top_n, seed=seed)
-    figures = network_figures(saved.network, saved.parameters, saved.weights, saved.votes)
-    figures |= score_figures(calibration, test, measured, saved.class_names)
+    # Its own where training was stopped before a test; the same numbers otherwise.
+    votes = votes_from_counts(*calibration, len(saved.class_names))
+    figures = network_figures(saved.network, saved.parameters, saved.weights, votes)
+    figures |= score_figures(calibration, test, measured, saved.class_names, top_n)
     training = training_figure(saved.entry.run.metrics_file)
     if training is not None:
         figures["accuracy by training images"] = training
     label = int(saved.experiment.pictures.test[1][0])
     _, picture = saved.random_picture(label, seed)
-    _, shown = saved.show(picture, seed)
+    _, shown = saved.show(picture, seed, votes=votes)
     figures |= {f"a test image of label {label}: {name}": one for name, one in shown.items()}
     settings: dict[str, Any] = {**saved.entry.settings, "step": int(saved.state.step)}
     if len(saved.experiment.members) > 1:

@@ -67,9 +67,13 @@ class Experiment(Protocol):
     def result_rows(self, results: Results) -> list[tuple[str, str]]:
         """The final results as the rows of a table."""
 
-    def record(self) -> dict[str, Any]:
+    def record(self, new: bool) -> dict[str, Any]:
         """What the configuration was resolved to, JSON-able, for ``config.json``; ``data`` in it
-        must not change between the sessions of a run."""
+        must not change between the sessions of a run.
+
+        ``new``: the run begins, and the answer will be written; an ``InputError`` about what it
+        starts from leaves nothing behind. Else only ``data`` is looked at.
+        """
 
     def watch(self, run: RunDirectory, state: TrainState) -> None:
         """Called at every log line of the first process: pictures of the training so far."""

@@ -46,7 +46,8 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     speaks = jax.process_index() == 0
     experiment = prepare(config)
     if speaks:
-        run.record_config(config.to_dict(), experiment.record())
+        resolved = experiment.record(new=not run.config_file.exists())
+        run.record_config(config.to_dict(), resolved)
     if (results := run.results()) is not None:
         if speaks:
             print(f"{run.path} has finished: nothing to do.\n{_table(experiment, results)}")

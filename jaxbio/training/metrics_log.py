@@ -47,16 +47,28 @@ class MetricsLog:
             self._events.close()
 
 
+def read_metrics(file: Path) -> list[dict[str, Any]]:
+    """The lines of ``metrics.jsonl``; none where there is no file.
+
+    A line that is being written, or was when its run was killed, is left out.
+    """
+    if not file.is_file():
+        return []
+    lines = []
+    for text in file.read_text().splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(line, dict) and {"step", "split"} <= line.keys():
+            lines.append(line)
+    return lines
+
+
 def _keep_until(file: Path, step: int) -> None:
     if not file.exists():
         return
-    kept = []
-    for line in file.read_text().splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (json.JSONDecodeError, KeyError):
-            continue  # the line that was being written when the run was killed
+    kept = [json.dumps(line) + "\n" for line in read_metrics(file) if line["step"] <= step]
     temporary = file.with_suffix(".tmp")
     temporary.write_text("".join(kept))
     os.replace(temporary, file)

@@ -177,7 +177,7 @@ class RdmExperiment:
         figure = plot_fine_tuning(lines, rdms, self._score_name, self._recordings_name)
         save_figures(run, {"fine_tuning": figure})
 
-    def record(self) -> dict[str, Any]:
+    def record(self, new: bool) -> dict[str, Any]:
         """What the configuration was resolved to, for ``config.json``."""
         part = self.partition
         return {

@@ -16,14 +16,14 @@ from jaxbio.errors import InputError
 _FREE_KEYS = ("data.data_dir", "data.num_threads", "data.prefetch", "data.cache", "log.", "mesh.")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically: the file is the old one or the whole new one, whatever happens."""
+def write_text(path: Path, text: str) -> None:
+    """Writes a file atomically, making its folder: it is the old one or the whole new one,
+    whatever happens."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(value, file, indent=2, sort_keys=False)
-            file.write("\n")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -31,6 +31,11 @@ def write_json(path: Path, value: Any) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON atomically; see :func:`write_text`."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
 
 
 def read_json(path: Path) -> Any:

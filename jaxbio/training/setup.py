@@ -205,7 +205,7 @@ class Setup:
         )
         return state.replace(plateau=placed)
 
-    def record(self) -> dict[str, Any]:
+    def record(self, new: bool) -> dict[str, Any]:
         """What the configuration was resolved to, for ``config.json``."""
         return {
             "model": self.arguments,

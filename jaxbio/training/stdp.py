@@ -12,42 +12,52 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 import jaxbio
-from jaxbio.errors import InputError
 from jaxbio.experiment import data_source
 from jaxbio.ops.encoding import make_encoder
-from jaxbio.spiking import competition
-from jaxbio.spiking.figures import refresh_weight_map
+from jaxbio.spiking.figures import network_figures, refresh_weight_map
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import learn, unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.population import (
     Member,
-    initial_members,
     member_parameters,
     over_devices,
     population_mesh,
     read_members,
 )
-from jaxbio.spiking.presentation import EVERYTHING, Learning
-from jaxbio.spiking.readouts import check_readout, votes_from_counts
+from jaxbio.spiking.presentation import Learning
+from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.spiking.report import measure_readouts
-from jaxbio.training.progress import Pace
+from jaxbio.training.progress import Pace, format_table
 from jaxbio.training.report import save_figures
-from jaxbio.training.run_directory import RunDirectory
-from jaxbio.training.schedules import Plateau, duration_in_steps
+from jaxbio.training.run_directory import RunDirectory, write_text
 from jaxbio.training.setup import Periods
 from jaxbio.training.state import TrainState, count_parameters
+from jaxbio.training.stdp_config import (
+    check_test,
+    read_network,
+    read_periods,
+    what_learns,
+)
 from jaxbio.training.stdp_data import Pictures, draw, part_key, read_pictures
-from jaxbio.training.stdp_report import search_figures, stdp_figures
+from jaxbio.training.stdp_results import (
+    grid_points,
+    search_csv,
+    search_figures,
+    search_table,
+    summarise,
+)
+from jaxbio.training.stdp_start import begin_from, find_start
+from jaxbio.training.stdp_state import abstract_state, new_state, weights_of, with_weights
 from jaxbio.training.steps import NEVER
 
 Counts = tuple[np.ndarray, np.ndarray]
 
+_POPULATION_FILE = "report/population.csv"
 _SECONDS_BETWEEN_MAPS = 10.0  # drawing takes a good part of a second
 
 
@@ -61,6 +71,7 @@ class StdpExperiment:
       pictures: its parts, as the network sees them.
       network: the shape.
       parameters: numbers of the members, ``[N]``.
+      learning: what learns, unless in two steps.
       members: one, or a population.
       mesh: the devices.
       periods: when things happen, in chunks.
@@ -74,6 +85,7 @@ class StdpExperiment:
     pictures: Pictures
     network: Network
     parameters: Parameters
+    learning: Learning
     members: list[Member]
     mesh: Mesh
     periods: Periods
@@ -84,15 +96,20 @@ class StdpExperiment:
     best_by: ClassVar[str] = "accuracy"
 
     def initial_state(self) -> TrainState:
-        """Random weights."""
+        """Random weights, or those of ``spiking.start_from``."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
-        new = partial(_new_state, self.network, self.parameters, self.members, self.config)
-        return jax.jit(new, out_shardings=shardings)()
+        two_step = self.config.spiking.two_step
+        new = partial(new_state, self.network, self.parameters, self.members, two_step)
+        state = jax.jit(new, out_shardings=shardings)()
+        start = find_start(self.config, self.network, len(self.members))
+        if start is None:
+            return state
+        return begin_from(state, start, self.mesh, self.config.train.batch_size)
 
     def train_step(self) -> Any:
         """``step(state, batch)``; two-step training has a program for each of its parts."""
         steps = {
-            "joint": self._step(EVERYTHING),
+            "joint": self._step(self.learning),
             "first": self._step(Learning(yy=False), masked=False),
             "second": self._step(Learning(xy=False)),
         }
@@ -122,26 +139,19 @@ class StdpExperiment:
     def test(self, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """Calibrates, tests all readouts, and keeps the votes in the state."""
         classes = self.source.num_classes
-        votes, tables = [], []
+        votes, measured = [], []
         for number, member in enumerate(self.members):
             calibration = self.activity(state, "calibration", number)
             test = self.activity(state, "test", number)
-            measured = measure_readouts(
-                calibration, test, classes, top_n=self.config.spiking.top_n, seed=member.seed
+            top_n = self.config.spiking.top_n
+            measured.append(
+                measure_readouts(calibration, test, classes, top_n=top_n, seed=member.seed)
             )
             votes.append(votes_from_counts(*calibration, classes))
-            tables.append({name: one.record() for name, one in measured.items()})
-        readouts = tables[0] if len(tables) == 1 else _mean_readouts(tables)
         results = {
-            "accuracy": readouts[self.config.spiking.readout]["accuracy"],
-            "readouts": readouts,
+            **summarise(measured, self.members, self.config.spiking.readout),
             "images": int(state.step) * self.config.train.batch_size,
         }
-        if len(tables) > 1:
-            results["population"] = [
-                {"seed": member.seed, **member.changes, "readouts": _short(table)}
-                for member, table in zip(self.members, tables, strict=True)
-            ]
         stacked = np.stack(votes) if len(votes) > 1 else votes[0]
         readout = {"votes": jnp.asarray(stacked), "calibrated": jnp.int32(1)}
         placed = jax.tree.map(
@@ -174,7 +184,7 @@ class StdpExperiment:
 
     def weights(self, state: TrainState, number: int = 0) -> Weights:
         """The weights of one member."""
-        weights = _weights(state)
+        weights = weights_of(state)
         return weights if len(self.members) == 1 else unstack(weights, number)
 
     def describe(self, state: TrainState) -> str:
@@ -186,6 +196,8 @@ class StdpExperiment:
             f"{len(self.pictures.train[0])} training images, "
             f"{self.periods.total * self.config.train.batch_size} presentations",
         ]
+        if self.config.spiking.start_from:
+            lines.append(f"goes on with {self.config.spiking.start_from}")
         if len(self.members) > 1:
             lines.append(f"population of {len(self.members)} networks")
         if self.config.spiking.images_per_update > 1:
@@ -206,13 +218,18 @@ class StdpExperiment:
     def result_rows(self, results: dict[str, Any]) -> list[tuple[str, str]]:
         """Accuracy of every readout."""
         rows = [(name, _percent(entry)) for name, entry in results["readouts"].items()]
+        if "population" in results:
+            rows.append(("networks", f"{len(results['population'])}, see {_POPULATION_FILE}"))
         return [*rows, ("training images", str(results["images"]))]
 
-    def record(self) -> dict[str, Any]:
+    def record(self, new: bool) -> dict[str, Any]:
         """What the configuration was resolved to, for ``config.json``."""
+        # A run that has begun needs its start no more: that may have gone, or gone on.
+        start = find_start(self.config, self.network, len(self.members)) if new else None
         return {
             "network": dataclasses.asdict(self.network),
             "members": [dataclasses.asdict(member) for member in self.members],
+            "start_from": None if start is None else start.record(),
             "data": self.source.describe(),
             "steps": self.periods.total,
             "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__},
@@ -226,13 +243,16 @@ class StdpExperiment:
             refresh_weight_map(run.path, self.network, self.weights(state), f"{images} images")
 
     def write_report(self, run: RunDirectory, state: TrainState) -> None:
-        """Weights and votes of the (first) network; the search of a population."""
+        """Figures of the (first) network; of a population the table and figures of its search."""
         votes = np.asarray(state.model_state["readout"]["votes"])
         first = votes if len(self.members) == 1 else votes[0]
         parameters = jax.tree.map(lambda value: float(value[0]), self.parameters)
-        figures = stdp_figures(self.network, parameters, self.weights(state), first)
+        figures = network_figures(self.network, parameters, self.weights(state), first)
         if "population" in self.latest:
-            figures |= search_figures(self.latest["population"], self.config.spiking.readout)
+            points = grid_points(self.latest["population"])
+            figures |= search_figures(points, self.config.spiking.readout)
+            write_text(run.path / _POPULATION_FILE, search_csv(points))
+            print(f"\n{format_table(search_table(points))}")
         save_figures(run, figures)
 
     @cached_property
@@ -274,7 +294,7 @@ class StdpExperiment:
 
         @partial(jax.jit, donate_argnums=0)
         def step(state: TrainState, levels: jax.Array) -> tuple[TrainState, dict[str, Any]]:
-            weights = _weights(state)
+            weights = weights_of(state)
             if alone:
                 weights = jax.tree.map(lambda leaf: leaf[None], weights)
             first = state.step * chunk
@@ -288,10 +308,7 @@ class StdpExperiment:
             }
             if alone:
                 weights = unstack(weights)
-            params = {"xy": weights.xy} | ({} if weights.yy is None else {"yy": weights.yy})
-            model_state = {**state.model_state, "neurons": {"theta": weights.theta}}
-            new = state.replace(step=state.step + 1, params=params, model_state=model_state)
-            return new, metrics
+            return with_weights(state, weights).replace(step=state.step + 1), metrics
 
         return step
 
@@ -303,124 +320,28 @@ def prepare(config: ConfigDict) -> StdpExperiment:
       InputError: wrong configuration or data.
     """
     network, parameters = read_network(config)
-    spiking = config.spiking
-    check_readout(spiking.readout, spiking.top_n)
+    check_test(config.spiking, network)
+    learning = what_learns(config.spiking, network)
     members = read_members(config.seed, config.population.seeds, config.population.grid)
     mesh = population_mesh(len(members))
-    if spiking.two_step and not network.trained_competition:
-        raise InputError("spiking.two_step=True needs spiking.trained_competition=True")
-    if spiking.test_on not in ("test", "validation"):
-        raise InputError(f"spiking.test_on='{spiking.test_on}': use test or validation")
-    source = data_source(config)
-    pictures = read_pictures(source, network.crop, spiking.calibration_share)
-    if spiking.test_on == "validation":
-        pictures = pictures.for_validation()
     each = member_parameters(parameters, members)
-    new = partial(_new_state, network, each, members, config)
-    over_members = P() if len(members) == 1 else P(*mesh.axis_names)
-    shapes = jax.eval_shape(new)
-    like = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(
-            leaf.shape,
-            leaf.dtype,
-            sharding=NamedSharding(mesh, over_members if leaf.ndim else P()),
-        ),
-        shapes,
-    )
+    periods = read_periods(config)
+    source = data_source(config)
+    pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
+    if config.spiking.get("test_on") == "validation":
+        pictures = pictures.for_validation()
     return StdpExperiment(
         config=config,
         source=source,
         pictures=pictures,
         network=network,
         parameters=each,
+        learning=learning,
         members=members,
         mesh=mesh,
-        periods=_periods(config),
-        like=like,
+        periods=periods,
+        like=abstract_state(network, each, members, mesh),
     )
-
-
-def read_network(config: ConfigDict) -> tuple[Network, Parameters]:
-    """The network and its numbers that ``config.spiking`` describes.
-
-    Raises:
-      InputError: sizes that do not fit each other, a negative intensity.
-    """
-    spiking = config.spiking
-    fields = {field.name for field in dataclasses.fields(Network)}
-    network = Network(**{name: spiking[name] for name in fields})
-    if spiking.intensity < 0:
-        raise InputError(f"spiking.intensity={spiking.intensity}: use 0 or more, in Hz")
-    return network, Parameters(**{name: spiking[name] for name in Parameters._fields})
-
-
-def _periods(config: ConfigDict) -> Periods:
-    chunk, images = config.train.batch_size, config.spiking.train_images
-    if chunk < 1 or images < chunk or images % chunk:
-        raise InputError(
-            f"spiking.train_images={images} must be a multiple of train.batch_size={chunk}, the "
-            "number of images between two possible checkpoints"
-        )
-    if chunk % config.spiking.images_per_update:
-        raise InputError(
-            f"train.batch_size={chunk} must be a multiple of "
-            f"spiking.images_per_update={config.spiking.images_per_update}"
-        )
-    total = images // chunk
-    return Periods(
-        total=total,
-        evaluate=duration_in_steps(config.eval, "every", total),
-        checkpoint=duration_in_steps(config.checkpoint, "every", total),
-        patience=0,
-    )
-
-
-def _new_state(
-    network: Network, parameters: Parameters, members: list[Member], config: ConfigDict
-) -> TrainState:
-    keys = jnp.stack([jax.random.key(member.seed) for member in members])
-    weights = initial_members(network, parameters, keys)
-    if config.spiking.two_step:
-        weights = jax.vmap(lambda p, w: competition.fill(network, p, w))(parameters, weights)
-    side = network.side
-    votes = jnp.zeros((len(members), _CLASSES, network.filters, side, side))
-    if len(members) == 1:
-        weights, votes = unstack(weights), votes[0]
-    return TrainState(
-        step=jnp.int32(0),
-        params={"xy": weights.xy} | ({} if weights.yy is None else {"yy": weights.yy}),
-        model_state={
-            "neurons": {"theta": weights.theta},
-            "readout": {"votes": votes, "calibrated": jnp.int32(0)},
-        },
-        constants={},
-        opt_state=(),
-        plateau=Plateau.create(),
-    )
-
-
-_CLASSES = 10  # of digits and MNIST
-
-
-def _weights(state: TrainState) -> Weights:
-    return Weights(
-        state.params["xy"], state.model_state["neurons"]["theta"], state.params.get("yy")
-    )
-
-
-def _mean_readouts(tables: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean over the members, and the standard deviation of one member."""
-    means = {}
-    for name in tables[0]:
-        values = np.array([table[name]["accuracy"] for table in tables])
-        means[name] = {"accuracy": float(values.mean()), "error": float(values.std(ddof=1))}
-    return means
-
-
-def _short(table: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: {"accuracy": one["accuracy"], "error": one["error"]} for name, one in table.items()
-    }
 
 
 def _percent(entry: dict[str, float]) -> str:

@@ -94,7 +94,6 @@ def fit_pictures(images: np.ndarray, crop: int) -> np.ndarray:
     Returns:
       uint8 ``[n, crop * crop]``.
     """
-    """Images ``[N, H, W, C]`` uint8 as the network sees them, ``[N, crop * crop]`` uint8."""
     grey = images[..., 0] if images.shape[-1] == 1 else images.mean(-1)
     size = grey.shape[1]
     if size >= crop:

@@ -1,6 +1,5 @@
 """The batch experiment: one student against every teacher, and the table of gains."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from jaxbio.errors import InputError
 from jaxbio.training.loop import train
 from jaxbio.training.progress import format_table
 from jaxbio.training.rdm_models import RANDOM
-from jaxbio.training.run_directory import RunDirectory, read_json, write_json
+from jaxbio.training.run_directory import RunDirectory, read_json, write_json, write_text
 
 NEURAL = "neural"
 
@@ -52,9 +51,7 @@ def train_all(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
         gains[name] = results
         if jax.process_index() == 0:
             write_json(batch.path / "gains.json", gains)
-            temporary = batch.path / ".gains.txt"
-            temporary.write_text(gain_table(gains) + "\n")
-            os.replace(temporary, batch.path / "gains.txt")
+            write_text(batch.path / "gains.txt", gain_table(gains) + "\n")
     if jax.process_index() == 0:
         print(f"\n{gain_table(gains)}\n\nwritten to {batch.path / 'gains.txt'}")
     return gains

@@ -93,14 +93,19 @@ def test_trained_competition_has_figures(tmp_path):
     assert between[0, 1] == -2.0
     assert np.count_nonzero(between) == 1
     figures = network_figures(network, PARAMETERS, weights, VOTES)
-    assert set(figures) == {"weights", "competition_histogram", "competition", "stdp", "votes"}
+    names = {"weights", "stdp", "competition_histogram", "competition", "competition_stdp", "votes"}
+    assert set(figures) == names
+    after, before = figures["stdp"].axes[0].lines[:2]
+    assert (after.get_ydata()[0], before.get_ydata()[0]) == (1e-2, -1e-4)
+    assert figures["stdp"].axes[0].get_ylabel() == "change of weight"
+    assert figures["competition_stdp"].axes[0].get_ylabel() == "change of weight (mV)"
     refresh_weight_map(tmp_path, network, weights, "40 images")
     assert [p.name for p in (tmp_path / "report").iterdir()] == ["weights.png"]
 
 
 def test_an_uncalibrated_network_has_fewer_figures(weights):
-    assert set(network_figures(NETWORK, PARAMETERS, weights, None)) == {"weights"}
-    assert set(network_figures(NETWORK, PARAMETERS, weights, 0 * VOTES)) == {"weights"}
+    assert set(network_figures(NETWORK, PARAMETERS, weights, None)) == {"weights", "stdp"}
+    assert set(network_figures(NETWORK, PARAMETERS, weights, 0 * VOTES)) == {"weights", "stdp"}
 
 
 def test_pictures_are_read_square_and_grey(tmp_path):
@@ -114,6 +119,15 @@ def test_pictures_are_read_square_and_grey(tmp_path):
     exact = np.arange(64, dtype=np.uint8).reshape(8, 8)
     Image.fromarray(exact).save(tmp_path / "b.png")
     np.testing.assert_array_equal(read_picture(tmp_path / "b.png", 8), exact)
+
+
+def test_deep_pictures_keep_their_grey_levels(tmp_path):
+    levels = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    Image.fromarray(levels * 257).save(tmp_path / "deep.png")  # 65,535 is white
+    np.testing.assert_array_equal(read_picture(tmp_path / "deep.png", 8), levels)
+    Image.fromarray(levels.astype(np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(InputError, match="pixels of mode F: save it with 8 bits"):
+        read_picture(tmp_path / "float.tiff", 8)
 
 
 def test_errors(tmp_path, weights):

@@ -45,8 +45,26 @@ def test_table(root):
     head, b, a = table(find_networks(root))
     assert head[0] == "name"
     assert head[-1] == "patch_voting %"
-    assert b == ("b", "lc", "25", "12", "4", "0.46", "-", "-", "5000", "87.5 +- 0.3")
+    assert b == ("b", "lc", "25", "12", "4", "0.46", "-", "-", "1", "5000", "87.5 +- 0.3")
     assert a[-2:] == ("-", "-")
+
+
+def test_a_population_says_what_varies(root, capsys):
+    file = root / "b" / "config.json"
+    recorded = json.loads(file.read_text())
+    grid = "mean_weight=0.4,0.5;c_w=-80"
+    recorded["config"] |= {"seed": 7, "population": {"seeds": 3, "grid": grid}}
+    file.write_text(json.dumps(recorded))
+    members = [
+        {"seed": m.seed, **m.changes, "readouts": {"linear": {"accuracy": 0.5, "error": 0.1}}}
+        for m in find_network(root, "b").members
+    ]
+    (root / "b" / "results.json").write_text(json.dumps({"population": members}))
+    b = table(find_networks(root))[1]
+    assert b == ("b", "lc", "25", "12", "4", "varies", "-80", "-", "6", "-")
+    _, out, _ = run_command(capsys, root, "show", "b")
+    assert "mean_weight    varies" in out
+    assert "0.4          -80  3      50.00 +- 0.00" in out
 
 
 def test_rename_moves_and_keeps_the_results_true(root):

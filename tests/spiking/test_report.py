@@ -14,10 +14,10 @@ from jaxbio.spiking.report import (
 )
 
 
-def activity(n: int, seed: int):
+def activity(n: int, seed: int, gain: float = 5.0):
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 3
-    preference = 1 + 5 * np.eye(3).repeat(2, 1)[labels]
+    preference = 1 + gain * np.eye(3).repeat(2, 1)[labels]
     return rng.poisson(preference[:, :, None, None], (n, 6, 2, 2)), labels
 
 
@@ -37,6 +37,16 @@ def test_report(tmp_path):
     row = f"<td>linear</td><td>{100 * measured['linear'].accuracy:.2f}</td>"
     assert row in page
     assert "<td>filters</td><td>6</td>" in page
+
+
+def test_dependence_on_calibration_takes_n():
+    calibration, test = activity(48, 0, 0.5), activity(60, 1, 0.5)
+    measured = {"top_n": measure_readouts(calibration, test, 3, top_n=6)["top_n"]}
+    others = measure_readouts(calibration, test, 3, top_n=1)["top_n"]
+    assert measured["top_n"].accuracy != others.accuracy
+    figures = score_figures(calibration, test, measured, ["a", "b", "c"], top_n=6)
+    curve = figures["accuracy by calibration images, top_n"].axes[0].lines[0]
+    assert curve.get_ydata()[-1] == pytest.approx(100 * measured["top_n"].accuracy)
 
 
 def test_training_figure(tmp_path):

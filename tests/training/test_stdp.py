@@ -104,7 +104,97 @@ def test_two_steps_freeze_one_connection_each():
     assert not np.allclose(history[2]["yy"], history[3]["yy"])
 
 
-def test_population_writes_a_table(tmp_path):
+@pytest.mark.parametrize(
+    ("base", "frozen"),
+    [(lc_snn, {"xy"}), (lc_snn_competition, {"xy"}), (lc_snn_competition, {"yy"})],
+)
+def test_a_connection_can_be_frozen(base, frozen):
+    changes = {f"spiking.learn_{name}": False for name in frozen}
+    experiment = stdp.prepare(_config(base, **changes))
+    state = experiment.initial_state()
+    before = {name: np.asarray(value) for name, value in state.params.items()}
+    state, _ = experiment.train_step()(state, next(iter(experiment.train_batches(0))))
+    assert np.any(state.model_state["neurons"]["theta"])
+    for name, value in before.items():
+        same = np.allclose(state.params[name], value, atol=1e-6)  # normalised, learning or not
+        assert same == (name in frozen), name
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """A run of four images, and one of eight that it could have been the beginning of."""
+    root = tmp_path_factory.mktemp("short")
+    loop.train(_config(**{"spiking.train_images": 4}), str(root / "short"))
+    loop.train(_config(), str(root / "whole"))
+    return root
+
+
+def test_going_on_equals_one_long_run(short, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "named").symlink_to(short / "short")
+    config = _config(**{"spiking.start_from": "named"})
+    results = loop.train(config, str(tmp_path / "longer"))
+    assert results["images"] == 8
+    whole, longer = _saved(_config(), short / "whole"), _saved(config, tmp_path / "longer")
+    jax.tree.map(np.testing.assert_array_equal, whole, longer)
+    resolved = json.loads((tmp_path / "longer" / "config.json").read_text())["resolved"]
+    path = str(tmp_path / "runs" / "named")
+    assert resolved["start_from"] == {"path": path, "step": 2, "images": 4, "member": None}
+    (tmp_path / "runs" / "named").unlink()
+    assert loop.train(config, str(tmp_path / "longer")) == results  # its start is needed no more
+
+
+def test_competition_learns_above_a_saved_network(short):
+    changes = {"spiking.start_from": str(short / "short"), "spiking.learn_xy": False}
+    experiment = stdp.prepare(_config(lc_snn_competition, **changes))
+    state, saved = experiment.initial_state(), _saved(_config(), short / "short")
+    np.testing.assert_array_equal(state.params["xy"], saved.params["xy"])
+    np.testing.assert_array_equal(
+        state.model_state["neurons"]["theta"], saved.model_state["neurons"]["theta"]
+    )
+    assert int(state.step) == 2
+    before = np.asarray(state.params["yy"])
+    assert before.min() < 0
+    state, _ = experiment.train_step()(state, next(iter(experiment.train_batches(2))))
+    np.testing.assert_allclose(state.params["xy"], saved.params["xy"], atol=1e-6)
+    assert not np.allclose(state.params["yy"], before)
+
+
+def test_a_population_starts_from_one_network(short):
+    experiment = stdp.prepare(
+        _config(**{"spiking.start_from": str(short / "short"), "population.seeds": 2})
+    )
+    saved, state = _saved(_config(), short / "short"), experiment.initial_state()
+    for number in range(2):
+        np.testing.assert_array_equal(experiment.weights(state, number).xy, saved.params["xy"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"spiking.start_from": "none"}, "spiking.start_from=none: no such run directory"),
+        ({"spiking.filters": 5}, r"spiking.filters=5 \(there 4\); use its settings"),
+        ({"spiking.train_images": 4}, "has learned from 4 already"),
+        ({"train.batch_size": 8}, "train.batch_size=8 does not divide the 4"),
+        ({"spiking.start_member": 1}, "spiking.start_member=1: .* has 1 networks"),
+    ],
+)
+def test_a_wrong_start_leaves_nothing_behind(short, tmp_path, changes, words):
+    config = _config(**{"spiking.start_from": str(short / "short"), **changes})
+    with pytest.raises(InputError, match=words):
+        loop.train(config, str(tmp_path))
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_start_needs_a_checkpoint(short, tmp_path):
+    (tmp_path / "config.json").write_bytes((short / "short" / "config.json").read_bytes())
+    experiment = stdp.prepare(_config(**{"spiking.start_from": str(tmp_path)}))
+    with pytest.raises(InputError, match="has no checkpoint: train it first"):
+        experiment.record(new=True)
+
+
+def test_population_writes_a_table(tmp_path, capsys):
     grid = {"population.grid": "mean_weight=0.4,0.5;c_w=-60,-100"}
     results = loop.train(_config(**grid), str(tmp_path))
     table = json.loads((tmp_path / "results.json").read_text())["population"]
@@ -116,7 +206,12 @@ def test_population_writes_a_table(tmp_path):
     ]
     mean = np.mean([m["readouts"]["linear"]["accuracy"] for m in table])
     assert results["readouts"]["linear"]["accuracy"] == pytest.approx(mean)
-    assert (tmp_path / "report" / "search_mean_weight_c_w.png").exists()
+    for name in ("search_mean_weight_c_w.png", "surface_mean_weight_c_w.png", "population.csv"):
+        assert (tmp_path / "report" / name).exists()
+    assert "mean_weight  c_w   seeds  patch_voting %" in capsys.readouterr().out
+    tests = (tmp_path / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(tests)["linear_accuracy"] == results["readouts"]["linear"]["accuracy"]
+    assert json.loads(tests)["error"] == results["readouts"]["patch_voting"]["error"] > 0
 
 
 def test_member_equals_its_own_run():
@@ -138,10 +233,25 @@ def test_member_equals_its_own_run():
     [
         ({"spiking.kernel": 11}, "spiking.kernel=11"),
         ({"spiking.intensity": -1.0}, "spiking.intensity=-1"),
-        ({"spiking.readout": "vote"}, "unknown readout 'vote'"),
+        ({"spiking.readout": "vote"}, "spiking.readout='vote': use patch_voting"),
+        ({"spiking.top_n": 5}, "spiking.top_n=5: use 1 to 4"),
+        ({"spiking.test_images": 0}, "spiking.test_images=0"),
+        ({"spiking.test_on": "train"}, "spiking.test_on='train': use test or validation"),
+        ({"spiking.encoder": "rate"}, "spiking.encoder='rate': use renewal"),
+        ({"spiking.c_w": 5.0}, "spiking.c_w=5.0: competition inhibits"),
+        ({"spiking.tau_v": 0.0}, "spiking.tau_v=0.0"),
+        ({"spiking.images_per_update": 0}, "images_per_update=0"),
         ({"spiking.train_images": 7}, "spiking.train_images=7"),
         ({"spiking.images_per_update": 3}, "images_per_update=3"),
         ({"spiking.two_step": True}, "trained_competition=True"),
+        (
+            {
+                "spiking.two_step": True,
+                "spiking.trained_competition": True,
+                "spiking.learn_yy": False,
+            },
+            "remove spiking.learn_xy=True, spiking.learn_yy=False",
+        ),
         ({"spiking.calibration_share": 1.0}, "calibration_share=1.0"),
         ({"population.grid": "rest"}, "population.grid"),
     ],
@@ -149,6 +259,16 @@ def test_member_equals_its_own_run():
 def test_wrong_configurations_are_named(changes, words):
     with pytest.raises(InputError, match=words):
         stdp.prepare(_config(**changes))
+
+
+def test_validation_leaves_the_test_set_alone():
+    test, validation = (
+        stdp.prepare(_config(**{"spiking.test_on": name})).pictures
+        for name in ("test", "validation")
+    )
+    images = np.concatenate([validation.calibration[0], validation.test[0]])
+    np.testing.assert_array_equal(images, test.calibration[0])
+    np.testing.assert_array_equal(validation.train[0], test.train[0])
 
 
 def test_pictures_of_digits_and_draws():
