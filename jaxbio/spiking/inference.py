@@ -1,8 +1,6 @@
 """Responses of networks that do not learn, many images at a time."""
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +8,7 @@ import numpy as np
 
 from jaxbio.ops.encoding import LevelEncoder
 from jaxbio.spiking import active_pixels
+from jaxbio.spiking.cores import run_all
 from jaxbio.spiking.groups import Clock, at, see
 from jaxbio.spiking.network import (
     Network,
@@ -126,16 +125,7 @@ def respond_in_batches(
         numbers = np.arange(start, start + batch_size, dtype=np.int32)
         return np.asarray(respond(filled, numbers))[: len(chosen)]
 
-    with ThreadPoolExecutor(_programs_at_once()) as pool:
-        return np.concatenate(list(pool.map(one_batch, range(0, len(levels), batch_size))))
-
-
-def _programs_at_once() -> int:
-    """The scan keeps one core of a CPU busy: one program per core. Elsewhere the second call only
-    hides the first one's transfers."""
-    if jax.default_backend() != "cpu":
-        return 2
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return np.concatenate(list(run_all(one_batch, range(0, len(levels), batch_size))))
 
 
 def _inhibition(network: Network, parameters: Parameters, yy: Array | None, spikes: Array) -> Array:

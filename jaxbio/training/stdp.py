@@ -20,12 +20,11 @@ from jaxbio.experiment import data_source
 from jaxbio.ops.encoding import make_encoder
 from jaxbio.spiking.figures import network_figures, refresh_weight_map
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
-from jaxbio.spiking.learning import learn, unstack
+from jaxbio.spiking.learning import unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.population import (
     Member,
     member_parameters,
-    over_devices,
     population_mesh,
     read_members,
 )
@@ -52,8 +51,8 @@ from jaxbio.training.stdp_results import (
     summarise,
 )
 from jaxbio.training.stdp_start import begin_from, find_start
-from jaxbio.training.stdp_state import abstract_state, new_state, weights_of, with_weights
-from jaxbio.training.steps import NEVER
+from jaxbio.training.stdp_state import abstract_state, new_state, weights_of
+from jaxbio.training.stdp_step import make_step
 
 Counts = tuple[np.ndarray, np.ndarray]
 
@@ -271,46 +270,16 @@ class StdpExperiment:
         return jax.jit(respond)
 
     def _step(self, learning: Learning, masked: bool = True) -> Any:
-        keys = jnp.stack([part_key("train", member.seed) for member in self.members])
-        alone, chunk = len(self.members) == 1, self.config.train.batch_size
-        encoder = self._encoder
-
-        def show(parameters, weights, keys, levels, first):
-            return learn(
-                self.network,
-                parameters,
-                weights,
-                encoder,
-                keys,
-                levels,
-                first,
-                learning,
-                masked=masked,
-                images_per_update=self.config.spiking.images_per_update,
-            )
-
-        if not alone:
-            show = over_devices(show, self.mesh, (0, 0, 0, 1, None))
-
-        @partial(jax.jit, donate_argnums=0)
-        def step(state: TrainState, levels: jax.Array) -> tuple[TrainState, dict[str, Any]]:
-            weights = weights_of(state)
-            if alone:
-                weights = jax.tree.map(lambda leaf: leaf[None], weights)
-            first = state.step * chunk
-            weights, counts = show(self.parameters, weights, keys, levels, first)
-            finite = jnp.isfinite(weights.xy).all() & jnp.isfinite(weights.theta).all()
-            metrics = {
-                "count": jnp.float32(chunk),
-                "spikes": counts.sum() / len(self.members),
-                "theta": weights.theta.mean() * chunk,
-                "bad_step": jnp.where(finite, NEVER, state.step + 1),
-            }
-            if alone:
-                weights = unstack(weights)
-            return with_weights(state, weights).replace(step=state.step + 1), metrics
-
-        return step
+        return make_step(
+            self.network,
+            self.parameters,
+            jnp.stack([part_key("train", member.seed) for member in self.members]),
+            self._encoder,
+            self.mesh,
+            learning,
+            masked=masked,
+            images_per_update=self.config.spiking.images_per_update,
+        )
 
 
 def prepare(config: ConfigDict) -> StdpExperiment:

@@ -214,7 +214,10 @@ def test_population_writes_a_table(tmp_path, capsys):
     assert json.loads(tests)["error"] == results["readouts"]["patch_voting"]["error"] > 0
 
 
-def test_member_equals_its_own_run():
+@pytest.mark.parametrize("programs", [1, 2])
+def test_member_equals_its_own_run(programs, monkeypatch):
+    """In one program, or in shares of one and two networks."""
+    monkeypatch.setattr("jaxbio.training.stdp_step.programs_at_once", lambda: programs)
     together = stdp.prepare(_config(**{"population.seeds": 3}))
     alone = stdp.prepare(_config(seed=2))
     states = []
