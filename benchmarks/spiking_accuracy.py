@@ -23,31 +23,32 @@ import numpy as np
 
 from configs import c_snn, fc_snn, lc_snn, lc_snn_competition
 
-# name: experiment, changes, published voting and linear accuracy (mean, standard deviation, %)
+# name: experiment, changes (chosen by --grid), published voting and linear accuracy (mean, standard
+# deviation, %)
 _ROWS = {
     "lc_25_12": (lc_snn, {}, (80.1, 1.0), (85.5, 0.8)),
-    "lc_25_8": (lc_snn, {"kernel": 8, "mean_weight": 0.5, "c_w": -60.0}, (73.6, 1.0), (80.3, 0.7)),
+    "lc_25_8": (lc_snn, {"kernel": 8, "mean_weight": 0.6, "c_w": -100.0}, (73.6, 1.0), (80.3, 0.7)),
     "lc_100_12": (
         lc_snn,
-        {"filters": 100, "mean_weight": 0.32, "c_w": -50.0},
+        {"filters": 100, "mean_weight": 0.4, "c_w": -100.0},
         (87.5, 0.9),
         (91.5, 0.6),
     ),
     "lc_100_8": (
         lc_snn,
-        {"filters": 100, "kernel": 8, "mean_weight": 0.5, "c_w": -40.0},
+        {"filters": 100, "kernel": 8, "mean_weight": 0.6, "c_w": -80.0},
         (82.9, 0.6),
         (88.1, 0.7),
     ),
     "lc_1000_12": (
         lc_snn,
-        {"filters": 1000, "mean_weight": 0.32, "c_w": -50.0},
+        {"filters": 1000, "mean_weight": 0.4, "c_w": -100.0},
         (92.3, 0.7),
         (95.1, 0.5),
     ),
     "lc_25_12_trained": (lc_snn_competition, {}, (82.3, 1.0), (82.3, 0.6)),
     "c_25_12": (c_snn, {}, (65.8, 0.7), (77.1, 0.6)),
-    "c_25_8": (c_snn, {"kernel": 8}, (63.1, 1.2), (75.8, 0.5)),
+    "c_25_8": (c_snn, {"kernel": 8, "mean_weight": 0.6}, (63.1, 1.2), (75.8, 0.5)),
     "c_81_12": (c_snn, {"filters": 81, "c_w": -110.0}, (77.2, 1.7), (83.1, 1.2)),
     "c_100_8": (
         c_snn,
