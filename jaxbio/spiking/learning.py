@@ -22,7 +22,7 @@ Array = jax.Array
 
 # Below this many weights the bookkeeping of slots costs more than it saves.
 _SPARSE_WEIGHTS = 65_536
-# How much takes each step together: half of what a core's cache holds.
+# How much takes each step together on CPUs: half of what a core's cache holds.
 _DENSE_TOGETHER = 131_072  # weights
 _SPARSE_TOGETHER = 4096  # neurons
 
@@ -95,7 +95,9 @@ def learn(
 
 
 def _networks_together(network: Network, learning: Learning, networks: int) -> int:
-    """How many networks take each step together: as many as fit into the cache, evenly."""
+    """How many networks take each step together: on CPUs as many as fit into the cache, evenly."""
+    if jax.default_backend() != "cpu":
+        return networks
     if _sparse_pays(network, learning, networks):
         fitting = max(1, _SPARSE_TOGETHER // network.neurons)
     else:
