@@ -20,7 +20,7 @@ def apply_data(config: ConfigDict, variant: str) -> ConfigDict:
     config.name = f"{config.name}_{variant}"
     config.task = "stdp"
     config.data.source = variant
-    # Images between two possible checkpoints; also by how many images_per_update can be: 2, 4, 5, 8.
+    # Images between two possible checkpoints; images_per_update divides it: 2, 4, 5, 8, ...
     config.train.batch_size = 40
     config.checkpoint.every_steps = 20
     config.log.every_steps = 2

@@ -105,6 +105,7 @@ def learn_image(
     decay_post = of_neurons(decay_factor(p.tau_neg, network.dt))
     depression, potentiation = of_neurons(p.depression), of_neurons(p.potentiation)
     c_w = of_groups(p.c_w)
+    decays = jnp.any(jnp.asarray(p.weight_decay) != 0)
 
     def step(t: Array, carry: tuple[Neurons, Array, Array, Array | None]) -> tuple:
         n, trace, xy, yy = carry
@@ -122,9 +123,26 @@ def learn_image(
             down = (depression * post).reshape(groups, -1)
             up = (potentiation * spikes).reshape(groups, -1)
             xy = _plasticity(network, xy, x, trace, down, up)
-        if trained and learning.yy:
-            yy = _competition(parameters, yy, spikes, pre, post)
-        current = drive(network, x, xy).reshape(-1) + _inhibition(groups, c_w, yy, spikes)
+        if trained:
+            turns = 1
+            if jax.default_backend() == "cpu":
+                # Most steps have no spike: nothing learns and nothing is inhibited. A loop of one
+                # turn or none, since a condition would copy the weights.
+                turns = (fired.any() | (t == 0) | decays).astype(jnp.int32)
+
+            def compete(_: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:
+                yy, _ = pair
+                if learning.yy:
+                    yy = _competition(parameters, yy, spikes, pre, post)
+                sources = spikes.reshape(len(yy), -1)
+                return yy, jnp.einsum("ni,nij->nj", sources, yy, precision="highest").reshape(-1)
+
+            yy, inhibition = jax.lax.fori_loop(0, turns, compete, (yy, jnp.zeros_like(spikes)))
+        else:
+            of_group = spikes.reshape(groups, -1)
+            others = of_group.sum(1, keepdims=True) - of_group
+            inhibition = (c_w * others).reshape(-1)
+        current = drive(network, x, xy).reshape(-1) + inhibition
         n = Neurons(
             u=jnp.where(fired, 0.0, u),
             waiting=jnp.where(fired, float(network.refractory), jnp.maximum(n.waiting - 1.0, 0.0)),
@@ -195,14 +213,6 @@ def _competition(p: Parameters, yy: Array, spikes: Array, pre: Array, post: Arra
     yy = yy - (column(p.a_pos) * spikes)[:, :, None] * post[:, None, :]
     yy = yy + pre[:, :, None] * (column(p.a_neg) * spikes)[:, None, :]
     return jnp.clip(yy - matrix(p.weight_decay), matrix(p.c_w_min), matrix(p.c_w_max))
-
-
-def _inhibition(groups: int, c_w: Array, yy: Array | None, spikes: Array) -> Array:
-    if yy is not None:
-        sources = spikes.reshape(len(yy), -1)
-        return jnp.einsum("ni,nij->nj", sources, yy, precision="highest").reshape(-1)
-    spikes = spikes.reshape(groups, -1)
-    return (c_w * (spikes.sum(1, keepdims=True) - spikes)).reshape(-1)
 
 
 def reordered(pairs: Array | np.ndarray, rows: int, columns: int) -> Array | np.ndarray:
