@@ -21,9 +21,6 @@ from jaxbio.spiking.network import Network, Parameters, Weights, initial_weights
 
 Array = jax.Array
 
-# The encoder's tables are made once, for one intensity.
-_FIXED = ("intensity",)
-
 
 @dataclasses.dataclass(frozen=True)
 class Member:
@@ -69,9 +66,8 @@ def read_members(seed: int, seeds: int, grid: str) -> list[Member]:
 
 def _read_axis(part: str) -> tuple[str, list[float]]:
     name, _, values = (text.strip() for text in part.partition("="))
-    allowed = [field for field in Parameters._fields if field not in _FIXED]
-    if name not in allowed:
-        raise InputError(f"population.grid: unknown '{name}', use {', '.join(allowed)}")
+    if name not in Parameters._fields:
+        raise InputError(f"population.grid: unknown '{name}', use {', '.join(Parameters._fields)}")
     try:
         return name, [float(value) for value in values.split(",")]
     except ValueError:

@@ -37,12 +37,20 @@ from jaxbio.training.run_directory import RunDirectory, write_text
 from jaxbio.training.setup import Periods
 from jaxbio.training.state import TrainState, count_parameters
 from jaxbio.training.stdp_config import (
+    check_numbers,
     check_test,
     read_network,
     read_periods,
     what_learns,
 )
-from jaxbio.training.stdp_data import Pictures, draw, part_key, read_pictures
+from jaxbio.training.stdp_data import (
+    Pictures,
+    draw,
+    part_key,
+    read_pictures,
+    shared_levels,
+    shift_levels,
+)
 from jaxbio.training.stdp_results import (
     grid_points,
     search_csv,
@@ -129,7 +137,11 @@ class StdpExperiment:
         half = (total + 1) // 2
         for step in range(start_step, total):
             now = slice(step * chunk, (step + 1) * chunk)
-            batch = np.stack([images[indices[now]] for indices in drawn], 1)
+            shown = [
+                shift_levels(images[indices[now]], begin)
+                for indices, begin in zip(drawn, self._levels[1], strict=True)
+            ]
+            batch = np.stack(shown, 1)
             part = "joint"
             if self.config.spiking.two_step:
                 part = "first" if step < half else "second"
@@ -175,7 +187,7 @@ class StdpExperiment:
         key = part_key(part, member.seed)
         counts = respond_in_batches(
             partial(self._respond, parameters, weights, key),
-            images[indices],
+            shift_levels(images[indices], self._levels[1][number]),
             self.config.eval.batch_size,
         )
         side = self.network.side
@@ -255,10 +267,15 @@ class StdpExperiment:
         save_figures(run, figures)
 
     @cached_property
+    def _levels(self) -> tuple[np.ndarray, list[int]]:
+        """Rates of the encoder's levels, and where each member's levels begin."""
+        usual = self.config.spiking.intensity
+        return shared_levels([member.changes.get("intensity", usual) for member in self.members])
+
+    @cached_property
     def _encoder(self) -> Any:
-        spiking = self.config.spiking
-        rates = np.arange(256) * (spiking.intensity / 255.0)
-        return make_encoder(spiking.encoder, rates, self.network.steps, self.network.dt)
+        encoder, rates = self.config.spiking.encoder, self._levels[0]
+        return make_encoder(encoder, rates, self.network.steps, self.network.dt)
 
     @cached_property
     def _respond(self) -> Any:
@@ -292,6 +309,8 @@ def prepare(config: ConfigDict) -> StdpExperiment:
     check_test(config.spiking, network)
     learning = what_learns(config.spiking, network)
     members = read_members(config.seed, config.population.seeds, config.population.grid)
+    for member in members:
+        check_numbers(member.changes, "population.grid: ")
     mesh = population_mesh(len(members))
     each = member_parameters(parameters, members)
     periods = read_periods(config)

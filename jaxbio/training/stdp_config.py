@@ -1,6 +1,7 @@
 """The section ``spiking`` of a configuration: read, and checked before anything is computed."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -13,6 +14,7 @@ from jaxbio.spiking.readouts import READOUTS
 from jaxbio.training.schedules import duration_in_steps
 from jaxbio.training.setup import Periods
 
+_POSITIVE = ("tau_pos", "tau_neg", "tau_x", "tau_v", "tau_theta", "mean_weight")
 _TEST_ON = ("test", "validation")
 
 
@@ -26,16 +28,26 @@ def read_network(config: ConfigDict) -> tuple[Network, Parameters]:
     spiking = config.spiking
     fields = {field.name for field in dataclasses.fields(Network)}
     network = Network(**{name: spiking[name] for name in fields})
-    if spiking.intensity < 0:
-        raise InputError(f"spiking.intensity={spiking.intensity}: use 0 or more, in Hz")
-    if spiking.c_w > 0:
-        raise InputError(f"spiking.c_w={spiking.c_w}: competition inhibits, use 0 or less, in mV")
-    for name in ("tau_pos", "tau_neg", "tau_x", "tau_v", "tau_theta", "mean_weight"):
-        if spiking[name] <= 0:
-            raise InputError(f"spiking.{name}={spiking[name]}: use more than 0")
+    check_numbers({name: spiking[name] for name in Parameters._fields}, "spiking.")
     if spiking.encoder not in list_encoders():
         raise InputError(f"spiking.encoder='{spiking.encoder}': use {', '.join(list_encoders())}")
     return network, Parameters(**{name: spiking[name] for name in Parameters._fields})
+
+
+def check_numbers(numbers: Mapping[str, float], where: str) -> None:
+    """Raises an ``InputError`` for a number that a network cannot have.
+
+    Args:
+      numbers: some of the ``Parameters``, by name.
+      where: what the message puts before the name.
+    """
+    for name, value in numbers.items():
+        if name == "intensity" and value < 0:
+            raise InputError(f"{where}{name}={value}: use 0 or more, in Hz")
+        if name == "c_w" and value > 0:
+            raise InputError(f"{where}{name}={value}: competition inhibits, use 0 or less, in mV")
+        if name in _POSITIVE and value <= 0:
+            raise InputError(f"{where}{name}={value}: use more than 0")
 
 
 def check_test(spiking: Any, network: Network) -> None:

@@ -1,5 +1,6 @@
 """The images of the published protocol: drawn with replacement, every presentation encoded anew."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,28 @@ def draw(part: str, available: int, count: int, seed: int) -> np.ndarray:
     A longer sequence begins with the shorter one.
     """
     return np.random.default_rng([seed, _STREAMS[part]]).integers(0, available, count)
+
+
+def shared_levels(intensities: Sequence[float]) -> tuple[np.ndarray, list[int]]:
+    """Levels of one encoder that serves networks of several intensities.
+
+    Args:
+      intensities: of each network, the rate of a white pixel in Hz.
+
+    Returns:
+      Rates ``[256 * distinct intensities]`` in Hz, and the level at which each network's 256 grey
+      levels begin (see :func:`shift_levels`).
+    """
+    distinct = sorted(set(intensities))
+    rates = np.concatenate([np.arange(256) * (intensity / 255.0) for intensity in distinct])
+    return rates, [256 * distinct.index(intensity) for intensity in intensities]
+
+
+def shift_levels(images: np.ndarray, begin: int) -> np.ndarray:
+    """Grey levels, uint8, as levels of a network that begin at ``begin``; 0 is dark for all."""
+    if begin == 0:
+        return images
+    return np.where(images > 0, images + np.uint16(begin), np.uint16(0))
 
 
 def part_key(part: str, seed: int) -> jax.Array:

@@ -29,7 +29,7 @@ def test_members_of_a_grid():
     [
         (0, "", "population.seeds=0"),
         (1, "mean=1", "unknown 'mean'"),
-        (1, "intensity=100", "unknown 'intensity'"),
+        (1, "filters=100", "unknown 'filters'"),
         (1, "c_w=a", "c_w=number"),
         (1, "c_w=-1;c_w=-2", "twice"),
     ],

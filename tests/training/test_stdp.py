@@ -242,6 +242,8 @@ def test_member_equals_its_own_run(programs, monkeypatch):
         ({"spiking.test_on": "train"}, "spiking.test_on='train': use test or validation"),
         ({"spiking.encoder": "rate"}, "spiking.encoder='rate': use renewal"),
         ({"spiking.c_w": 5.0}, "spiking.c_w=5.0: competition inhibits"),
+        ({"population.grid": "c_w=-5,5"}, "population.grid: c_w=5.0: competition inhibits"),
+        ({"population.grid": "intensity=-5"}, "population.grid: intensity=-5.0"),
         ({"spiking.tau_v": 0.0}, "spiking.tau_v=0.0"),
         ({"spiking.images_per_update": 0}, "images_per_update=0"),
         ({"spiking.train_images": 7}, "spiking.train_images=7"),
@@ -262,6 +264,20 @@ def test_member_equals_its_own_run(programs, monkeypatch):
 def test_wrong_configurations_are_named(changes, words):
     with pytest.raises(InputError, match=words):
         stdp.prepare(_config(**changes))
+
+
+def test_members_of_several_intensities():
+    """Brighter pictures drive more spikes, in learning and in tests; the others stay the same."""
+    bright = stdp.prepare(_config(**{"population.grid": "intensity=40,127.5,127.5"}))
+    state, step = bright.initial_state(), bright.train_step()
+    before = [bright.activity(state, "test", number)[0].sum() for number in range(3)]
+    assert before[0] < 0.7 * before[1]
+    assert before[1] == before[2]
+    state, _ = step(state, next(iter(bright.train_batches(0))))
+    learned = [np.asarray(bright.weights(state, number).theta).sum() for number in range(3)]
+    assert learned[0] < learned[1] == learned[2]
+    usual = stdp.prepare(_config())
+    assert usual.activity(usual.initial_state(), "test")[0].sum() == before[1]
 
 
 def test_validation_leaves_the_test_set_alone():
