@@ -17,8 +17,10 @@ def get_config(variant: str = "digits"):
     config.name = "lc_snn_competition"
     spiking = config.spiking
     spiking.trained_competition = True
-    spiking.a_pos = -0.0556
-    spiking.a_neg = -1.626
+    # c_w, a_pos and a_neg: chosen on validation images, see docs/results.md.
+    spiking.c_w = -80.0
+    spiking.a_pos = -0.02
+    spiking.a_neg = -1.6
     spiking.tau_pos = 17.7
     spiking.tau_neg = 16.5
     return spiking_data.apply_data(config, variant)
