@@ -12,6 +12,13 @@ def get_config(variant: str = "digits"):
     """``digits`` or ``mnist``; half of the images for each step."""
     config = lc_snn_competition.get_config(variant)
     config.name = config.name.replace("lc_snn_competition", "lc_snn_two_step")
-    config.spiking.two_step = True
-    config.spiking.train_images *= 2
+    spiking = config.spiking
+    spiking.two_step = True
+    spiking.train_images *= 2
+    # The best of the published scan.
+    spiking.c_w = -100.0
+    spiking.a_pos = -0.1
+    spiking.a_neg = -1.55
+    spiking.tau_pos = 12.0
+    spiking.tau_neg = 15.0
     return config
