@@ -27,7 +27,7 @@ from configs import c_snn, fc_snn, lc_snn, lc_snn_competition, lc_snn_two_step
 # name: experiment, changes (chosen by --grid), published voting and linear accuracy (mean, standard
 # deviation, %)
 _ROWS = {
-    "lc_25_12": (lc_snn, {}, (80.1, 1.0), (85.5, 0.8)),
+    "lc_25_12": (lc_snn, {"train_images": 2000}, (80.1, 1.0), (85.5, 0.8)),
     "lc_25_8": (lc_snn, {"kernel": 8, "mean_weight": 0.6, "c_w": -100.0}, (73.6, 1.0), (80.3, 0.7)),
     "lc_100_12": (
         lc_snn,
@@ -49,7 +49,7 @@ _ROWS = {
     ),
     "lc_25_12_trained": (lc_snn_competition, {}, (82.3, 1.0), (82.3, 0.6)),
     "lc_25_12_two_step": (lc_snn_two_step, {}, (76.2, 0.7), (85.1, 2.0)),
-    "c_25_12": (c_snn, {}, (65.8, 0.7), (77.1, 0.6)),
+    "c_25_12": (c_snn, {"c_w": -110.0, "train_images": 2000}, (65.8, 0.7), (77.1, 0.6)),
     "c_25_8": (c_snn, {"kernel": 8, "mean_weight": 0.6}, (63.1, 1.2), (75.8, 0.5)),
     "c_81_12": (c_snn, {"filters": 81, "mean_weight": 0.5}, (77.2, 1.7), (83.1, 1.2)),
     "c_100_8": (

@@ -20,7 +20,8 @@ from jaxbio.spiking.network import (
 
 Array = jax.Array
 
-_TOGETHER = 8  # images: what is computed in one go stays in the cache
+# Images in one go: what stays in a core's cache, and what fills an accelerator.
+_TOGETHER_ON_CPU, _TOGETHER = 8, 512
 
 
 def respond(network: Network, parameters: Parameters, weights: Weights, x: Array) -> Array:
@@ -93,7 +94,8 @@ def respond_encoded(
         return respond(network, parameters, weights, x)
 
     images = levels.shape[0]
-    together = min(_TOGETHER, images)
+    on_cpu = jax.default_backend() == "cpu"
+    together = min(_TOGETHER_ON_CPU if on_cpu else _TOGETHER, images)
     order = jnp.argsort((levels > 0).sum(1))  # groups of equally full images need smaller programs
     padding = -images % together
     chosen = jnp.pad(order, (padding, 0), mode="edge")  # with one more of the emptiest
