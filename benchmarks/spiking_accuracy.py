@@ -31,13 +31,13 @@ _ROWS = {
     "lc_25_8": (lc_snn, {"kernel": 8, "mean_weight": 0.6, "c_w": -100.0}, (73.6, 1.0), (80.3, 0.7)),
     "lc_100_12": (
         lc_snn,
-        {"filters": 100, "mean_weight": 0.4, "c_w": -100.0},
+        {"filters": 100, "mean_weight": 0.4, "c_w": -60.0, "train_images": 2000},
         (87.5, 0.9),
         (91.5, 0.6),
     ),
     "lc_100_8": (
         lc_snn,
-        {"filters": 100, "kernel": 8, "mean_weight": 0.6, "c_w": -80.0},
+        {"filters": 100, "kernel": 8, "mean_weight": 0.6, "c_w": -60.0, "train_images": 2000},
         (82.9, 0.6),
         (88.1, 0.7),
     ),
@@ -59,7 +59,7 @@ _ROWS = {
     ),
     "c_100_8": (
         c_snn,
-        {"filters": 100, "kernel": 8, "mean_weight": 0.5, "c_w": -100.0},
+        {"filters": 100, "kernel": 8, "mean_weight": 0.5, "c_w": -60.0, "train_images": 1000},
         (77.4, 1.9),
         (82.1, 1.3),
     ),
