@@ -31,7 +31,7 @@ _ROWS = {
     "lc_25_8": (lc_snn, {"kernel": 8, "mean_weight": 0.6, "c_w": -100.0}, (73.6, 1.0), (80.3, 0.7)),
     "lc_100_12": (
         lc_snn,
-        {"filters": 100, "mean_weight": 0.4, "c_w": -60.0, "train_images": 2000},
+        {"filters": 100, "mean_weight": 0.4, "c_w": -60.0, "train_images": 3200},
         (87.5, 0.9),
         (91.5, 0.6),
     ),
