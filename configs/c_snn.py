@@ -4,6 +4,7 @@ Digits, offline: python train.py --config=configs/c_snn.py
 MNIST, the published protocol: python train.py --config=configs/c_snn.py:mnist
 (with --config.data.data_dir=DIR or JAXBIO_DATA_DIR). Published on MNIST:
 C 25/12: 65.8 +- 0.7 % by voting, 77.1 +- 0.6 % by a linear readout (mean of 5 seeds).
+Fewer presentations give better readouts (docs/results.md): --config.spiking.train_images=1000.
 Several seeds at once: --config.population.seeds=5.
 """
 
