@@ -86,7 +86,13 @@ def test_sparse_learning_gives_the_same_spikes_and_weights(kind):
 
 @pytest.mark.parametrize(
     ("kind", "sparse"),
-    [("lc", False), ("lc", True), ("fc", True), ("c", False), ("trained", False)],
+    [
+        ("lc", False),
+        ("lc", True),
+        pytest.param("fc", True, marks=pytest.mark.slow),
+        pytest.param("c", False, marks=pytest.mark.slow),
+        pytest.param("trained", False, marks=pytest.mark.slow),
+    ],
 )
 def test_networks_side_by_side_learn_as_they_would_alone(kind, sparse, monkeypatch):
     """Three networks in shares of two."""
