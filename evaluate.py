@@ -20,9 +20,9 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxbio import command_line
+from jaxbio.commands import shared as command_line
 from jaxbio.errors import InputError
-from jaxbio.evaluation import modes
+from jaxbio.measures import modes
 
 
 def main(config, values: flags.FlagValues) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxbio import command_line
+from jaxbio.commands import shared as command_line
 from jaxbio.errors import InputError
 
 
@@ -23,8 +23,8 @@ def main(config, values: flags.FlagValues) -> None:
     if config is None:
         raise InputError("--config is missing: for example --config=configs/svp_resnet.py")
     command_line.start_jax()
-    from jaxbio.training.loop import NonFiniteError, train
-    from jaxbio.training.teachers import train_all
+    from jaxbio.tasks.loop import NonFiniteError, train
+    from jaxbio.tasks.rdm.teachers import train_all
 
     run = train_all if config.teachers else train
     try:

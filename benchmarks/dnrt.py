@@ -21,10 +21,10 @@ import numpy as np
 
 from configs import dnrt_vit
 from jaxbio import create_model
-from jaxbio.training.optimizers import make_optimizer
-from jaxbio.training.responses import make_regulariser
-from jaxbio.training.state import create_state
-from jaxbio.training.steps import make_train_step
+from jaxbio.tasks.classification.arr import make_regulariser
+from jaxbio.tasks.classification.build import create_state
+from jaxbio.tasks.classification.optimizers import make_optimizer
+from jaxbio.tasks.classification.step import make_train_step
 
 try:
     import torch

@@ -14,7 +14,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from configs import dnrt, dnrt_vit
-from jaxbio.training.loop import train
+from jaxbio.tasks.loop import train
 
 ACTIVATIONS = ("relu", "gelu", "raa")
 STEPS = {"digits": 900, "mnist": 400}

@@ -31,8 +31,8 @@ from jaxbio.features.content_key import describe, digest_variables
 from jaxbio.features.images import open_folder
 from jaxbio.features.store import Writer
 from jaxbio.features.streaming import fill
-from jaxbio.training.checkpointing import export_variables
-from jaxbio.training.steps import normalise
+from jaxbio.ops.images import normalise
+from jaxbio.runs.checkpoints import export_variables
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from jaxbio.data import DataError, eval_batches, open_source, train_batches
-from jaxbio.data.sources import FileSplit
+from jaxbio.data.types import FileSplit
 
 
 def main() -> None:

@@ -16,11 +16,11 @@ import numpy as np
 
 from configs import rdm_finetune
 from jaxbio.neural import open_recordings
+from jaxbio.runs.directory import write_json
+from jaxbio.runs.progress import format_table
 from jaxbio.similarity import rsa_noise_ceiling, upper
-from jaxbio.training.loop import train
-from jaxbio.training.progress import format_table
-from jaxbio.training.rdm_data import split_images
-from jaxbio.training.run_directory import write_json
+from jaxbio.tasks.loop import train
+from jaxbio.tasks.rdm.data import split_images
 
 
 def main():

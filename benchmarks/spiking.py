@@ -26,16 +26,11 @@ from jaxbio.ops.encoding import make_encoder
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
 from jaxbio.spiking.network import Network, Parameters
-from jaxbio.spiking.population import (
-    Member,
-    initial_members,
-    member_parameters,
-    population_mesh,
-)
+from jaxbio.spiking.population import Member, initial_members, member_parameters, population_mesh
 from jaxbio.spiking.presentation import EVERYTHING
-from jaxbio.training.stdp_data import read_pictures
-from jaxbio.training.stdp_state import new_state
-from jaxbio.training.stdp_step import make_step
+from jaxbio.tasks.stdp.data import read_pictures
+from jaxbio.tasks.stdp.state import new_state
+from jaxbio.tasks.stdp.step import make_step
 
 _REPEATS = 7
 _BATCH = 256  # images per call of a test, as in configs/base.py

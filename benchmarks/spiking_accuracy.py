@@ -72,7 +72,7 @@ _VOTING = ("patch_voting", "all_voting", "spikes_first")
 
 def measure(name: str, seeds: int, runs: Path, changes: list[str]) -> str:
     """Trains and tests what is missing of a row; returns the row."""
-    from jaxbio.training.loop import train
+    from jaxbio.tasks.loop import train
 
     experiment, numbers, voting, linear = _ROWS[name]
     config = _config(experiment, numbers, changes)
@@ -100,7 +100,7 @@ def measure(name: str, seeds: int, runs: Path, changes: list[str]) -> str:
 
 def compare(name: str, grid: str, seeds: int, runs: Path, changes: list[str]) -> list[str]:
     """Trains every point of a grid and tests it on validation images; lines, the best first."""
-    from jaxbio.training.loop import train
+    from jaxbio.tasks.loop import train
 
     experiment, numbers, *published = _ROWS[name]
     config = _config(experiment, numbers, changes)

@@ -25,8 +25,8 @@ from flax import linen as nn
 from PIL import Image
 
 from jaxbio.errors import InputError
-from jaxbio.evaluation.session import open_session
 from jaxbio.features import Extractor, layer_shapes
+from jaxbio.tasks.classification.opened import open_session
 
 Bin = tuple[float, float]
 Bins = Mapping[str, Sequence[Bin]]

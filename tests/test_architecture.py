@@ -1,6 +1,7 @@
 """The layering of the package, checked on the import statements themselves."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -9,89 +10,86 @@ import pytest
 
 _PACKAGE = Path(__file__).parents[1] / "jaxbio"
 
-# A package may import itself, those on its right, and the modules at the top of jaxbio named here.
-_ALLOWED = {
-    "errors": set(),
-    "ops": {"errors"},
-    "models": {"ops", "errors"},
-    "corruptions": {"ops", "errors"},
-    "data": {"errors"},
-    "plotting": {"errors"},
-    "weights": {"models", "ops", "errors", "training"},
-    "experiment": {"models", "weights", "data", "errors"},
-    "training": {
-        "models",
-        "ops",
-        "data",
-        "experiment",
-        "evaluation",
-        "plotting",
-        "corruptions",
-        "errors",
-        "features",
-        "neural",
-        "similarity",
-        "spiking",
-    },
-    "evaluation": {
-        "training",
-        "corruptions",
-        "models",
-        "data",
-        "experiment",
-        "plotting",
-        "errors",
-        "features",
-        "neural",
-        "similarity",
-        "spiking",
-        "ops",
-    },
-    "features": {"training", "data", "errors"},
-    "neural": {"errors"},
-    "similarity": {"errors"},
-    # Its tools (registry, report) read run directories; its networks are built from ops alone.
-    "spiking": {"ops", "training", "plotting", "errors"},
-    "brainscore": {"evaluation", "features", "errors"},
-    "command_line": {"errors"},
-}
+# Each part imports itself and parts of lower ranks only.
+_RANKS = (
+    {"errors"},
+    {"ops"},
+    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"},
+    {"runs"},
+    {"features", "weights"},
+    {"tasks"},
+    {"measures"},
+    {"commands", "brainscore"},
+    {"__init__", "__main__"},  # the public names, resolved lazily
+)
+_RANK = {part: rank for rank, parts in enumerate(_RANKS) for part in parts}
 
 
 def _files():
     return sorted(_PACKAGE.rglob("*.py"))
 
 
-def _part(module: str) -> str | None:
-    parts = module.split(".")
-    return parts[1] if parts[0] == "jaxbio" and len(parts) > 1 else None
+def _name(file: Path) -> str:
+    """The module's dotted name; a package's ``__init__`` is the package."""
+    parts = file.relative_to(_PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _imports(file: Path) -> list[str]:
-    """All modules that a file imports, at its top or inside functions."""
-    found = []
+def _part(name: str) -> str:
+    return [*name.split("."), "__init__"][1]
+
+
+def _imports(file: Path) -> set[str]:
+    """All modules and names that a file imports, at its top or inside functions."""
+    found = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found += [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-@pytest.mark.parametrize("file", _files(), ids=lambda f: str(f.relative_to(_PACKAGE)))
-def test_imports_point_downwards(file):
-    own = file.relative_to(_PACKAGE).with_suffix("").parts[0]
-    if own == "__init__":
-        return  # the public names, resolved lazily
-    assert own in _ALLOWED, f"say in this test what jaxbio.{own} may import"
-    for module in _imports(file):
-        part = _part(module)
-        if part is not None and part != own and part[0].islower() and not part.startswith("__"):
-            assert part in _ALLOWED[own], f"{file.name} imports jaxbio.{part}"
+@functools.cache
+def _graph() -> dict[str, set[str]]:
+    """Module: the modules of the package that it imports."""
+    names = {_name(file) for file in _files()}
+    graph = {}
+    for file in _files():
+        imported = _imports(file)
+        # ``from a.b import c`` imports the module a.b.c, or c out of the module a.b.
+        graph[_name(file)] = {
+            name if name in names else name.rpartition(".")[0] for name in imported
+        } & names - {_name(file)}
+    return graph
 
 
-def test_every_package_is_named_here():
-    parts = {f.relative_to(_PACKAGE).with_suffix("").parts[0] for f in _files()} - {"__init__"}
-    assert parts == set(_ALLOWED)
+def test_every_part_has_a_rank():
+    assert {_part(_name(file)) for file in _files()} == set(_RANK)
+
+
+@pytest.mark.parametrize("module", sorted(_graph()))
+def test_imports_point_downwards(module):
+    own = _part(module)
+    for imported in _graph()[module]:
+        part = _part(imported)
+        if part not in (own, "__init__"):
+            assert _RANK[part] < _RANK[own], f"{module} imports {imported}"
+
+
+def test_no_circles_of_files():
+    graph, done = _graph(), set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path[path.index(module) :], module))
+        if module not in done:
+            for imported in graph[module]:
+                visit(imported, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
 
 
 @pytest.mark.parametrize("file", _files(), ids=lambda f: str(f.relative_to(_PACKAGE)))
@@ -113,7 +111,7 @@ import sys
 sys.modules["tensorflow"] = None
 import jax, jaxbio
 import jaxbio.weights, jaxbio.weights.reader, jaxbio.corruptions, jaxbio.data
-import jaxbio.training.loop, jaxbio.training.steps, jaxbio.evaluation.session
+import jaxbio.tasks.loop, jaxbio.tasks.classification.step, jaxbio.tasks.classification.opened
 import jaxbio.similarity, jaxbio.neural, jaxbio.features, jaxbio.spiking, jaxbio.brainscore
 model = jaxbio.create_model("squeezenet1_1", num_classes=3, image_size=32)
 images = jax.numpy.zeros((1, 32, 32, 3))
@@ -125,7 +123,7 @@ print(jax.eval_shape(lambda: model.init(jax.random.key(0), images))["params"].ke
 def test_help_imports_no_framework():
     """`--help` has to be immediate."""
     code = (
-        "import sys; import jaxbio.command_line, jaxbio.evaluation.modes; "
+        "import sys; import jaxbio.commands.main, jaxbio.commands.shared, jaxbio.measures.modes; "
         "assert not {'jax', 'flax', 'tensorflow'} & set(sys.modules), 'slow imports'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -5,7 +5,8 @@ The only package that imports tensorflow, and it does so when a pipeline is buil
 
 from jaxbio.data.batches import eval_batches, steps_per_epoch, train_batches
 from jaxbio.data.settings import DataError
-from jaxbio.data.sources import Source, open_source
+from jaxbio.data.sources import open_source
+from jaxbio.data.types import Source
 
 __all__ = [
     "DataError",

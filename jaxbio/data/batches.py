@@ -1,15 +1,10 @@
 """The two iterators over a source: endless training batches and one exact pass of evaluation."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from jaxbio.data.settings import DataError, read_settings
-from jaxbio.data.sources import Source
-
-Batch = dict[str, np.ndarray]
-Transform = Callable[[list[np.ndarray], list[int]], Sequence[np.ndarray]]
+from jaxbio.data.types import Batch, Source, Transform
 
 
 def steps_per_epoch(source: Source, global_batch_size: int) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxbio.data.settings import DataError
-from jaxbio.data.sources import ArraySplit, Source
+from jaxbio.data.types import ArraySplit, Source
 
 TEST_EVERY = 5
 

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from jaxbio.data import decoding, geometry, order, preparation
-from jaxbio.data.batches import Batch
 from jaxbio.data.settings import DataError, Settings
-from jaxbio.data.sources import EncodedSplit, Source
 from jaxbio.data.tensorflow_cpu import plain_graph, tf
+from jaxbio.data.types import Batch, EncodedSplit, Source
 
 # Graph function: (step, position in the global batch, index) -> uint8 image and int32 label.
 Example = Callable[["tf.Tensor", "tf.Tensor", "tf.Tensor"], tuple["tf.Tensor", "tf.Tensor"]]

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
-from jaxbio.data.sources import FileSplit, Source, existing_data_dir
+from jaxbio.data.types import FileSplit, Source, existing_data_dir
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 _FINGERPRINT_FILES = 10_000

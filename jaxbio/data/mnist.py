@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
-from jaxbio.data.sources import ArraySplit, Source, existing_data_dir
+from jaxbio.data.types import ArraySplit, Source, existing_data_dir
 
 _IMAGES = 3  # dimensions, the last byte of the file's magic number
 _LABELS = 1

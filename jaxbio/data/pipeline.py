@@ -5,14 +5,15 @@ business of :mod:`jaxbio.data.encoded`.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 from jaxbio.data import encoded, order, preparation
 from jaxbio.data.background import in_background
-from jaxbio.data.batches import Batch, Transform
-from jaxbio.data.settings import Settings
-from jaxbio.data.sources import ArraySplit, Source, Split
+from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.tensorflow_cpu import plain_graph, tf
-from jaxbio.data.whole_images import transformed
+from jaxbio.data.types import ArraySplit, Batch, Source, Split, Transform
 
 # Each batch in the making takes memory, and a few threads outrun any model.
 _MAX_PARALLEL_BATCHES = 8
@@ -74,7 +75,7 @@ def eval_batches(
     if transform is None:
         return batches
     return in_background(
-        transformed(batches, transform, settings, source.one_size), settings.prefetch
+        _transformed(batches, transform, settings, source.one_size), settings.prefetch
     )
 
 
@@ -102,3 +103,48 @@ def _eval_arrays(
         }
 
     return preparation.iterate(steps.map(make_batch, _parallel_batches(settings)), settings)
+
+
+def _transformed(
+    batches: Iterator[Batch], transform: Transform, settings: Settings, one_size: bool
+) -> Iterator[Batch]:
+    """Applies a function to whole images, then evaluation's resize and crop.
+
+    Args:
+      batches: evaluation batches whose ``image`` is a sequence of uint8 ``[H, W, 3]``.
+      transform: see :func:`jaxbio.data.eval_batches`.
+      settings: for the sizes and the number of threads.
+      one_size: whether the source's images are squares of one size.
+
+    Yields:
+      The batches with ``image`` uint8 ``[b, S, S, 3]``; masked rows are black.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)], autograph=False)
+    def finish(image: "tf.Tensor") -> "tf.Tensor":
+        return preparation.rgb(preparation.resized(image[None], settings, one_size))[0]
+
+    side = settings.image_size
+    with ThreadPoolExecutor(settings.threads) as pool:
+        for batch in batches:
+            rows = np.flatnonzero(batch["mask"])
+            images = np.zeros((len(batch["mask"]), side, side, 3), np.uint8)
+            if len(rows):
+                indices = batch["index"][rows].tolist()
+                changed = transform([batch["image"][row] for row in rows], indices)
+                _check(changed, indices)
+                for row, image in zip(rows, pool.map(finish, changed), strict=True):
+                    images[row] = image.numpy()
+            yield {**batch, "image": images}
+
+
+def _check(images: object, indices: list[int]) -> None:
+    found = len(images) if hasattr(images, "__len__") else type(images).__name__
+    if found != len(indices):
+        raise DataError(f"transform got {len(indices)} images, returned {found}: return as many")
+    for image, index in zip(images, indices, strict=True):
+        dtype, shape = getattr(image, "dtype", None), getattr(image, "shape", ())
+        if dtype != np.uint8 or len(shape) != 3 or shape[-1] != 3 or 0 in shape:
+            raise DataError(
+                f"transform returned {dtype} {shape} for example {index}: return uint8 [H, W, 3]"
+            )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
-from jaxbio.data.sources import RecordSplit, Source
+from jaxbio.data.types import RecordSplit, Source
 
 _MEMORY_LIMIT = 2 * 2**30  # bytes of encoded images that cache="auto" keeps in memory
 

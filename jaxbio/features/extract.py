@@ -14,8 +14,8 @@ from jax.sharding import Mesh
 from jaxbio.errors import InputError
 from jaxbio.features.layers import Layer, inspect_model, select_layers
 from jaxbio.features.projection import Projection, make_projection, project
-from jaxbio.training.sharding import batch_sharding, make_mesh, replicated
-from jaxbio.training.steps import normalise
+from jaxbio.ops.images import normalise
+from jaxbio.runs.mesh import batch_sharding, make_mesh, replicated
 
 Batch = Mapping[str, Any]
 Features = dict[str, np.ndarray]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxbio.data import Source, eval_batches
 from jaxbio.data.folder import SUFFIXES
 from jaxbio.data.settings import Settings
-from jaxbio.data.sources import ArraySplit, FileSplit, RecordSplit, Split
+from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
 from jaxbio.errors import InputError
 
 

@@ -1,7 +1,6 @@
 """Networks by name: ``create_model`` and ``list_models``."""
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,58 +9,15 @@ import jax.numpy as jnp
 
 from jaxbio.errors import InputError
 from jaxbio.models import activations
-from jaxbio.models.alexnet import AlexNet
-from jaxbio.models.cornet_rt import CORnetRT
-from jaxbio.models.cornet_s import CORnetS
-from jaxbio.models.cornet_z import CORnetZ
-from jaxbio.models.densenet import DenseNet
+from jaxbio.models.bodies import BODIES, unknown_model
 from jaxbio.models.pathway import Pathway
-from jaxbio.models.resnet import ResNet
 from jaxbio.models.spiking_cnn import SpikingCNN
-from jaxbio.models.squeezenet import SqueezeNet
-from jaxbio.models.vgg import VGG
-from jaxbio.models.vit import VisionTransformer
 
 FRONT_ENDS = ("none", "vone", "svp")
 MIN_IMAGE_SIZE = 32
 
-_VIT_MINI = {"width": 96, "depth": 6, "heads": 3}  # jaxbio's own, for small pictures
-_VIT_TINY = {"width": 192, "depth": 12, "heads": 3}
-_VIT_SMALL = {"width": 384, "depth": 12, "heads": 6}
-_VIT_BASE = {"width": 768, "depth": 12, "heads": 12}
-
 _BODIES: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
-    "alexnet": (AlexNet, {}),
-    "vgg11": (VGG, {"depth": 11}),
-    "vgg11_bn": (VGG, {"depth": 11, "batch_norm": True}),
-    "vgg13": (VGG, {"depth": 13}),
-    "vgg13_bn": (VGG, {"depth": 13, "batch_norm": True}),
-    "vgg16": (VGG, {"depth": 16}),
-    "vgg16_bn": (VGG, {"depth": 16, "batch_norm": True}),
-    "vgg19": (VGG, {"depth": 19}),
-    "vgg19_bn": (VGG, {"depth": 19, "batch_norm": True}),
-    "resnet18": (ResNet, {"depth": 18}),
-    "resnet34": (ResNet, {"depth": 34}),
-    "resnet50": (ResNet, {"depth": 50}),
-    "resnet101": (ResNet, {"depth": 101}),
-    "resnet152": (ResNet, {"depth": 152}),
-    "densenet121": (DenseNet, {"depth": 121}),
-    "densenet161": (DenseNet, {"depth": 161}),
-    "densenet169": (DenseNet, {"depth": 169}),
-    "densenet201": (DenseNet, {"depth": 201}),
-    "squeezenet1_0": (SqueezeNet, {"version": "1_0"}),
-    "squeezenet1_1": (SqueezeNet, {"version": "1_1"}),
-    "cornet_z": (CORnetZ, {}),
-    "cornet_r": (CORnetRT, {"sequential": True}),
-    "cornet_rt": (CORnetRT, {"sequential": False}),
-    "cornet_s": (CORnetS, {}),
-    "vit_mini_patch8_32": (VisionTransformer, {"patch": 8, **_VIT_MINI}),
-    "vit_tiny_patch4_32": (VisionTransformer, {"patch": 4, **_VIT_TINY}),
-    "vit_tiny_patch16_224": (VisionTransformer, {"patch": 16, **_VIT_TINY}),
-    "vit_small_patch4_32": (VisionTransformer, {"patch": 4, **_VIT_SMALL}),
-    "vit_small_patch16_224": (VisionTransformer, {"patch": 16, **_VIT_SMALL}),
-    "vit_base_patch4_32": (VisionTransformer, {"patch": 4, **_VIT_BASE}),
-    "vit_base_patch16_224": (VisionTransformer, {"patch": 16, **_VIT_BASE}),
+    **BODIES,
     "spiking_cnn": (SpikingCNN, {}),
 }
 
@@ -118,9 +74,7 @@ def create_model(
         >>> logits, endpoints = model.apply(variables, jnp.zeros((2, 64, 64, 3)))
     """
     if name not in _BODIES:
-        close = difflib.get_close_matches(name, _BODIES, 1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise InputError(f"unknown model {name!r}{hint}; valid: {', '.join(_BODIES)}")
+        raise unknown_model(name, _BODIES)
     if front_end not in FRONT_ENDS:
         raise InputError(f"unknown front_end {front_end!r}; valid: {', '.join(FRONT_ENDS)}")
     if image_size < MIN_IMAGE_SIZE:

@@ -62,6 +62,7 @@ class AlexNet(nn.Module):
     remat: bool = False
 
     v2_channels: ClassVar[int] = 192
+    keeps_time: ClassVar[bool] = False  # endpoints without a time axis
     map_linear: ClassVar[tuple[str, int]] = ("classifier_1", 256)
 
     @nn.compact

@@ -7,14 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models.cornet import (
-    AREAS,
-    Decoder,
-    areas_after,
-    check_readout,
-    check_times,
-    unroll_of,
-)
+from jaxbio.models.cornet import AREAS, Decoder, areas_after, check_readout, check_times, unroll_of
 from jaxbio.models.group_norm import GroupNorm
 from jaxbio.models.layers import Conv
 
@@ -169,6 +162,7 @@ class CORnetRT(nn.Module):
     remat: bool = False
 
     v2_channels: ClassVar[int] = 128
+    keeps_time: ClassVar[bool] = True  # endpoints have a time axis of their own
 
     def __post_init__(self) -> None:
         check_times(self.times)

@@ -9,14 +9,7 @@ import jax.numpy as jnp
 
 from jaxbio.errors import InputError
 from jaxbio.models.convolution import conv2d
-from jaxbio.models.cornet import (
-    AREAS,
-    Decoder,
-    areas_after,
-    check_readout,
-    check_times,
-    unroll_of,
-)
+from jaxbio.models.cornet import AREAS, Decoder, areas_after, check_readout, check_times, unroll_of
 from jaxbio.models.layers import BatchNorm, Conv, max_pool
 
 _EXPANSION = 4
@@ -190,6 +183,7 @@ class CORnetS(nn.Module):
     remat: bool = False
 
     v2_channels: ClassVar[int] = 128
+    keeps_time: ClassVar[bool] = True  # endpoints have a time axis of their own
 
     def __post_init__(self) -> None:
         if isinstance(self.times, (list, tuple)):

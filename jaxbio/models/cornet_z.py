@@ -69,6 +69,7 @@ class CORnetZ(nn.Module):
     remat: bool = False
 
     v2_channels: ClassVar[int] = 128
+    keeps_time: ClassVar[bool] = True  # endpoints have a time axis of their own
 
     def __post_init__(self) -> None:
         check_readout(self.readout)

@@ -22,13 +22,7 @@ from jaxbio.errors import InputError
 from jaxbio.models.convolution import conv2d
 from jaxbio.models.layers import Conv, kaiming_fan_out, max_pool
 from jaxbio.ops.gabor import draw_colours, gabor_bank, sample_gabor_parameters
-from jaxbio.ops.v1 import (
-    BANK_KEYS,
-    Noise,
-    bank_to_constants,
-    constants_to_bank,
-    v1_response,
-)
+from jaxbio.ops.v1 import BANK_KEYS, Noise, bank_to_constants, constants_to_bank, v1_response
 
 __all__ = [
     "PIXELS_PER_DEGREE",

@@ -14,12 +14,11 @@ import jax.numpy as jnp
 
 from jaxbio.errors import InputError
 from jaxbio.models.activations import ReLU
+from jaxbio.models.bodies import BODIES, unknown_model
 from jaxbio.models.layers import BatchNorm, Conv, Linear, global_avg_pool
 from jaxbio.models.lif_layer import LIF
 
 _SMALL = "small"
-# Their endpoints have a time axis of their own.
-_KEEP_TIME = ("spiking_cnn", "cornet_z", "cornet_r", "cornet_rt", "cornet_s")
 _AFTER_TIME = ("logits", "penultimate")  # endpoints that are means over time
 
 
@@ -109,6 +108,7 @@ class SpikingCNN(nn.Module):
     remat: bool = False
 
     v2_channels: ClassVar[int] = 128
+    keeps_time: ClassVar[bool] = True
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -147,9 +147,9 @@ class SpikingCNN(nn.Module):
         options = {"num_classes": self.num_classes, "dtype": self.dtype, "remat": self.remat}
         if self.body == _SMALL:
             return SmallCNN(act=act, after=self.after, name="body", **options)
-        from jaxbio.models import create_model  # it knows this class
-
-        if self.body in _KEEP_TIME:
+        if self.body not in BODIES:
+            raise unknown_model(self.body, BODIES)
+        body_class, preset = BODIES[self.body]
+        if body_class.keeps_time:
             raise InputError(f"body='{self.body}' keeps time itself: choose a feed-forward body")
-        body = create_model(self.body, **options)
-        return body.clone(act=act, after=self.after, name="body", parent=self)
+        return body_class(act=act, after=self.after, name="body", **preset, **options)

@@ -47,6 +47,7 @@ class VGG(nn.Module):
     remat: bool = False
 
     v2_channels: ClassVar[int] = 128
+    keeps_time: ClassVar[bool] = False  # endpoints without a time axis
     map_linear: ClassVar[tuple[str, int]] = ("classifier_0", 512)
 
     @nn.compact

@@ -2,7 +2,7 @@
 
 ``open_recordings(path)`` recognises the format; ``synthetic_recordings()`` renders and simulates an
 offline stand-in; ``write_recordings`` and ``read_portable`` are the library's own ``.npz`` and
-``.h5`` files. ``python -m jaxbio.neural describe FILE`` says what a file holds, ``convert`` writes
+``.h5`` files. ``jaxbio neural describe FILE`` says what a file holds, ``convert`` writes
 it as a portable file. The formats and their keys are described in docs/neural.md.
 """
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.similarity import checks
 from jaxbio.similarity.compare import COMPARATORS, _compare, scaled, vectors
-from jaxbio.similarity.correlate import pearson_columns
+from jaxbio.similarity.ranks import pearson_columns
 
 
 class Ceiling(NamedTuple):

@@ -12,6 +12,8 @@ import numpy as np
 
 from jaxbio.errors import InputError
 
+_SVM_SHARE = 0.16  # tested in the inner splits: a fifth of the four fifths in training
+
 
 class Splits(NamedTuple):
     """Crossvalidation splits.
@@ -57,6 +59,22 @@ def stratified_splits(
     except ValueError as error:
         raise InputError(f"cannot split {len(labels)} stimuli by their labels: {error}") from None
     return Splits(*(np.stack([np.sort(pair[i]) for pair in pairs]) for i in (0, 1)))
+
+
+def svmstrata(objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """By what the splits of the SVM are stratified: objects, or categories where images are few.
+
+    Args:
+      objects: ``[S]`` object of each image.
+      labels: ``[S]`` category of each image.
+    """
+    return strata(objects, labels, _SVM_SHARE)
+
+
+def strata(objects: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
+    """Objects, if a share of the images is enough for one of each, else categories."""
+    enough = share * len(objects) >= len(np.unique(objects))
+    return objects if enough else labels
 
 
 def check_splits(splits: Any, n: int) -> Splits:

@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.similarity import checks
@@ -43,6 +44,8 @@ class NeuralNoise:
 
 
 CADIEU_IT = NeuralNoise()
+
+_FEWEST_PRESENTATIONS = 2  # from which a standard deviation can be estimated
 
 
 def match_noise(
@@ -113,3 +116,23 @@ def _match_noise(model, neural, noise, parameters):
     x = jnp.sqrt(signal / jnp.var(model)) * model
     deviation = parameters.slope * x + parameters.offset
     return x + deviation * noise / parameters.repetitions**0.5
+
+
+def recordings_noise(presentations: np.ndarray | None) -> NeuralNoise:
+    """Noise parameters of recordings.
+
+    Where single presentations are known, the standard deviation over them is fitted, by least
+    squares over all stimuli and neuroids, as a line ``a x + b`` of the mean response x; T is their
+    number. Otherwise the published parameters of Cadieu's multi-unit sites are taken.
+
+    Args:
+      presentations: responses ``[R, S, N]``, or None.
+    """
+    if presentations is None or len(presentations) < _FEWEST_PRESENTATIONS:
+        return CADIEU_IT
+    mean = presentations.mean(axis=0, dtype=np.float64).ravel()
+    deviation = presentations.std(axis=0, ddof=1, dtype=np.float64).ravel()
+    if np.ptp(mean) == 0:
+        return CADIEU_IT
+    slope, offset = np.polyfit(mean, deviation, 1)
+    return NeuralNoise(float(slope), float(offset), float(len(presentations)))

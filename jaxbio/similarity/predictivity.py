@@ -15,11 +15,11 @@ from jax import lax
 from jaxbio.errors import InputError
 from jaxbio.similarity import checks
 from jaxbio.similarity.ceilings import over_splits
-from jaxbio.similarity.correlate import pearson_columns
 from jaxbio.similarity.crossval import Splits, check_splits, stratified_splits
 from jaxbio.similarity.gram import layers_gram
 from jaxbio.similarity.one_to_one import one_to_one_predict
 from jaxbio.similarity.pls import pls_predict
+from jaxbio.similarity.ranks import pearson_columns
 from jaxbio.similarity.ridge import linear_predict, ridge_cv_predict, ridge_predict
 
 REGRESSIONS = ("pls", "ridge", "ridge-cv", "linear", "one-to-one")

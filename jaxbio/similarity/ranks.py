@@ -1,4 +1,4 @@
-"""Ranks with ties averaged, also of weighted samples.
+"""Ranks with ties averaged, also of weighted samples; correlations of columns.
 
 Resampling conditions gives pair ``p`` of an RDM a multiplicity ``w_p``. Its rank in the resampled
 vector is the number of entries below it, plus half the number of those equal to it, plus one half.
@@ -75,3 +75,11 @@ def _cumulative(x: jax.Array) -> jax.Array:
     within = jnp.einsum("ij,bjs->bis", jnp.tri(side, dtype=x.dtype), x)
     before = jnp.einsum("ab,bs->as", jnp.tri(blocks, k=-1, dtype=x.dtype), within[:, -1])
     return (within + before[:, None]).reshape(blocks * side, samples)[:n]
+
+
+def pearson_columns(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Pearson's r of matching columns: ``[..., n, q]`` and ``[..., n, q]`` to ``[..., q]``."""
+    a = a - a.mean(-2, keepdims=True)
+    b = b - b.mean(-2, keepdims=True)
+    scale = jnp.sqrt(jnp.square(a).sum(-2) * jnp.square(b).sum(-2))
+    return (a * b).sum(-2) / scale

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxbio.corruptions.__main__ import main
+from jaxbio.commands.corruptions import main
 from jaxbio.corruptions.sheet import picture_sheet
 
 

@@ -6,7 +6,7 @@ import pytest
 from jaxbio import create_model, features, list_models
 from jaxbio.errors import InputError
 from jaxbio.features.projection import make_projection, project
-from jaxbio.training.sharding import make_mesh
+from jaxbio.runs.mesh import make_mesh
 from tests.features.tiny import MEAN, SIZE, STD, TRACES, make, pictures
 
 

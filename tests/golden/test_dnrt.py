@@ -16,10 +16,10 @@ from ml_collections import ConfigDict
 from jaxbio import create_model
 from jaxbio.models import activations
 from jaxbio.ops.response import arr_loss, new_memory, read_memory, update_memory
-from jaxbio.training.losses import cross_entropy
-from jaxbio.training.optimizers import make_optimizer
-from jaxbio.training.responses import ResponseRegulariser
-from jaxbio.training.schedules import make_schedule
+from jaxbio.runs.schedules import make_schedule
+from jaxbio.tasks.classification.arr import ResponseRegulariser
+from jaxbio.tasks.classification.losses import cross_entropy
+from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.weights import from_torch
 
 _spec = importlib.util.spec_from_file_location(

@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 
 from jaxbio import create_model
 from jaxbio.ops import gabor
-from jaxbio.training.losses import cross_entropy
-from jaxbio.training.optimizers import make_optimizer
+from jaxbio.tasks.classification.losses import cross_entropy
+from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.weights import from_torch
 
 _spec = importlib.util.spec_from_file_location(

@@ -8,9 +8,9 @@ import pytest
 
 from configs import spiking_cnn as spiking_cnn_config
 from jaxbio.errors import InputError
-from jaxbio.experiment import build_model, model_arguments
 from jaxbio.models import create_model
 from jaxbio.models.lif_layer import LIF
+from jaxbio.tasks.classification.build import build_model, model_arguments
 
 SIZE = 32
 

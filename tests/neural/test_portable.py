@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from jaxbio.commands.neural import main
 from jaxbio.errors import InputError
 from jaxbio.neural import (
     Recordings,
@@ -15,7 +16,6 @@ from jaxbio.neural import (
     synthetic_recordings,
     write_recordings,
 )
-from jaxbio.neural.__main__ import main
 from tests.neural.files import cadieu_rows, write_cadieu, write_images
 
 

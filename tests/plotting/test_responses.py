@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxbio.plotting import __main__ as command
+from jaxbio.commands import curves as command
 from jaxbio.plotting.responses import (
     plot_activation_curves,
     plot_response_distributions,

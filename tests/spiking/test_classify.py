@@ -7,14 +7,14 @@ from PIL import Image
 
 from jaxbio.errors import InputError
 from jaxbio.spiking.classify import classify, read_picture
-from jaxbio.spiking.figures import (
+from jaxbio.spiking.network import Network, Parameters, Weights, initial_weights
+from jaxbio.tasks.stdp.figures import (
     filter_competition,
     network_figures,
     presentation_figures,
     refresh_weight_map,
     weight_planes,
 )
-from jaxbio.spiking.network import Network, Parameters, Weights, initial_weights
 
 KEY = jax.random.key(0)
 NETWORK = Network(filters=3, kernel=6, stride=2, crop=8, steps=60)

@@ -1,4 +1,4 @@
-"""`python -m jaxbio.weights`: listing, converting, and errors on one line."""
+"""`jaxbio weights`: listing, converting, and errors on one line."""
 
 import hashlib
 import json
@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxbio.commands.weights import main
 from jaxbio.models import list_models
 from jaxbio.weights import WeightMismatchError, from_torch
-from jaxbio.weights.__main__ import main
 from jaxbio.weights.reader import read_torch
 
 DATA = Path(__file__).parent / "data"
@@ -90,7 +90,7 @@ def test_list_shows_no_control_characters(tmp_path, capsys):
 
 
 def test_converts_into_a_run_directory(checkpoint, tmp_path, capsys, monkeypatch):
-    import jaxbio.training.checkpointing as checkpointing
+    import jaxbio.runs.checkpoints as checkpointing
 
     calls = []
 
@@ -205,7 +205,7 @@ def test_forbidden_content(tmp_path, capsys):
 
 
 def test_help_and_the_command_itself():
-    command = [sys.executable, "-m", "jaxbio.weights"]
+    command = [sys.executable, "-m", "jaxbio", "weights"]
     done = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
     for word in ("--list", "--no-strict", "--front_end", "examples:"):
         assert word in done.stdout

@@ -1,0 +1,237 @@
+"""Convert a PyTorch checkpoint into a run directory, or list what is in it.
+
+``jaxbio weights FILE --list``
+``jaxbio weights FILE --model=resnet50 --output=runs/resnet50``
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from jaxbio.weights.reader import read_torch
+
+# The last layer of the published networks: torchvision's, CORnet's, vision transformers'.
+_CLASSIFIER = re.compile(r"(^|\.)(fc|classifier|classifier\.\d+|decoder\.linear|head)\.weight$")
+_WRAPPERS = ("state_dict", "model")
+_NAMES_IN_AN_ERROR = 4
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        _fail(f"{message} (see --help)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: command line without the program's name; default: that of the process.
+
+    Returns:
+        The exit code 0. Errors end in SystemExit with code 2 and one line on stderr.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        content = read_torch(options.file)
+        if options.list:
+            _print_tensors(content)
+        else:
+            _convert(content, options)
+    except (ValueError, KeyError, OSError) as error:
+        _fail(_message(error))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="jaxbio weights",
+        description="Convert a PyTorch checkpoint (.pth, .pt, .pth.tar; of any PyTorch version)\n"
+        "into a run directory that evaluate.py reads. PyTorch is not needed, and nothing\n"
+        "in the file is executed.",
+        epilog="examples:\n"
+        "  jaxbio weights resnet50-0676ba61.pth --list\n"
+        "  jaxbio weights resnet50-0676ba61.pth --model=resnet50 --output=runs/resnet50\n"
+        "  jaxbio weights model_best.pth.tar --model=resnet18 --front_end=svp \\\n"
+        "      --image_size=64 --output=runs/svp_resnet18",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("file", metavar="FILE", help="PyTorch checkpoint")
+    add("--list", action="store_true", help="print name, shape and type of every tensor, and stop")
+    add("--model", metavar="NAME", help="a name of jaxbio.list_models()")
+    add("--output", metavar="DIR", help="run directory to write")
+    add("--num_classes", type=int, metavar="N", help="default: what the classifier in FILE has")
+    add("--image_size", type=int, default=224, metavar="N", help="in pixels (default: 224)")
+    add("--front_end", default="none", metavar="KIND", help="none (default), vone or svp")
+    add(
+        "--front_end_options",
+        type=_json_object,
+        default={},
+        metavar="JSON",
+        help="options of the front-end that differ from its preset, such as '{\"stride\": 2}'",
+    )
+    add("--activation", default="relu", metavar="NAME", help="default: relu")
+    add(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="--no-strict converts what fits, keeps initial values (seed 0) elsewhere, and lists "
+        "every tensor that did not fit (default: an error)",
+    )
+    return parser
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is no JSON object, such as {{}}")
+    return value
+
+
+def _convert(content: Any, options: argparse.Namespace) -> None:
+    if not (options.model and options.output):
+        raise ValueError("give --model=NAME and --output=DIR, or --list")
+    state_dict = _state_dict(content, options.file)
+    print(f"{options.file}: {_summary(content)}")
+
+    # jax and the models load slowly; --list and --help do without them.
+    from jaxbio.runs.checkpoints import export_variables
+    from jaxbio.weights import from_torch
+
+    given = options.num_classes
+    config = {
+        "name": options.model,
+        "num_classes": _classes(state_dict, options.file) if given is None else given,
+        "image_size": options.image_size,
+        "front_end": options.front_end,
+        "front_end_options": options.front_end_options,
+        "activation": options.activation,
+    }
+    model_kwargs = {key: value for key, value in config.items() if key != "name"}
+    converted = from_torch(options.model, state_dict, strict=options.strict, **model_kwargs)
+    count = sum(not name.endswith("num_batches_tracked") for name in state_dict)
+    if options.strict:
+        variables = converted
+    else:
+        variables, report = converted
+        for line in _report_lines(report):
+            print(f"  {line}")
+        count -= len(report.unexpected) + len(report.mismatched)
+    if count <= 0:
+        raise ValueError(f"{options.file}: no tensor in it fits {options.model}")
+    described = ", ".join(f"{key}={value}" for key, value in model_kwargs.items())
+    print(f"{options.model} ({described}): {count} tensors converted")
+    with open(options.file, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    provenance = {"source": Path(options.file).name, "sha256": digest, "converted_tensors": count}
+    export_variables(options.output, config, variables, provenance=provenance)
+    print(f"written to {options.output}")
+
+
+def _state_dict(content: Any, file: str) -> dict[str, Any]:
+    """Return the tensors by name, which training scripts wrap into an entry of a checkpoint."""
+    if isinstance(content, dict):
+        for entry in _WRAPPERS:
+            if isinstance(content.get(entry), dict):
+                content = content[entry]
+                break
+        if all(isinstance(key, str) for key in content) and any(
+            isinstance(value, np.ndarray) for value in content.values()
+        ):
+            return content
+    raise ValueError(
+        f"{file}: no tensors by name in it, neither at its top nor under "
+        f"{' or '.join(_WRAPPERS)}; --list shows what it holds"
+    )
+
+
+def _arrays(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    """Yield every array with its keys, in the order of the file."""
+    if isinstance(node, np.ndarray):
+        yield path, node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _arrays(value, (*path, str(key)))
+    elif isinstance(node, (list, tuple)):
+        for index, value in enumerate(node):
+            yield from _arrays(value, (*path, str(index)))
+
+
+def _print_tensors(content: Any) -> None:
+    rows = [
+        ("/".join(path) or "(the file itself)", "x".join(map(str, a.shape)) or "scalar", a.dtype)
+        for path, a in _arrays(content)
+    ]
+    name_width, shape_width = (max((len(row[i]) for row in rows), default=0) for i in (0, 1))
+    for name, shape, dtype in rows:
+        print(f"{_printable(name):{name_width}}  {shape:{shape_width}}  {dtype}")
+    print(_summary(content))
+
+
+def _summary(content: Any) -> str:
+    """Return one line: tensors, their numbers, and the other entries of a checkpoint."""
+    entries = content.items() if isinstance(content, dict) else ()
+    parts = [_size(content)]
+    if any(isinstance(value, (dict, list, tuple)) for _, value in entries):
+        for key, value in entries:
+            shown = _size(value) if isinstance(value, (dict, list, tuple, np.ndarray)) else value
+            parts.append(f"{key}: {shown}"[:80])
+    return _printable("; ".join(parts))
+
+
+def _size(node: Any) -> str:
+    sizes = [array.size for _, array in _arrays(node)]
+    return f"{len(sizes)} tensors with {sum(sizes):,} numbers"
+
+
+def _printable(text: str) -> str:
+    """Return text of the file without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _classes(state_dict: dict[str, Any], file: str) -> int:
+    """Return the outputs of the last classifier in the file."""
+    found = [
+        value.shape[0]
+        for name, value in state_dict.items()
+        if _CLASSIFIER.search(name) and isinstance(value, np.ndarray) and value.ndim in (2, 4)
+    ]
+    if not found:
+        raise ValueError(f"{file}: no classifier in it tells the classes; give --num_classes=N")
+    return found[-1]
+
+
+def _report_lines(report: Any) -> Iterator[str]:
+    for kind in ("missing", "unexpected"):
+        for name in getattr(report, kind):
+            yield f"{kind}: {_printable(name)}"
+    for name, (found, wanted) in report.mismatched.items():
+        yield f"wrong shape: {_printable(name)} is {found}, needs {wanted}"
+
+
+def _message(error: Exception) -> str:
+    """Return an error on one line; a list of hundreds of tensors is cut."""
+    report = getattr(error, "report", None)
+    if not report:
+        return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    lines = list(_report_lines(report))
+    cut = ", ".join(lines[:_NAMES_IN_AN_ERROR])
+    more = len(lines) - _NAMES_IN_AN_ERROR
+    rest = f", and {more} more" if more > 0 else ""
+    return f"the weights do not fit the model: {cut}{rest}; --no-strict lists all and goes on"
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2)

@@ -1,0 +1,174 @@
+"""Figures of responses: by class, shifts per layer, activation curves; of one or several runs.
+
+python -m jaxbio.measures.responses runs/A runs/B --output figures
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxbio.errors import InputError
+from jaxbio.ops.images import normalise
+from jaxbio.ops.response import raa, raa2
+from jaxbio.plotting.responses import (
+    plot_activation_curves,
+    plot_response_distributions,
+    plot_shifts,
+)
+from jaxbio.plotting.saving import save_figure
+from jaxbio.runs.mesh import put_batches
+from jaxbio.tasks.classification.arr import aggregate, choose_endpoints, endpoint_shapes
+from jaxbio.tasks.classification.opened import Session, open_session
+
+_EXIT_INPUT_ERROR = 2
+_QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
+
+
+def collect_responses(session: Session, endpoint: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Aggregated responses to the test set.
+
+    Args:
+      session: an opened run.
+      endpoint: its name; "" takes the last block.
+
+    Returns:
+      Responses ``[N, C]`` and labels ``[N]``.
+
+    Raises:
+      InputError: the model has no such endpoint.
+    """
+    shapes = endpoint_shapes(session.model, session.config.data.image_size)
+    name = choose_endpoints(endpoint or "default", shapes)[-1]
+
+    @jax.jit
+    def run(variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
+        (_, endpoints), _ = _apply(session, variables, batch)
+        return aggregate(name, endpoints[name])
+
+    responses, labels = [], []
+    for batch in put_batches(session.batches(), session.mesh):
+        mask = np.asarray(batch["mask"])
+        responses.append(np.asarray(run(session.variables, batch), np.float32)[mask])
+        labels.append(np.asarray(batch["label"])[mask])
+    return np.concatenate(responses), np.concatenate(labels)
+
+
+def collect_shifts(session: Session) -> dict[str, np.ndarray]:
+    """All shifts of a network's activations on the first batch of the test set.
+
+    Returns:
+      Per layer, in the network's order, its shifts; empty if no activation has any.
+    """
+
+    def run(variables: dict[str, Any], batch: dict[str, jax.Array]) -> dict[str, Any]:
+        return _apply(session, variables, batch)[1].get("shifts", {})
+
+    batch = next(iter(put_batches(session.batches(), session.mesh)))
+    shifts = jax.jit(run)(session.variables, batch)
+    layers = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(shifts):
+        keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
+        layers["/".join(keys[:-1])] = np.asarray(leaf)
+    return dict(sorted(layers.items(), key=lambda item: _natural(item[0])))
+
+
+def activation_curves(shifts: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, dict]:
+    """An activation at quantiles of its learned shifts.
+
+    Args:
+      shifts: of all layers.
+      name: of the activation.
+
+    Returns:
+      Inputs ``[N]``, and per quantile's shift the outputs ``[N]``.
+    """
+    unit = raa2 if name.startswith("raa2") else raa
+    x = np.linspace(-4, 4, 161).astype(np.float32)
+    values = np.concatenate([np.ravel(of_layer) for of_layer in shifts.values()])
+    levels = [float(level) for level in np.quantile(values, _QUANTILES)]
+    return x, {level: np.asarray(unit(jnp.asarray(x), jnp.float32([level]))) for level in levels}
+
+
+def draw_figures(runs: Mapping[str, Session], endpoint: str = "") -> dict[str, Figure]:
+    """All figures of some runs of one data set.
+
+    Args:
+      runs: by name.
+      endpoint: see :func:`collect_responses`.
+
+    Returns:
+      ``responses``, and where a run has adaptive activations ``shifts`` and ``activations``.
+    """
+    names = next(iter(runs.values())).source.class_names
+    responses = {name: collect_responses(session, endpoint) for name, session in runs.items()}
+    figures = {"responses": plot_response_distributions(responses, names)}
+    shifts = {name: collect_shifts(session) for name, session in runs.items()}
+    shifts = {name: layers for name, layers in shifts.items() if layers}
+    if shifts:
+        figures["shifts"] = plot_shifts(shifts)
+        curves, x = {}, None
+        for name, layers in shifts.items():
+            activation = runs[name].arguments["activation"]
+            x, curves[f"{name}: {activation}"] = activation_curves(layers, activation)
+        figures["activations"] = plot_activation_curves(x, curves)
+    return figures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Opens runs and writes their figures.
+
+    Args:
+      arguments: command line without the program's name; default: that of the process.
+
+    Returns:
+      The exit code; 2 for wrong input, with one line on standard error.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxbio.measures.responses",
+        description="Responses by class, learned shifts per layer, activation curves.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run directory, of one data set")
+    parser.add_argument("--endpoint", default="", help="default: the last block")
+    parser.add_argument("--checkpoint", default="last", help="best, last (default) or a step")
+    parser.add_argument("--output", default="figures", metavar="DIR", help="default: figures")
+    options = parser.parse_args(arguments)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
+    try:
+        runs = {}
+        for path in options.runs:
+            session = open_session(None, path, options.checkpoint)
+            runs[path if Path(path).name in runs else Path(path).name] = session
+        for name, figure in draw_figures(runs, options.endpoint).items():
+            file = Path(options.output) / f"{name}.png"
+            save_figure(figure, file)
+            print(f"written to {file}")
+    except InputError as error:
+        print(f"jaxbio.measures.responses: error: {error}", file=sys.stderr)
+        return _EXIT_INPUT_ERROR
+    return 0
+
+
+def _apply(session: Session, variables: dict[str, Any], batch: dict[str, jax.Array]):
+    data = session.config.data
+    images = normalise(batch["image"], data.mean, data.std)
+    keys = {"noise": jax.random.key(session.config.seed)}
+    return session.model.apply(variables, images, train=False, rngs=keys, mutable=["shifts"])
+
+
+def _natural(name: str) -> list:
+    """Sorts block 10 behind block 9."""
+    parts = name.replace("/", "_").split("_")
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""The robustness mode: every cell once, then tables, figures and comparisons."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from jaxbio.corruptions.selection import parse_corruptions, parse_severities
+from jaxbio.corruptions.sheet import picture_sheet
+from jaxbio.errors import InputError
+from jaxbio.measures.publishing import identity, publish, result_file
+from jaxbio.measures.robustness import check_order, measure_compiled, measure_reference
+from jaxbio.measures.robustness_scores import robustness_scores
+from jaxbio.plotting.robustness import plot_robustness, plot_robustness_comparison
+from jaxbio.runs.directory import RunDirectory, read_json, write_json
+from jaxbio.runs.progress import format_table
+from jaxbio.tasks.classification.opened import Session
+from jaxbio.tasks.classification.report import save_figures
+
+_MIN_SHEET_SIZE = 32
+
+
+def report_robustness(
+    session: Session,
+    names: Sequence[str],
+    severities: Sequence[str],
+    *,
+    reference: bool = False,
+    workers: int = 0,
+    compare: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Accuracy per corruption and severity, with the means that papers quote.
+
+    Results go to ``evaluation/robustness.json`` (``robustness_reference.json``), figures to
+    ``report/``. Cells that the file already holds, for the same checkpoint, data and settings, are
+    not measured again: an interrupted evaluation goes on.
+
+    Args:
+      session: the model and its data.
+      names: corruptions, as on the command line.
+      severities: as on the command line.
+      reference: corrupt by the imagecorruptions package instead of the compiled corruptions.
+      workers: processes of the reference; 0 takes one per core.
+      compare: other run directories, measured in the same way before.
+
+    Raises:
+      InputError: unknown names, severities or order; a run to compare that was not measured so.
+    """
+    order = session.config.eval.corrupt
+    check_order(order)
+    wanted_names, wanted_severities = parse_corruptions(names), parse_severities(severities)
+    settings = {
+        "corrupt": order,
+        "corruptions_by": "imagecorruptions" if reference else "jaxbio",
+        "seed": session.config.seed,
+    }
+    name_of_file = "robustness_reference" if reference else "robustness"
+    file = result_file(session, name_of_file)
+    whole_identity = {**identity(session), **settings}
+    # Found out before hours of measuring.
+    others = [_open_other(run, name_of_file, settings, session) for run in compare]
+    record = _measured(file, whole_identity)
+
+    def keep() -> None:
+        if jax.process_index() == 0:
+            write_json(file, {**whole_identity, **record})
+
+    if "clean" not in record:
+        record["clean"] = session.measure(session.batches())
+        keep()
+    wanted = [(name, severity) for name in wanted_names for severity in wanted_severities]
+    missing = [cell for cell in wanted if _key(*cell) not in record["cells"]]
+    for name, severity in tqdm(missing, unit="cell", disable=not sys.stderr.isatty()):
+        if reference:
+            measured = measure_reference(session, name, severity, order, workers=workers)
+        else:
+            measured = measure_compiled(session, name, severity, order)
+        record["cells"][_key(name, severity)] = measured
+        keep()
+        if not sys.stderr.isatty() and jax.process_index() == 0:
+            print(f"{name} {severity}: top-1 {100 * measured['top1']:.2f} %", flush=True)
+
+    errors = {cell: 1.0 - record["cells"][_key(*cell)]["top1"] for cell in wanted}
+    scores = robustness_scores(errors, 1.0 - record["clean"]["top1"])
+    result = {**whole_identity, "scores": scores, **record}
+    tables = [_table(errors, scores, wanted_severities), _means(scores, settings)]
+    if others:
+        compared = {session.run.path.name: scores}
+        for label, other_record in others:
+            compared[_unused(label, compared)] = _scores_of(other_record, wanted, label)
+        tables.append(_comparison(compared))
+    if jax.process_index() == 0:
+        _save_figures(session, errors, scores, wanted_names, wanted_severities)
+        if others:
+            shown = [*wanted_names, "mean"]
+            bars = {label: _bars(s, wanted_names) for label, s in compared.items()}
+            figure = plot_robustness_comparison(bars, shown)
+            save_figures(session.run, {"robustness_comparison": figure})
+    publish(session, name_of_file, result, "\n\n".join(tables))
+    return result
+
+
+def _measured(file: Path, whole_identity: dict[str, Any]) -> dict[str, Any]:
+    """What the file holds of this very checkpoint, data and settings."""
+    if file.exists():
+        recorded = read_json(file)
+        if all(recorded.get(key) == value for key, value in whole_identity.items()):
+            return {"clean": recorded["clean"], "cells": recorded["cells"]}
+        print(f"{file} is of another checkpoint, data or settings: measuring anew", flush=True)
+    return {"cells": {}}
+
+
+def _key(name: str, severity: int) -> str:
+    return f"{name}/{severity}"
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.2f}"
+
+
+def _table(
+    errors: dict[tuple[str, int], float], scores: dict[str, Any], severities: list[int]
+) -> str:
+    rows = [("top-1 error %", *(f"sev. {s}" for s in severities), "mean", "CE (AlexNet = 100)")]
+    for name, of_name in scores["corruptions"].items():
+        cells = [_percent(errors[name, severity]) for severity in severities]
+        normalised = _percent(of_name["ce_normalised_by_alexnet"]) or "-"
+        rows.append((name, *cells, _percent(of_name["mean_error"]), normalised))
+    return format_table(rows)
+
+
+def _means(scores: dict[str, Any], settings: dict[str, Any]) -> str:
+    rows = [
+        ("means", "%"),
+        ("clean error", _percent(scores["clean_error"])),
+        ("mean error, unnormalised", _percent(scores["mean_error"])),
+        ("mean error minus clean, unnormalised", _percent(scores["mean_error_increase"])),
+        ("mCE, normalised by AlexNet", _percent(scores["mce_normalised_by_alexnet"]) or "-"),
+        (
+            "relative mCE, normalised by AlexNet",
+            _percent(scores["relative_mce_normalised_by_alexnet"]) or "-",
+        ),
+    ]
+    notes = (
+        f"corrupted {settings['corrupt'].replace('_', ' ')} by {settings['corruptions_by']}; "
+        "normalised numbers divide by AlexNet's errors on ImageNet-C: meaningful for ImageNet "
+        "only, and computed from all 15 benchmark corruptions at all 5 severities"
+    )
+    return f"{format_table(rows)}\n{notes}"
+
+
+def _open_other(
+    path: str, name_of_file: str, settings: dict[str, Any], session: Session
+) -> tuple[str, dict[str, Any]]:
+    run = RunDirectory(path)
+    file = run.path / "evaluation" / f"{name_of_file}.json"
+    if not file.exists():
+        raise InputError(f"--compare={path}: no {file.name} there; measure that run first")
+    recorded = read_json(file)
+    asked = {**settings, "data": session.source.describe()}
+    for key, value in asked.items():
+        if recorded.get(key) != value:
+            raise InputError(
+                f"--compare={path} was measured with {key}={recorded.get(key)!r}, this run with "
+                f"{value!r}: measure both in the same way"
+            )
+    return run.path.name, recorded
+
+
+def _unused(label: str, taken: dict[str, Any]) -> str:
+    number = 2
+    unused = label
+    while unused in taken:
+        unused, number = f"{label} ({number})", number + 1
+    return unused
+
+
+def _scores_of(
+    recorded: dict[str, Any], wanted: list[tuple[str, int]], label: str
+) -> dict[str, Any]:
+    lacking = [_key(*cell) for cell in wanted if _key(*cell) not in recorded["cells"]]
+    if lacking:
+        raise InputError(
+            f"--compare: {label} lacks {lacking[0]} and {len(lacking) - 1} more cells; measure it "
+            "with the same --corruptions and --severities"
+        )
+    errors = {cell: 1.0 - recorded["cells"][_key(*cell)]["top1"] for cell in wanted}
+    return robustness_scores(errors, 1.0 - recorded["clean"]["top1"])
+
+
+def _comparison(compared: dict[str, dict[str, Any]]) -> str:
+    names = next(iter(compared.values()))["corruptions"]
+    rows = [("mean top-1 error %", *compared)]
+    rows.append(("clean", *(_percent(s["clean_error"]) for s in compared.values())))
+    for name in names:
+        errors = (s["corruptions"][name]["mean_error"] for s in compared.values())
+        rows.append((name, *map(_percent, errors)))
+    for label, key in (
+        ("mean, unnormalised", "mean_error"),
+        ("mean minus clean, unnormalised", "mean_error_increase"),
+        ("mCE, normalised by AlexNet", "mce_normalised_by_alexnet"),
+    ):
+        rows.append((label, *(_percent(s[key]) or "-" for s in compared.values())))
+    return format_table(rows)
+
+
+def _bars(scores: dict[str, Any], names: list[str]) -> list[float]:
+    return [*(scores["corruptions"][n]["mean_error"] for n in names), scores["mean_error"]]
+
+
+def _save_figures(
+    session: Session,
+    errors: dict[tuple[str, int], float],
+    scores: dict[str, Any],
+    names: list[str],
+    severities: list[int],
+) -> None:
+    accuracy = np.array([[1.0 - errors[n, s] for s in severities] for n in names])
+    clean = 1.0 - scores["clean_error"]
+    figures = {"robustness": plot_robustness(accuracy, names, severities, clean)}
+    image = next(iter(session.batches()))["image"][0]
+    if min(image.shape[:2]) >= _MIN_SHEET_SIZE:
+        shown = severities[len(severities) // 2]
+        figures["corruptions"] = picture_sheet(image, names, [shown], session.config.seed)
+    save_figures(session.run, figures)

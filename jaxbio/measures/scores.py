@@ -1,0 +1,321 @@
+"""The measures of similarity, each from layers and recordings to scores with intervals."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxbio.errors import InputError
+from jaxbio.measures.brain import Brain
+from jaxbio.similarity import (
+    REGRESSIONS,
+    ceiled,
+    cka,
+    cka_from_gram,
+    compare,
+    evaluate_bootstrap,
+    gram,
+    internal_consistency,
+    predictivity,
+    rsa_noise_ceiling,
+    sit,
+    spearman_brown,
+    square,
+    svm_score,
+    upper,
+)
+from jaxbio.similarity.crossval import svm_strata
+
+DEFAULT = ("rsa", "sit", "svm", "pls", "ridge", "cka")
+_COMPONENTS = 25  # of PLS, where the layer has as many units
+_DRAWS = 100  # of SIT
+_VIEWS = 8  # of an object in a draw of SIT
+_HALF_SAMPLES = 50
+_NORMAL_95 = 1.96
+
+Layers = Mapping[str, np.ndarray]
+
+
+class Score(NamedTuple):
+    """A score and its 95 % interval.
+
+    Attributes:
+      value: of the measure.
+      low: lower end of the interval.
+      high: upper end.
+      ceiled: relative to the ceiling where the measure defines that; else None.
+    """
+
+    value: float
+    low: float
+    high: float
+    ceiled: float | None = None
+
+
+class Ceiling(NamedTuple):
+    """What the best possible model would score.
+
+    Attributes:
+      low: lower bound, or the estimate.
+      high: upper bound, or the estimate.
+      what: how it was estimated, in words.
+    """
+
+    low: float
+    high: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way to compare layers with recordings.
+
+    Attributes:
+      title: for tables and figures.
+      interval: what the interval covers, in words.
+      needs: "" or what recordings must have: ``responses``, ``views`` (these and several images per
+        object).
+      score: scores per layer.
+      ceiling: of the recordings; None where it is not known.
+    """
+
+    title: str
+    interval: str
+    needs: str
+    score: Callable[[Brain, Layers], dict[str, Score]]
+    ceiling: Callable[[Brain], Ceiling | None]
+
+
+def choose_measures(names: list[str], brain: Brain) -> tuple[list[str], list[str]]:
+    """The measures that recordings allow.
+
+    Args:
+      names: as on the command line; empty: the default ones.
+      brain: the recordings.
+
+    Returns:
+      The names, and a remark for each default measure that is left out.
+
+    Raises:
+      InputError: an unknown name, or one that the recordings do not allow.
+    """
+    chosen, remarks = [], []
+    for name in dict.fromkeys(names or DEFAULT):
+        if name not in MEASURES:
+            raise InputError(f"--measures={name}: use some of {', '.join(MEASURES)}")
+        missing = _missing(MEASURES[name].needs, brain)
+        if missing and names:
+            raise InputError(f"--measures={name}: {brain.recordings.name} has {missing}")
+        if missing:
+            remarks.append(f"{name} is left out: the recordings have {missing}")
+        else:
+            chosen.append(name)
+    return chosen, remarks
+
+
+def _missing(needs: str, brain: Brain) -> str:
+    if needs and brain.patterns is None:
+        return "dissimilarities only, no responses"
+    if needs == "views" and not brain.has_views:
+        return "one image per object"
+    return ""
+
+
+def _rsa(brain: Brain, layers: Layers) -> dict[str, Score]:
+    rdms = np.stack([brain.condition_rdm(x, name) for name, x in layers.items()])
+    subjects = brain.subject_rdms
+    if len(subjects) > 1:
+        found = evaluate_bootstrap(upper(rdms), subjects, jax.random.key(brain.seed), "spearman")
+        parts = zip(layers, found.score, found.low, found.high, strict=True)
+        return {name: Score(*map(float, score)) for name, *score in parts}
+    neural = np.asarray(square(subjects[0]))
+    rng = np.random.default_rng(brain.seed)
+    resampled = []
+    for _ in range(_HALF_SAMPLES):
+        half = _half(rng, len(neural), 3)
+        resampled.append(_spearman(rdms[:, half][:, :, half], neural[half][:, half]))
+    errors = np.std(resampled, axis=0)
+    return {
+        name: _normal(float(value), float(error))
+        for name, value, error in zip(layers, _spearman(rdms, neural), errors, strict=True)
+    }
+
+
+def _spearman(rdms: np.ndarray, neural: np.ndarray) -> np.ndarray:
+    return np.asarray(compare(upper(rdms), upper(neural), "spearman"))
+
+
+def _half(rng: np.random.Generator, count: int, fewest: int) -> np.ndarray:
+    """A random half of ``count`` things, sorted; ``fewest`` if that is more.
+
+    The spread of a statistic over random halves estimates its standard error on the whole (the
+    delete-half jackknife), and never counts a stimulus twice, as a bootstrap would.
+    """
+    return np.sort(rng.permutation(count)[: max(fewest, count // 2)])
+
+
+def _rsa_ceiling(brain: Brain) -> Ceiling | None:
+    if len(brain.subject_rdms) > 1:
+        bounds = rsa_noise_ceiling(brain.subject_rdms, "spearman")
+        return Ceiling(float(bounds.lower), float(bounds.upper), "agreement of subjects")
+    if brain.halves is None:
+        return None
+    name = brain.recordings.name
+    between = [
+        float(compare(*(upper(brain.condition_rdm(x, name)) for x in pair), "spearman"))
+        for pair in zip(*brain.halves, strict=True)
+    ]
+    reliability = float(spearman_brown(np.mean(between)))
+    limit = float(np.sqrt(max(0.0, reliability)))
+    return Ceiling(limit, limit, "root of the split-half reliability of the RDM (Spearman-Brown)")
+
+
+def _sit(brain: Brain, layers: Layers) -> dict[str, Score]:
+    scores = {}
+    for name, x in layers.items():
+        result = sit(
+            x,
+            brain.patterns,
+            brain.objects,
+            jax.random.key(brain.seed),
+            n_splits=_DRAWS,
+            images_per_object=_views(brain),
+            noise=brain.noise,
+            names=(name, brain.recordings.name),
+        )
+        low, high = np.percentile(np.asarray(result.scores), [2.5, 97.5])
+        scores[name] = Score(float(result.mean), float(low), float(high))
+    return scores
+
+
+def _sit_ceiling(brain: Brain) -> Ceiling | None:
+    if brain.halves is None:
+        return None
+    between = [
+        float(
+            sit(
+                first,
+                second,
+                brain.objects,
+                jax.random.key(brain.seed),
+                n_splits=_DRAWS,
+                images_per_object=_views(brain),
+                noise=None,
+            ).mean
+        )
+        for first, second in zip(*(half[:1] for half in brain.halves), strict=True)
+    ]
+    return Ceiling(between[0], between[0], "one half of the presentations against the other")
+
+
+def _views(brain: Brain) -> int:
+    return min(_VIEWS, int(np.bincount(brain.conditions).min()))
+
+
+def _svm(brain: Brain, layers: Layers) -> dict[str, Score]:
+    scores = {}
+    for name, x in layers.items():
+        result = svm_score(
+            x,
+            brain.labels,
+            svm_strata(brain.objects, brain.labels),
+            n_features=brain.patterns.shape[1],
+            neural=brain.patterns,
+            noise=brain.noise,
+            key=jax.random.key(brain.seed),
+            name=name,
+        )
+        scores[name] = _normal(result.mean, result.std / len(result.accuracy) ** 0.5)
+    return scores
+
+
+def _svm_ceiling(brain: Brain) -> Ceiling:
+    groups = svm_strata(brain.objects, brain.labels)
+    result = svm_score(brain.patterns, brain.labels, groups, name=brain.recordings.name)
+    return Ceiling(result.mean, result.mean, "no ceiling: accuracy from the recordings themselves")
+
+
+def _regression(method: str) -> Callable[[Brain, Layers], dict[str, Score]]:
+    def score(brain: Brain, layers: Layers) -> dict[str, Score]:
+        limit = _consistency_ceiling(brain)
+        scores = {}
+        for width in sorted({min(_COMPONENTS, x.shape[1]) for x in layers.values()}):
+            group = {n: x for n, x in layers.items() if min(_COMPONENTS, x.shape[1]) == width}
+            result = predictivity(
+                group,
+                brain.patterns,
+                method=method,
+                splits=brain.splits,
+                n_components=width,
+                names=("layer", brain.recordings.name),
+            )
+            for name, value, error in zip(group, result.score, result.error, strict=True):
+                relative = None
+                if limit is not None and limit.low > 0:
+                    relative = float(ceiled(value, limit.low))
+                scores[name] = _normal(float(value), float(error), relative)
+        return scores
+
+    return score
+
+
+def _consistency_ceiling(brain: Brain) -> Ceiling | None:
+    if brain.presentations is None or len(brain.presentations) < 2:
+        return None
+    result = internal_consistency(
+        brain.presentations, key=jax.random.key(brain.seed), name=brain.recordings.name
+    )
+    value = float(result.score)
+    return Ceiling(value, value, "split-half reliability of responses (Spearman-Brown)")
+
+
+def _cka(brain: Brain, layers: Layers) -> dict[str, Score]:
+    of_brain = gram(brain.patterns, brain.recordings.name)
+    rng = np.random.default_rng(brain.seed)
+    halves = np.stack([_half(rng, len(brain.patterns), 4) for _ in range(_HALF_SAMPLES)])
+    scores = {}
+    for name, x in layers.items():
+        of_layer = gram(x, name)
+        value = float(cka_from_gram(of_layer, of_brain))
+        resampled = np.asarray(cka_from_gram(of_layer, of_brain, subsets=halves))
+        scores[name] = _normal(value, float(resampled.std()))
+    return scores
+
+
+def _cka_ceiling(brain: Brain) -> Ceiling | None:
+    if brain.halves is None:
+        return None
+    value = float(cka(brain.halves[0][0], brain.halves[1][0]))
+    return Ceiling(value, value, "one half of the presentations against the other")
+
+
+def _normal(value: float, error: float, relative: float | None = None) -> Score:
+    return Score(value, value - _NORMAL_95 * error, value + _NORMAL_95 * error, relative)
+
+
+MEASURES: dict[str, Measure] = {
+    "rsa": Measure(
+        "RSA (Spearman)",
+        "bootstrap over subjects and conditions; of one RDM, half-samples of conditions",
+        "",
+        _rsa,
+        _rsa_ceiling,
+    ),
+    "sit": Measure("SIT (Spearman)", "95 % of random draws", "views", _sit, _sit_ceiling),
+    "svm": Measure("SVM accuracy", "normal, error over splits", "views", _svm, _svm_ceiling),
+    **{
+        name: Measure(
+            f"{name.upper() if name == 'pls' else name} predictivity (Pearson)",
+            "normal, error over splits",
+            "responses",
+            _regression(name),
+            _consistency_ceiling,
+        )
+        for name in REGRESSIONS
+    },
+    "cka": Measure(
+        "CKA (linear, unbiased)", "normal, half-samples of stimuli", "responses", _cka, _cka_ceiling
+    ),
+}

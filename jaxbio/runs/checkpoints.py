@@ -1,0 +1,352 @@
+"""Checkpoints: written asynchronously and atomically, verified when read.
+
+A checkpoint holds three Orbax items: ``variables`` (parameters, batch statistics, fixed filters),
+``training`` (step, optimiser, plateau) and, with averaging, ``ema``; and ``digests``, a checksum of
+each item's bits. Evaluation reads ``variables`` or ``ema`` alone; converted weights have only
+``variables``. A checkpoint that cannot be read, or whose bits are not those that were saved, is set
+aside with a warning and the one before it is taken.
+"""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from jaxbio.errors import InputError
+from jaxbio.runs.directory import RunDirectory, write_json
+from jaxbio.runs.state import TrainState
+
+_logger = logging.getLogger("jaxbio")
+_BEST = "score"  # the name under which Orbax keeps the deciding metric
+
+
+class CheckpointMismatchError(InputError):
+    """A checkpoint of another model."""
+
+
+class DamagedCheckpointError(InputError):
+    """A checkpoint that cannot be read back as it was saved."""
+
+
+@jax.jit
+def digest(tree: Any) -> jax.Array:
+    """A 32-bit checksum of the bits of all arrays of a tree; exact whatever the sharding."""
+    total = jnp.uint32(0)
+    for number, leaf in enumerate(jax.tree.leaves(tree)):
+        leaf = jnp.asarray(leaf)
+        if leaf.dtype.itemsize < 4:  # widening loses nothing
+            leaf = leaf.astype(jnp.float32 if leaf.dtype.kind in "fV" else jnp.int32)
+        bits = jax.lax.bitcast_convert_type(leaf, jnp.uint32).reshape(-1)
+        weights = 2 * jax.lax.iota(jnp.uint32, bits.size) + 1  # odd: every bit and place counts
+        total = (
+            total * jnp.uint32(31) + jnp.uint32(number) + jnp.sum(bits * weights, dtype=jnp.uint32)
+        )
+    return total
+
+
+class Checkpointer:
+    """Saves and restores the training state of one run.
+
+    Args:
+      directory: ``<run>/checkpoints``.
+      keep_last: newest checkpoints to keep.
+      keep_best: best checkpoints to keep besides.
+      best_by: the metric that decides which is the best; larger is better.
+    """
+
+    def __init__(
+        self, directory: Path, *, keep_last: int = 2, keep_best: int = 1, best_by: str = "top1"
+    ):
+        self._directory = directory
+        self._best_by = best_by
+        policies = [preservation_policy.LatestN(max(1, keep_last))]
+        if keep_best:
+            policies.append(
+                preservation_policy.BestN(
+                    get_metric_fn=_best,
+                    n=keep_best,
+                    keep_checkpoints_without_metrics=False,
+                )
+            )
+        self._options = ocp.CheckpointManagerOptions(
+            preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
+            best_fn=_best,  # without it Orbax does not store the metrics
+            cleanup_tmp_directories=True,
+            step_prefix="step",
+        )
+        self._manager = _open_manager(directory, self._options)
+
+    def save(self, state: TrainState, metrics: dict[str, float] | None = None) -> None:
+        """Starts to save; the arrays are copied before it returns.
+
+        Args:
+          state: may be donated to the next step afterwards.
+          metrics: of an evaluation of this very state, if there was one.
+        """
+        step = int(state.step)
+        if step in self._manager.all_steps():
+            return
+        items = _items(state)
+        digests = {name: int(digest(item)) for name, item in items.items()}
+        arguments = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(digests=ocp.args.JsonSave(digests), **arguments),
+            metrics=None if metrics is None else {_BEST: float(metrics[self._best_by])},
+        )
+
+    def restore_latest(self, like: TrainState) -> TrainState | None:
+        """The newest readable state, or None if there is no checkpoint.
+
+        Args:
+          like: the state's shapes, dtypes and shardings (``jax.ShapeDtypeStruct`` leaves).
+
+        Raises:
+          CheckpointMismatchError: the checkpoint belongs to another model.
+          DamagedCheckpointError: there are checkpoints, and none can be read.
+        """
+        damaged: dict[int, Exception] = {}
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                state = self._restore(step, like)
+            except DamagedCheckpointError as error:
+                damaged[step] = error
+                continue
+            for bad_step, error in damaged.items():
+                self._set_aside(bad_step, error)
+            return state
+        if damaged:  # left in place: whatever is wrong may be wrong with this machine
+            first = next(iter(damaged.values()))
+            raise DamagedCheckpointError(
+                f"no checkpoint in {self._directory} can be read: restore them or choose another "
+                f"--workdir ({first})"
+            )
+        return None
+
+    def last_path(self) -> Path | None:
+        """Where the newest checkpoint lies."""
+        step = self._manager.latest_step()
+        return None if step is None else self._directory / f"step_{step}"
+
+    def wait(self) -> None:
+        """Blocks until everything is on disk."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits, then releases the threads."""
+        self._manager.close()
+
+    def _restore(self, step: int, like: TrainState) -> TrainState:
+        items = _items(like)
+        path = self._directory / f"step_{step}"
+        variables = _read(self._manager, step, "variables", items.pop("variables"), path)
+        rest = {name: _read(self._manager, step, name, item, path) for name, item in items.items()}
+        constants, params = variables.pop("constants"), variables.pop("params")
+        return TrainState(
+            params=params,
+            model_state=variables,
+            constants=constants,
+            ema=rest.get("ema"),
+            **rest["training"],
+        )
+
+    def _set_aside(self, step: int, error: Exception) -> None:
+        target = self._directory.parent / "damaged" / f"step_{step}"
+        _logger.warning("%s; moved to %s, going back to the one before it", error, target)
+        self._manager.close()
+        if jax.process_index() == 0:
+            target.parent.mkdir(exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.move(self._directory / f"step_{step}", target)
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices("damaged checkpoint set aside")
+        self._manager = _open_manager(self._directory, self._options)
+
+
+def load_variables(
+    run: RunDirectory, like: dict[str, Any], which: str = "best"
+) -> tuple[dict[str, Any], int]:
+    """Reads a model's variables from a run directory.
+
+    Args:
+      run: a training run or converted weights.
+      like: the model's variables as ``jax.ShapeDtypeStruct`` with shardings. The fixed filters'
+        shapes come from the file: a converted front-end brings its own groups.
+      which: ``best``, ``last`` or a step.
+
+    Returns:
+      The variables (averaged ones where the run kept averages) and the checkpoint's step.
+
+    Raises:
+      CheckpointMismatchError: the checkpoint belongs to another model.
+      DamagedCheckpointError: it cannot be read.
+      InputError: there is no such checkpoint.
+    """
+    options = ocp.CheckpointManagerOptions(
+        read_only=True,
+        step_prefix="step",
+        best_fn=_best,
+    )
+    if not run.checkpoints.is_dir():
+        raise InputError(f"{run.path} has no checkpoints: train first, or set --workdir")
+    with _open_manager(run.checkpoints, options) as manager:
+        step = _choose_step(manager, which, run)
+        path = run.checkpoints / f"step_{step}"
+        if (path / "ema").exists():
+            kept = {name: v for name, v in like.items() if name not in ("params", "constants")}
+            ema_like = {"params": like["params"], "model_state": kept}
+            ema = _read(manager, step, "ema", ema_like, path)
+            constants = _read(manager, step, "variables", like, path)["constants"]
+            return {"params": ema["params"], "constants": constants, **ema["model_state"]}, step
+        return _read(manager, step, "variables", like, path), step
+
+
+def export_variables(
+    workdir: str | Path,
+    model_config: dict[str, Any],
+    variables: dict[str, Any],
+    *,
+    provenance: dict[str, Any],
+) -> None:
+    """Writes variables as a run directory that evaluation takes.
+
+    Args:
+      workdir: a new or empty directory.
+      model_config: ``name``, ``num_classes``, ``image_size``, ``front_end``, ``front_end_options``
+        and ``activation``: the arguments of :func:`jaxbio.create_model`.
+      variables: ``params``, ``constants``, ``batch_stats``...
+      provenance: where the variables came from; kept in ``config.json``.
+
+    Raises:
+      InputError: the directory is not writable or holds something else.
+    """
+    run = RunDirectory(workdir)
+    run.create()
+    if any(run.path.iterdir()):
+        raise InputError(f"{run.path} is not empty: choose another --output")
+    variables = {"constants": {}, **jax.tree.map(jnp.asarray, dict(variables))}
+    options = ocp.CheckpointManagerOptions(step_prefix="step")
+    with _open_manager(run.checkpoints, options) as manager:
+        manager.save(
+            0,
+            args=ocp.args.Composite(
+                variables=ocp.args.StandardSave(variables),
+                digests=ocp.args.JsonSave({"variables": int(digest(variables))}),
+            ),
+        )
+    # Written last: a directory with a config.json is complete.
+    write_json(run.config_file, {"model": model_config, "provenance": provenance})
+
+
+def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
+    handlers = {name: ocp.StandardCheckpointHandler() for name in ("variables", "training", "ema")}
+    handlers["digests"] = ocp.JsonCheckpointHandler()
+    return ocp.CheckpointManager(directory, options=options, item_handlers=handlers)
+
+
+def _best(metrics: dict[str, float]) -> float:
+    return metrics[_BEST]
+
+
+def _items(state: TrainState) -> dict[str, Any]:
+    items = {
+        "variables": state.variables(),
+        "training": {
+            "step": state.step,
+            "opt_state": state.opt_state,
+            "plateau": state.plateau,
+        },
+    }
+    if state.ema is not None:
+        items["ema"] = state.ema
+    return items
+
+
+def _choose_step(manager: ocp.CheckpointManager, which: str, run: RunDirectory) -> int:
+    steps = manager.all_steps()
+    if not steps:
+        raise InputError(f"{run.checkpoints} holds no checkpoint: train first, or set --workdir")
+    if which == "best":
+        best = manager.best_step()
+        return best if best is not None else max(steps)
+    if which == "last":
+        return max(steps)
+    if which.isdecimal() and int(which) in steps:
+        return int(which)
+    raise InputError(f"--checkpoint={which}: use best, last or one of {sorted(steps)}")
+
+
+def _read(manager: ocp.CheckpointManager, step: int, name: str, like: Any, path: Path) -> Any:
+    """One item, verified: same tree as ``like``, same bits as were saved."""
+    try:
+        found = manager.item_metadata(step)[name]
+        digests = manager.restore(step, args=ocp.args.Composite(digests=ocp.args.JsonRestore()))
+        saved_digest = digests["digests"][name]
+    except Exception as error:  # whatever Orbax meets in a damaged folder
+        raise DamagedCheckpointError(f"checkpoint {path} is damaged ({_line(error)})") from error
+    if found is None:
+        raise DamagedCheckpointError(f"checkpoint {path} is damaged (no item '{name}')")
+    if name == "variables":
+        like = _with_constants_of(like, found)
+        _check_same_tree(like, found, path)
+    try:
+        restored = manager.restore(
+            step, args=ocp.args.Composite(**{name: ocp.args.StandardRestore(like)})
+        )[name]
+        intact = int(digest(restored)) == saved_digest
+    except Exception as error:
+        raise DamagedCheckpointError(f"checkpoint {path} is damaged ({_line(error)})") from error
+    if not intact:
+        raise DamagedCheckpointError(f"checkpoint {path} is damaged (checksum of '{name}')")
+    return restored
+
+
+def _with_constants_of(like: dict[str, Any], found: Any) -> dict[str, Any]:
+    """``like`` with the constants' shapes as saved, on the same devices as the parameters."""
+    saved = found.get("constants") if hasattr(found, "get") else None
+    leaf = jax.tree.leaves(like["params"])[0]
+    mesh = getattr(leaf.sharding, "mesh", None)
+    sharding = (
+        leaf.sharding
+        if mesh is None
+        else jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    )
+    constants = jax.tree.map(
+        lambda m: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=sharding), saved or {}
+    )
+    return {**like, "constants": constants}
+
+
+def _check_same_tree(like: Any, found: Any, path: Path) -> None:
+    expected, saved = _shapes(like), _shapes(found)
+    problems = [f"missing {key}" for key in expected if key not in saved]
+    problems += [f"unexpected {key}" for key in saved if key not in expected]
+    problems += [
+        f"{key} has shape {saved[key]}, the model {shape}"
+        for key, shape in expected.items()
+        if saved.get(key, shape) != shape
+    ]
+    if problems:
+        raise CheckpointMismatchError(
+            f"checkpoint {path} is of another model: {'; '.join(problems[:3])}"
+            f"{f' and {len(problems) - 3} more' if len(problems) > 3 else ''}; "
+            "use the configuration that made it or another --workdir"
+        )
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {
+        "/".join(str(getattr(p, "key", getattr(p, "name", p))) for p in path): tuple(leaf.shape)
+        for path, leaf in leaves
+    }
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

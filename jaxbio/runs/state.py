@@ -1,0 +1,71 @@
+"""The training state: everything that a checkpoint has to hold."""
+
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+from jaxbio.runs.schedules import Plateau
+
+# In state.step's place in the metrics of a step whose numbers are all finite.
+NEVER = jnp.iinfo(jnp.int32).max
+
+
+@struct.dataclass
+class TrainState:
+    """All arrays of a training run.
+
+    Attributes:
+      step: optimiser steps done, int32.
+      params: trained parameters.
+      model_state: what changes while training besides: ``batch_stats`` and the like, and the
+        ``response_memory`` of ARR; a dict of collections.
+      constants: fixed filters; saved, never optimised.
+      opt_state: the optimiser's.
+      plateau: state of the reduce-on-plateau schedule.
+      ema: running averages of ``params`` and of ``model_state``; None when averaging is off.
+    """
+
+    step: jax.Array
+    params: Any
+    model_state: dict[str, Any]
+    constants: dict[str, Any]
+    opt_state: optax.OptState
+    plateau: Plateau
+    ema: dict[str, Any] | None = None
+
+    def variables(self, averaged: bool = False) -> dict[str, Any]:
+        """The model's variables, with the averaged parameters if asked and kept."""
+        source = self.ema if averaged and self.ema is not None else None
+        params = source["params"] if source else self.params
+        model_state = source["model_state"] if source else self.model_state
+        return {"params": params, "constants": self.constants, **model_state}
+
+
+def make_state(
+    params: Any,
+    model_state: dict[str, Any],
+    constants: dict[str, Any],
+    optimizer: optax.GradientTransformation,
+    *,
+    ema: bool = False,
+) -> TrainState:
+    """The state at step 0 of given variables (converted weights, a pretrained model)."""
+    averages = {"params": params, "model_state": model_state}
+    return TrainState(
+        step=jnp.int32(0),
+        params=params,
+        model_state=model_state,
+        constants=constants,
+        opt_state=optimizer.init(params),
+        plateau=Plateau.create(),
+        ema=jax.tree.map(jnp.copy, averages) if ema else None,
+    )
+
+
+def count_parameters(params: Any) -> int:
+    """Number of scalars in a tree of parameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(flax.core.unfreeze(params)))

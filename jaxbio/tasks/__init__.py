@@ -1,0 +1,1 @@
+"""What is trained how: one loop, and a folder for each task."""

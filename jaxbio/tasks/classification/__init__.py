@@ -1,0 +1,1 @@
+"""Task "classification": networks that learn labels."""

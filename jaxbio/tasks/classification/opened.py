@@ -1,0 +1,161 @@
+"""Opening of a run for evaluation: configuration, model, variables, data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from jaxbio.data import eval_batches
+from jaxbio.errors import InputError
+from jaxbio.runs.checkpoints import load_variables
+from jaxbio.runs.directory import RunDirectory, read_json
+from jaxbio.runs.mesh import make_mesh, replicated
+from jaxbio.tasks.classification.accuracy import EvalStep, evaluate
+from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser, make_regulariser
+from jaxbio.tasks.classification.build import build_model, data_source, model_arguments
+from jaxbio.tasks.classification.step import make_eval_step
+
+# These change how a model is computed, not what it is.
+_FREE_ARGUMENTS = ("remat", "dtype", "image_size")
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every evaluation needs.
+
+    Attributes:
+      config: data and evaluation settings.
+      run: the run directory.
+      step: of the checkpoint.
+      arguments: of :func:`jaxbio.create_model`.
+      model: the module.
+      variables: restored ones, on the mesh.
+      source: the data; None where the session was opened without.
+      mesh: the devices.
+      eval_step: jitted.
+    """
+
+    config: ConfigDict
+    run: RunDirectory
+    step: int
+    arguments: dict[str, Any]
+    model: nn.Module
+    variables: dict[str, Any]
+    source: Any
+    mesh: Mesh
+    eval_step: EvalStep
+
+    def batches(self, transform: Any = None) -> Any:
+        """One pass over this process's part of the test set, padded and masked."""
+        return eval_batches(
+            self.source,
+            self.config.data,
+            global_batch_size=self.config.eval.batch_size,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+            transform=transform,
+        )
+
+    def measure(self, batches: Any) -> dict[str, float]:
+        """Loss, top-1 and top-5 over ``batches``."""
+        return evaluate(self.eval_step, self.variables, batches, self.mesh)
+
+
+def open_session(
+    config: ConfigDict | None, workdir: str, checkpoint: str = "best", *, with_data: bool = True
+) -> Session:
+    """Opens a training run or converted weights.
+
+    Args:
+      config: None takes the run's own. Its model must be the run's; its data may be other data with
+        as many classes. Converted weights bring their model, and need a configuration for the data.
+      workdir: the run directory.
+      checkpoint: ``best``, ``last`` or a step.
+      with_data: open the configuration's data. Without, for a mode that brings its own images, the
+        data need not be there, and their classes need not be the model's.
+
+    Raises:
+      InputError: no such run, a checkpoint of another model, data that does not fit.
+    """
+    run = RunDirectory(workdir)
+    recorded = read_json(run.config_file)
+    converted = "config" not in recorded
+    if config is None:
+        if converted:
+            raise InputError(
+                f"{run.path} holds converted weights: choose data with --config=configs/NAME.py"
+            )
+        config = ConfigDict(recorded["config"])
+    source = data_source(config) if with_data else None
+    if converted:
+        arguments = {**recorded["model"], "dtype": config.model.dtype}
+        if source is not None and arguments["num_classes"] != source.num_classes:
+            raise InputError(
+                f"{run.path} has {arguments['num_classes']} classes, {config.data.source} has "
+                f"{source.num_classes}: use the data that the weights were trained on"
+            )
+    else:
+        trained = recorded["resolved"]["model"]
+        classes = trained["num_classes"] if source is None else source.num_classes
+        try:
+            arguments = model_arguments(config, classes)
+        except AttributeError as error:  # keys that came after the run
+            raise InputError(
+                f"{run.path} was recorded without the configuration key {error}: "
+                "give its configuration with --config"
+            ) from error
+        _check_same_model(arguments, trained, run)
+    model = build_model(arguments)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    if config.eval.batch_size % mesh.size:
+        raise InputError(
+            f"eval.batch_size={config.eval.batch_size} must be a multiple of {mesh.size} devices"
+        )
+    # The run's own: its memory is among the variables, whatever the configuration of the data.
+    arr = {} if converted else recorded["config"].get("arr", {})
+    regulariser = make_regulariser(arr, model, config.data.image_size) if arr else None
+    like = _abstract_variables(model, config.data.image_size, mesh, regulariser)
+    variables, step = load_variables(run, like, checkpoint)
+    eval_step = jax.jit(
+        make_eval_step(
+            model,
+            seed=config.seed,
+            mean=config.data.mean,
+            std=config.data.std,
+            regulariser=regulariser,
+        )
+    )
+    return Session(config, run, step, arguments, model, variables, source, mesh, eval_step)
+
+
+def _abstract_variables(
+    model: nn.Module, image_size: int, mesh: Mesh, regulariser: ResponseRegulariser | None
+) -> dict[str, Any]:
+    images = jnp.zeros((1, image_size, image_size, 3))
+    keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
+    shapes = dict(jax.eval_shape(lambda: model.init(keys, images, train=False)))
+    if regulariser is not None:
+        shapes[COLLECTION] = jax.eval_shape(regulariser.new_memory)
+    return jax.tree.map(
+        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=replicated(mesh)),
+        {"constants": {}, **shapes},
+    )
+
+
+def _check_same_model(
+    arguments: dict[str, Any], recorded: dict[str, Any], run: RunDirectory
+) -> None:
+    changed = [
+        f"{key}={arguments.get(key)!r} (there {recorded.get(key)!r})"
+        for key in sorted(arguments.keys() | recorded.keys())
+        if key not in _FREE_ARGUMENTS and arguments.get(key) != recorded.get(key)
+    ]
+    if changed:
+        raise InputError(
+            f"{run.path} is a run of another model: {', '.join(changed)}; "
+            "use its configuration or another --workdir"
+        )

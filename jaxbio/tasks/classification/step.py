@@ -1,0 +1,199 @@
+"""One training step and one evaluation step: pure functions, ready for jit.
+
+Every trainer of the library has this signature: ``step(state, batch) -> (state, metrics)``.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from jaxbio.ops.images import normalise
+from jaxbio.runs.state import NEVER, TrainState
+from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser
+from jaxbio.tasks.classification.augmentation import Augmentation
+from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
+
+Batch = dict[str, jax.Array]
+Metrics = dict[str, jax.Array]
+Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+# Keeps the draws of augmentation apart from the model's, which split the same key.
+_AUGMENTATION = 0x617567
+
+
+def make_train_step(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    schedule: Callable[[jax.Array], jax.Array],
+    *,
+    seed: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    label_smoothing: float = 0.0,
+    accumulate: int = 1,
+    ema_decay: float = 0.0,
+    regulariser: ResponseRegulariser | None = None,
+    augmentation: Augmentation | None = None,
+) -> Step:
+    """Builds ``step(state, batch) -> (state, metrics)``.
+
+    Randomness (augmentation, dropout, neural noise, stochastic depth) is ``fold_in(key(seed),
+    state.step)``, so that a resumed run repeats an uninterrupted one.
+
+    Args:
+      model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
+      optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
+      schedule: step -> learning rate.
+      seed: of the step's randomness.
+      mean: per channel, of images in [0, 1].
+      std: per channel.
+      label_smoothing: in [0, 1).
+      accumulate: micro-batches that one step runs in sequence and whose gradients it averages.
+      ema_decay: of the averaged variables; 0 leaves ``state.ema`` alone. The response memory is
+        a running mean already and is taken as it is.
+      regulariser: adds ARR to the loss; the state holds its memory. Micro-batches visit the memory
+        one after another, so that with ``accumulate=n`` the order is examples 0, n, 2n, ..., then
+        1, n + 1, ...
+      augmentation: of the images, here on the device.
+
+    Returns:
+      The step. Its batch has ``image`` ``[B, H, W, C]`` uint8 and ``label`` ``[B]``; its metrics
+      are sums over the batch (see :func:`~jaxbio.tasks.classification.losses.metric_sums`; ``loss``
+      is the
+      cross-entropy, and ``arr`` the regulariser without its coefficient) plus ``learning_rate``,
+      ``grad_norm`` and ``bad_step``: the step if its loss or gradient is not finite, else
+      ``NEVER``.
+    """
+
+    def loss_fn(params, model_state, constants, batch, key):
+        images = normalise(batch["image"], mean, std)
+        if augmentation is not None:
+            images = augmentation.normalised(images, batch["key"])
+        collections = {name: value for name, value in model_state.items() if name != COLLECTION}
+        variables = {"params": params, "constants": constants, **collections}
+        names = ("dropout", "noise", "drop_path")
+        rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+        (logits, endpoints), updated = model.apply(
+            variables, images, train=True, rngs=rngs, mutable=list(collections)
+        )
+        losses = cross_entropy(logits, batch["label"], label_smoothing)
+        total, sums = jnp.mean(losses), metric_sums(logits, batch["label"], losses)
+        updated = dict(updated)
+        if regulariser is not None:
+            distance, memory = regulariser.train(model_state[COLLECTION], endpoints, batch["label"])
+            total += regulariser.coefficient * distance
+            sums["arr"] = distance * len(losses)
+            updated[COLLECTION] = memory
+        return total, (updated, sums)
+
+    grad_fn = jax.grad(loss_fn, has_aux=True)
+
+    def gradients(state: TrainState, batch: Batch, key: jax.Array):
+        if accumulate == 1:
+            return grad_fn(state.params, state.model_state, state.constants, batch, key)
+
+        # Example i goes to micro-batch i % accumulate: every device keeps its own examples.
+        micro = jax.tree.map(
+            lambda x: jnp.moveaxis(x.reshape(-1, accumulate, *x.shape[1:]), 1, 0), batch
+        )
+
+        def body(carry, inputs):
+            total, model_state, sums = carry
+            part, index = inputs
+            grads, (model_state, part_sums) = grad_fn(
+                state.params, model_state, state.constants, part, jax.random.fold_in(key, index)
+            )
+            return (
+                jax.tree.map(jnp.add, total, grads),
+                model_state,
+                jax.tree.map(jnp.add, sums, part_sums),
+            ), None
+
+        zeros = jax.tree.map(jnp.zeros_like, state.params)
+        names = ("loss", "top1", "top5", "count", *(["arr"] if regulariser is not None else []))
+        no_sums = {name: jnp.float32(0) for name in names}
+        (total, model_state, sums), _ = jax.lax.scan(
+            body, (zeros, state.model_state, no_sums), (micro, jnp.arange(accumulate))
+        )
+        return jax.tree.map(lambda g: g / accumulate, total), (model_state, sums)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        batch = {name: batch[name] for name in ("image", "label")}
+        if augmentation is not None:
+            keys = augmentation.keys(jax.random.fold_in(key, _AUGMENTATION), len(batch["label"]))
+            batch = {**batch, "image": augmentation.pixels(batch["image"], keys), "key": keys}
+        grads, (model_state, sums) = gradients(state, batch, key)
+        learning_rate = schedule(state.step) * state.plateau.scale
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = jax.tree.map(lambda p, u: p - learning_rate * u, state.params, updates)
+        grad_norm = optax.tree.norm(grads)
+        finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
+        ema = state.ema
+        if ema_decay:
+            ema = _averaged(ema_decay, ema, {"params": params, "model_state": model_state})
+        metrics = {
+            **sums,
+            "learning_rate": learning_rate,
+            "grad_norm": grad_norm,
+            "bad_step": jnp.where(finite, NEVER, state.step),
+        }
+        state = state.replace(
+            step=state.step + 1,
+            params=params,
+            model_state=model_state,
+            opt_state=opt_state,
+            ema=ema,
+        )
+        return state, metrics
+
+    return step
+
+
+def _averaged(decay: float, ema: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    averages = jax.tree.map(lambda a, b: decay * a + (1.0 - decay) * b, ema, new)
+    if COLLECTION in new["model_state"]:
+        averages["model_state"][COLLECTION] = new["model_state"][COLLECTION]
+    return averages
+
+
+def make_eval_step(
+    model: nn.Module,
+    *,
+    seed: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    regulariser: ResponseRegulariser | None = None,
+) -> Callable[[dict[str, Any], Batch], Metrics]:
+    """Builds ``step(variables, batch) -> metric sums``.
+
+    Where the front-end's noise is on at evaluation, its key is a function of the seed and of the
+    batch's first example.
+
+    Args:
+      model: called as ``model(images, train=False)``.
+      seed: of the noise.
+      mean: per channel, of images in [0, 1].
+      std: per channel.
+      regulariser: reports ARR too, against the memory among the variables, as the sum ``arr``.
+
+    Returns:
+      The step. Its batch has ``image``, ``label``, ``index`` and ``mask`` ``[B]``; examples with a
+      False mask do not count.
+    """
+
+    def step(variables: dict[str, Any], batch: Batch) -> Metrics:
+        key = jax.random.fold_in(jax.random.key(seed), batch["index"][0])
+        images = normalise(batch["image"], mean, std)
+        logits, endpoints = model.apply(variables, images, train=False, rngs={"noise": key})
+        labels, mask = batch["label"], batch["mask"]
+        sums = metric_sums(logits, labels, cross_entropy(logits, labels), mask)
+        if regulariser is not None:
+            sums["arr"] = regulariser.evaluate(variables[COLLECTION], endpoints, labels, mask)
+        return sums
+
+    return step

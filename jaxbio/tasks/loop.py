@@ -1,0 +1,211 @@
+"""The training loop: one for every experiment.
+
+The loop owns time: what happens after which step. Everything that computes is elsewhere.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from ml_collections import ConfigDict
+
+from jaxbio.runs.checkpoints import Checkpointer
+from jaxbio.runs.directory import RunDirectory, write_json
+from jaxbio.runs.interrupts import Interrupts
+from jaxbio.runs.metrics import MetricsLog, MetricsWindow
+from jaxbio.runs.progress import Progress, format_table
+from jaxbio.runs.state import TrainState, count_parameters
+from jaxbio.tasks.task import Experiment, Results, prepare
+
+
+class NonFiniteError(RuntimeError):
+    """The loss or a gradient became NaN or infinite."""
+
+
+def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
+    """Trains, or resumes, or says that the run has finished.
+
+    Args:
+      config: see ``configs/base.py``.
+      workdir: the run directory, made if need be.
+
+    Returns:
+      The final results (of a classifier ``top1``, ``top5``, ``loss``, ...); None if the run was
+      asked to stop early.
+
+    Raises:
+      InputError: wrong configuration, data or run directory.
+      NonFiniteError: the loss or a gradient became NaN or infinite.
+    """
+    run = RunDirectory(workdir)
+    run.create()
+    speaks = jax.process_index() == 0
+    experiment = prepare(config)
+    if speaks:
+        resolved = experiment.record(new=not run.config_file.exists())
+        run.record_config(config.to_dict(), resolved)
+    if (results := run.results()) is not None:
+        if speaks:
+            print(f"{run.path} has finished: nothing to do.\n{_table(experiment, results)}")
+        return results
+
+    checkpointer = Checkpointer(
+        run.checkpoints,
+        keep_last=config.checkpoint.keep_last,
+        keep_best=config.checkpoint.keep_best,
+        best_by=experiment.best_by,
+    )
+    state = checkpointer.restore_latest(experiment.like)
+    resumed = state is not None
+    if state is None:
+        state = experiment.initial_state()
+    if speaks:
+        _announce(experiment, state, run, resumed)
+
+    total, start = experiment.periods.total, int(state.step)
+    loop = _Loop(
+        run_directory=run,
+        experiment=experiment,
+        checkpointer=checkpointer,
+        progress=Progress(total, start, enabled=speaks),
+        log=MetricsLog(run.metrics_file, start, tensorboard=config.log.tensorboard, enabled=speaks),
+    )
+    try:
+        state, tested = loop.run(state)
+        checkpointer.wait()
+    finally:
+        loop.progress.close()
+        loop.log.close()
+        checkpointer.close()
+
+    if tested is None:
+        if speaks:
+            step = int(state.step)
+            print(f"stopped: saved at step {step} of {total}; repeat the command to go on")
+        return None
+    results = {
+        "step": total,
+        **tested,
+        "parameters": count_parameters(state.params),
+        "run": str(run.path),
+    }
+    if speaks:
+        experiment.write_report(run, state)
+        write_json(run.results_file, results)
+        print(f"\n{_table(experiment, results)}")
+    return results
+
+
+@dataclass
+class _Loop:
+    """What the steps of one process share."""
+
+    run_directory: RunDirectory
+    experiment: Experiment
+    checkpointer: Checkpointer
+    progress: Progress
+    log: MetricsLog
+
+    def run(self, state: TrainState) -> tuple[TrainState, Results | None]:
+        """Steps to the end, or to an interrupt. Returns the final test, None after an interrupt."""
+        config, periods = self.experiment.config, self.experiment.periods
+        train_step = self.experiment.train_step()
+        window = MetricsWindow(config.train.batch_size)
+        step = start = int(state.step)
+        tested, stop = None, False
+        began = last_save = time.monotonic()
+        with Interrupts() as interrupts:
+            for batch in self.experiment.train_batches(start):
+                state, metrics = train_step(state, batch)
+                step += 1
+                window.add(metrics)
+                self.progress.advance()
+                if step == start + 1:
+                    jax.block_until_ready(metrics)
+                    waited = f"{time.monotonic() - began:.1f} s"
+                    self.progress.say(f"first step after {waited} (input pipeline, compilation)")
+                    window.restart_clock()
+
+                done, stop = step == periods.total, interrupts.stop_requested(step)
+                log_now = done or _every(config.log.every_steps, step)
+                test_now = done or (_every(periods.evaluate, step) and not stop)
+                late = log_now and _minutes_over(last_save, config.checkpoint.every_minutes)
+                save_now = done or stop or late or _every(periods.checkpoint, step)
+                if log_now or test_now or save_now:
+                    self._check_finite(window)
+                if log_now:
+                    self._log_training(step, window)
+                    if jax.process_index() == 0:
+                        self.experiment.watch(self.run_directory, state)
+                tested = None
+                if test_now:
+                    state, tested = self._test(step, state)
+                    window.restart_clock()
+                if save_now:
+                    self.checkpointer.save(state, tested)
+                    last_save = time.monotonic()
+                if stop:
+                    break
+        if step < periods.total:
+            return state, None
+        if tested is None:  # resumed after the last step, before the results were written
+            state, tested = self.experiment.test(state)
+        return state, tested
+
+    def _check_finite(self, window: MetricsWindow) -> None:
+        bad_step = window.bad_step()
+        if bad_step is not None:
+            last = self.checkpointer.last_path()
+            raise NonFiniteError(
+                f"the loss or a gradient is NaN or infinite at step {bad_step}; "
+                + (f"last good checkpoint: {last}" if last else "no checkpoint yet")
+            )
+
+    def _log_training(self, step: int, window: MetricsWindow) -> None:
+        metrics = window.close()
+        self.log.write(step, "train", metrics)
+        self.progress.show(self.experiment.progress_line(metrics), metrics["images_per_s"])
+
+    def _test(self, step: int, state: TrainState) -> tuple[TrainState, Results]:
+        state, tested = self.experiment.test(state)
+        numbers = {name: v for name, v in tested.items() if isinstance(v, int | float)}
+        self.log.write(step, "test", numbers)
+        self.progress.say(f"step {step}: {self.experiment.headline(tested)}")
+        return state, tested
+
+
+def _every(period: int, step: int) -> bool:
+    return period > 0 and step % period == 0
+
+
+def _minutes_over(since: float, minutes: float) -> bool:
+    """True once ``minutes`` have passed on the first process's clock."""
+    over = bool(minutes) and time.monotonic() - since > 60 * minutes
+    if jax.process_count() > 1:
+        over = bool(multihost_utils.broadcast_one_to_all(np.array(over)))
+    return over
+
+
+def _announce(experiment: Experiment, state: TrainState, run: RunDirectory, resumed: bool) -> None:
+    print(
+        f"{experiment.describe(state)}\n"
+        f"{experiment.periods.total} steps, {jax.device_count()} x {jax.devices()[0].device_kind}\n"
+        f"run directory: {run.path}",
+        flush=True,
+    )
+    if resumed:
+        print(f"resuming at step {int(state.step)}", flush=True)
+
+
+def _table(experiment: Experiment, results: dict[str, Any]) -> str:
+    rows = [
+        ("test set", "result"),
+        *experiment.result_rows(results),
+        ("parameters", f"{results['parameters']:,}"),
+        ("steps", f"{results['step']}"),
+        ("run directory", results["run"]),
+    ]
+    return format_table(rows)

@@ -1,0 +1,1 @@
+"""Task "rdm": networks that learn the geometry of neural data."""

@@ -1,0 +1,176 @@
+"""Students and teachers: networks at random weights, of runs, or converted."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from jaxbio import features
+from jaxbio.errors import InputError
+from jaxbio.runs.directory import RunDirectory, read_json
+from jaxbio.tasks.classification.build import build_model, model_arguments, read_v2_filters
+from jaxbio.tasks.classification.opened import open_session
+
+RANDOM = "random:"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model, how it wants its images, and the variables to start from.
+
+    Attributes:
+      arguments: of :func:`jaxbio.create_model`.
+      model: the module.
+      image_size: pixels.
+      mean: of the normalisation.
+      std: of the normalisation.
+      variables: of a run; None: fresh ones.
+      origin: where the variables come from, in words.
+    """
+
+    arguments: dict[str, Any]
+    model: nn.Module
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    variables: dict[str, Any] | None
+    origin: str
+
+
+def student_network(config: ConfigDict, num_classes: int) -> Network:
+    """The network that learns.
+
+    Args:
+      config: ``rdm.student`` names a run, or ``model`` a network at random weights. In the first
+        case ``model`` and ``data`` are changed to what the run says.
+      num_classes: categories of the recordings: the classifier's, if it learns too. A run keeps its
+        own classifier unless ``rdm.class_weight`` is set.
+
+    Raises:
+      InputError: no such run or model.
+    """
+    if not config.rdm.student:
+        return _fresh(config, model_arguments(config, num_classes))
+    network = _of_run(config, config.rdm.student)
+    _adopt(config, network)
+    if not config.rdm.class_weight or network.arguments["num_classes"] == num_classes:
+        return network
+    arguments = {**network.arguments, "num_classes": num_classes}
+    return Network(**{**vars(network), "arguments": arguments, "model": build_model(arguments)})
+
+
+def teacher_network(config: ConfigDict) -> Network:
+    """The network of ``rdm.teacher``: ``random:<model>``, a run, or converted weights.
+
+    Raises:
+      InputError: no such run or model.
+    """
+    name = config.rdm.teacher
+    if not name.startswith(RANDOM):
+        return _of_run(config, name)
+    arguments = {
+        "name": name.removeprefix(RANDOM),
+        "num_classes": 2,  # nobody reads its logits
+        "image_size": config.data.image_size,
+    }
+    return _fresh(config, arguments)
+
+
+def initial_variables(network: Network, seed: int, v2_weights: str = "") -> dict[str, Any]:
+    """The variables at step 0: those of the run, and fresh ones where it has none that fit.
+
+    Args:
+      network: from the functions above.
+      seed: of fresh variables.
+      v2_weights: file with V2 filters, of fresh networks.
+    """
+    images = jnp.zeros((1, network.image_size, network.image_size, 3))
+    params_key, noise_key = jax.random.split(jax.random.key(seed))
+    new = jax.jit(lambda p, n: network.model.init({"params": p, "noise": n}, images))
+    fresh = {"constants": {}, **new(params_key, noise_key)}
+    if network.variables is None:
+        filters = read_v2_filters(network.arguments.get("front_end", "none"), v2_weights)
+        if filters is not None:
+            fresh["constants"] = {**fresh["constants"], "v2": filters}
+        return fresh
+    # Copies: the training step takes the memory of the state that it is given.
+    kept = jax.tree.map(jnp.copy, dict(network.variables))
+    kept["params"] = jax.tree.map(
+        lambda ours, theirs: theirs if theirs.shape == ours.shape else ours,
+        fresh["params"],
+        kept["params"],
+    )
+    return {name: kept[name] for name in fresh}
+
+
+def layer_features(
+    network: Network, variables: dict[str, Any], images: np.ndarray, layer: str, mesh: Mesh
+) -> np.ndarray:
+    """``[S, units]`` float32 of a layer in evaluation mode; the last step of recurrent ones.
+
+    Args:
+      network: its preparation of images.
+      variables: the network's.
+      images: ``[S, size, size, 3]`` uint8.
+      layer: the endpoint.
+      mesh: devices that share each batch.
+    """
+    batches = features.extract(
+        network.model,
+        variables,
+        images,
+        layer,
+        mean=network.mean,
+        std=network.std,
+        times="last",
+        mesh=mesh,
+    )
+    return np.concatenate([batch[layer].reshape(len(batch[layer]), -1) for batch in batches])
+
+
+def _fresh(config: ConfigDict, arguments: dict[str, Any]) -> Network:
+    data = config.data
+    return Network(
+        arguments=arguments,
+        model=build_model(arguments),
+        image_size=data.image_size,
+        mean=tuple(data.mean),
+        std=tuple(data.std),
+        variables=None,
+        origin="random weights",
+    )
+
+
+def _of_run(config: ConfigDict, path: str) -> Network:
+    converted = "config" not in read_json(RunDirectory(path).config_file)
+    session = open_session(config if converted else None, path, with_data=False)
+    data = session.config.data
+    return Network(
+        arguments=session.arguments,
+        model=session.model,
+        image_size=session.arguments.get("image_size", data.image_size),
+        mean=tuple(data.mean),
+        std=tuple(data.std),
+        variables=session.variables,
+        origin=f"{session.run.path.name}, step {session.step}",
+    )
+
+
+def _adopt(config: ConfigDict, network: Network) -> None:
+    """Makes a configuration say what its student is, so that the finished run can be opened."""
+    for key, value in network.arguments.items():
+        if key == "front_end_options":
+            config.model.v1.update(value)
+        elif key in config.model and key not in ("num_classes", "dtype"):
+            config.model[key] = value
+        elif key not in ("num_classes", "dtype", "image_size"):
+            raise InputError(
+                f"rdm.student={config.rdm.student}: its option {key}={value!r} has no key in "
+                "config.model: it cannot be fine-tuned"
+            )
+    config.data.update(image_size=network.image_size, mean=network.mean, std=network.std)

@@ -1,0 +1,98 @@
+"""The step that pulls a network's RDM towards a target's."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from jaxbio.ops.images import normalise
+from jaxbio.runs.state import NEVER, TrainState
+from jaxbio.similarity import rdm_loss
+from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
+from jaxbio.tasks.classification.step import Batch, Metrics, Step
+
+
+def make_rdm_step(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    schedule: Callable[[jax.Array], jax.Array],
+    *,
+    layer: str,
+    timed: bool = False,
+    seed: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    class_weight: float = 0.0,
+) -> Step:
+    """Builds ``step(state, batch) -> (state, metrics)``.
+
+    The loss is the mean squared difference of two RDMs of object means
+    (:func:`jaxbio.similarity.rdm_loss`), plus ``class_weight`` times the cross-entropy. The network
+    is in training mode, as published: BatchNorm takes the batch's statistics, dropout acts.
+
+    Args:
+      model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
+      optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
+      schedule: step -> learning rate.
+      layer: endpoint whose RDM is trained.
+      timed: whether the layer has a time axis ``[T, B, ...]``; its last step counts.
+      seed: of dropout and noise.
+      mean: per channel, of images in [0, 1].
+      std: per channel.
+      class_weight: of the classification loss; 0: none.
+
+    Returns:
+      The step. Its batch has ``image`` ``[B, H, W, 3]`` uint8, ``label`` ``[B]``, ``object``
+      ``[B]`` in 0 .. n - 1, and ``target`` ``[n, n]``. Its metrics are ``count`` and, times that,
+      ``loss`` and ``rdm_loss``, and with classification ``top1``.
+    """
+
+    def loss_fn(params: Any, state: TrainState, batch: Batch, key: jax.Array):
+        variables = {"params": params, "constants": state.constants, **state.model_state}
+        names = ("dropout", "noise", "drop_path")
+        rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+        (logits, endpoints), updated = model.apply(
+            variables,
+            normalise(batch["image"], mean, std),
+            train=True,
+            rngs=rngs,
+            mutable=list(state.model_state),
+        )
+        activity = endpoints[layer][-1] if timed else endpoints[layer]
+        features = activity.reshape(len(logits), -1).astype(jnp.float32)
+        of_rdm = rdm_loss(features, batch["target"], batch["object"])
+        total, count = of_rdm, jnp.float32(len(logits))
+        sums = {"count": count, "rdm_loss": count * of_rdm}
+        if class_weight:
+            losses = cross_entropy(logits, batch["label"])
+            total = of_rdm + class_weight * jnp.mean(losses)
+            sums["top1"] = metric_sums(logits, batch["label"], losses)["top1"]
+        return total, (dict(updated), {"loss": count * total, **sums})
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        grads, (model_state, sums) = jax.grad(loss_fn, has_aux=True)(
+            state.params, state, batch, key
+        )
+        learning_rate = schedule(state.step) * state.plateau.scale
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        grad_norm = optax.tree.norm(grads)
+        finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
+        metrics = {
+            **sums,
+            "learning_rate": learning_rate,
+            "grad_norm": grad_norm,
+            "bad_step": jnp.where(finite, NEVER, state.step),
+        }
+        state = state.replace(
+            step=state.step + 1,
+            params=jax.tree.map(lambda p, u: p - learning_rate * u, state.params, updates),
+            model_state=model_state,
+            opt_state=opt_state,
+        )
+        return state, metrics
+
+    return step

@@ -1,0 +1,331 @@
+"""Task "rdm": a network learns the representational geometry of recordings, or of a teacher.
+
+The task behind the common loop, as ``tasks.classification.task`` is for classifiers: balanced
+batches, the RDM loss, and similarity scores on held-out images before and after.
+
+Reference:
+  Singh et al., "neural-finetuning": squared differences of RDMs of object means, batches of 196
+  images of 49 objects, Adam at 1e-6 for 1,000 steps.
+"""
+
+import json
+import zlib
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+import jaxbio
+from jaxbio.errors import InputError
+from jaxbio.features import layer_shapes
+from jaxbio.features.layers import select_layers
+from jaxbio.neural import Recordings, open_recordings
+from jaxbio.plotting.similarity import plot_fine_tuning
+from jaxbio.runs.directory import RunDirectory
+from jaxbio.runs.mesh import make_mesh, state_shardings
+from jaxbio.runs.periods import Periods, read_periods
+from jaxbio.runs.schedules import make_schedule
+from jaxbio.runs.state import TrainState, count_parameters, make_state
+from jaxbio.tasks.classification.optimizers import make_optimizer
+from jaxbio.tasks.classification.report import save_figures
+from jaxbio.tasks.rdm.data import BalancedBatches, Partition, Target, neural_target, split_images
+from jaxbio.tasks.rdm.networks import (
+    Network,
+    initial_variables,
+    layer_features,
+    student_network,
+    teacher_network,
+)
+from jaxbio.tasks.rdm.scores import StudentMeasures, measure_student
+from jaxbio.tasks.rdm.step import make_rdm_step
+
+
+@dataclass(frozen=True)
+class RdmExperiment:
+    """The objects of a run; see ``jaxbio.tasks.task.Experiment``.
+
+    Attributes:
+      config: see ``configs/base.py``.
+      recordings: what is learnt and compared with.
+      partition: images to learn from, and those held out.
+      student: the network that learns.
+      teacher: the network it learns from; None: the recordings themselves.
+      mesh: the devices.
+      periods: when things happen.
+      schedule: step -> learning rate.
+      optimizer: the update's direction.
+      like: the state's shapes, dtypes and shardings.
+    """
+
+    config: ConfigDict
+    recordings: Recordings
+    partition: Partition
+    student: Network
+    teacher: Network | None
+    mesh: Mesh
+    periods: Periods
+    schedule: Any
+    optimizer: optax.GradientTransformation
+    like: TrainState
+
+    best_by: ClassVar[str] = "similarity"
+
+    def initial_state(self) -> TrainState:
+        """The student as it is before fine-tuning."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
+        state = _new_state(self.student, self.optimizer, self.config)
+        return jax.device_put(state, shardings)
+
+    def train_step(self) -> Any:
+        """The jitted step; it takes the memory of the state that it is given."""
+        step = make_rdm_step(
+            self.student.model,
+            self.optimizer,
+            self.schedule,
+            layer=self.config.rdm.layer,
+            timed=self._student_layer.steps is not None,
+            seed=self.config.seed,
+            mean=self.student.mean,
+            std=self.student.std,
+            class_weight=self.config.rdm.class_weight,
+        )
+        return jax.jit(step, donate_argnums=0)
+
+    def train_batches(self, start_step: int) -> Any:
+        """Balanced batches from ``start_step`` to the end of the run."""
+        return self._batches.stream(start_step, self.periods.total, self.mesh)
+
+    def test(self, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """Similarity to the recordings on both parts, and the same before fine-tuning."""
+        after = self._measure(state)
+        before = self._before
+        return state, {
+            "similarity": after.held_out,
+            "similarity_before": before.held_out,
+            "similarity_train": after.train,
+            "similarity_train_before": before.train,
+            "similarity_std": after.held_out_std,
+            "rdm_loss": after.loss,
+            "rdm_loss_before": before.loss,
+            **({} if after.svm is None else {"svm": after.svm, "svm_before": before.svm}),
+        }
+
+    def describe(self, state: TrainState) -> str:
+        """Student, target, images."""
+        recordings = self.recordings
+        note = " (SYNTHETIC: simulated, not measured)" if recordings.synthetic else ""
+        return (
+            f"{self.student.arguments['name']} ({self.student.origin}): "
+            f"{count_parameters(state.params):,} parameters, layer {self.config.rdm.layer}\n"
+            f"target: {self._target_name}; scored against {recordings.name}{note}\n"
+            f"{len(self.partition.train)} training and {len(self.partition.test)} held-out images, "
+            f"{self._batches.size} in a batch"
+        )
+
+    def progress_line(self, metrics: dict[str, float]) -> str:
+        """The training loss."""
+        line = f"RDM loss {metrics['rdm_loss']:.5f}"
+        return f"{line}  top-1 {100 * metrics['top1']:5.1f} %" if "top1" in metrics else line
+
+    def headline(self, results: dict[str, Any]) -> str:
+        """Held-out similarity, before and now."""
+        return (
+            f"held-out {self._score_name} {results['similarity']:.3f} "
+            f"(before: {results['similarity_before']:.3f})"
+        )
+
+    def result_rows(self, results: dict[str, Any]) -> list[tuple[str, str]]:
+        """Each measure before and after."""
+        name = self._score_name
+
+        def change(key: str, scale: float = 1.0, digits: int = 3) -> str:
+            before, after = scale * results[f"{key}_before"], scale * results[key]
+            return f"{before:.{digits}f} -> {after:.{digits}f} ({after - before:+.{digits}f})"
+
+        rows = [
+            (f"{name}, held-out images", change("similarity")),
+            (f"{name}, training images", change("similarity_train")),
+            ("RDM loss to the target, held-out", change("rdm_loss", digits=5)),
+        ]
+        if "svm" in results:
+            rows.append(("SVM accuracy (%), held-out", change("svm", 100.0, 1)))
+        rows += [("target", self._target_name), ("recordings", self._recordings_name)]
+        return rows
+
+    def watch(self, run: RunDirectory, state: TrainState) -> None:
+        """Nothing: the curves are in TensorBoard."""
+
+    def write_report(self, run: RunDirectory, state: TrainState) -> None:
+        """Curves, and the RDMs of recordings and student before and after."""
+        lines = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+        rdms = {
+            f"target: {self._target_name}": self._target_rdm,
+            "student before": self._before.rdm,
+            "student after": self._measure(state).rdm,
+        }
+        figure = plot_fine_tuning(lines, rdms, self._score_name, self._recordings_name)
+        save_figures(run, {"fine_tuning": figure})
+
+    def record(self, new: bool) -> dict[str, Any]:
+        """What the configuration was resolved to, for ``config.json``."""
+        part = self.partition
+        return {
+            "model": self.student.arguments,
+            "student": self.student.origin,
+            "teacher": None if self.teacher is None else self.teacher.origin,
+            "data": {
+                **self.recordings.describe(),
+                "target_checksum": _checksum(self._neural_target),
+                "training_images": len(part.train),
+                "held_out_images": len(part.test),
+            },
+            "steps": self.periods.total,
+            "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__},
+            "devices": [str(device.device_kind) for device in jax.devices()],
+        }
+
+    @property
+    def _target_name(self) -> str:
+        if self.teacher is None:
+            return self._recordings_name
+        return f"{self.teacher.arguments['name']} ({self.teacher.origin})"
+
+    @property
+    def _recordings_name(self) -> str:
+        name = self.recordings.name
+        return f"{name} (synthetic)" if self.recordings.synthetic else name
+
+    @property
+    def _score_name(self) -> str:
+        return "SIT" if self.recordings.responses is not None else "Spearman of RDMs"
+
+    @cached_property
+    def _images(self) -> np.ndarray:
+        return self.recordings.stimuli.read_images(self.student.image_size)
+
+    @cached_property
+    def _neural_target(self) -> Target:
+        return neural_target(self.recordings)
+
+    @cached_property
+    def _target(self) -> Target:
+        if self.teacher is None:
+            return self._neural_target
+        images = self.recordings.stimuli.read_images(self.teacher.image_size)
+        variables = initial_variables(self.teacher, self.config.seed)
+        layer = self.config.rdm.layer
+        return Target(layer_features(self.teacher, variables, images, layer, self.mesh))
+
+    @cached_property
+    def _batches(self) -> BalancedBatches:
+        config, stimuli = self.config, self.recordings.stimuli
+        images = self._images
+        if config.rdm.flip:
+            turned = np.random.default_rng((config.seed, 1)).random(len(images)) < 0.5
+            images = np.where(turned[:, None, None, None], images[:, :, ::-1], images)
+        _, labels = np.unique(stimuli.labels, return_inverse=True)
+        return BalancedBatches(
+            images=images,
+            labels=labels,
+            objects=stimuli.objects,
+            index=self.partition.train,
+            target=self._target,
+            per_object=config.rdm.images_per_object,
+            seed=config.seed,
+        )
+
+    @cached_property
+    def _student_layer(self) -> Any:
+        variables = self.like.variables()
+        layers = layer_shapes(self.student.model, variables, self.student.image_size)
+        return select_layers(layers, self.config.rdm.layer)[self.config.rdm.layer]
+
+    @cached_property
+    def _target_rdm(self) -> np.ndarray:
+        test = self.partition.test
+        _, conditions = np.unique(self.recordings.stimuli.objects[test], return_inverse=True)
+        return self._target.matrix(test, conditions)
+
+    @cached_property
+    def _before(self) -> StudentMeasures:
+        return self._measure(self.initial_state())
+
+    def _measure(self, state: TrainState) -> StudentMeasures:
+        activity = layer_features(
+            self.student, state.variables(), self._images, self.config.rdm.layer, self.mesh
+        )
+        return measure_student(
+            activity,
+            self.recordings,
+            self._neural_target,
+            self._target_rdm,
+            self.partition,
+            sit_splits=self.config.rdm.sit_splits,
+            name=self.config.rdm.layer,
+        )
+
+
+def prepare(config: ConfigDict) -> RdmExperiment:
+    """Builds and checks everything.
+
+    ``train.batch_size`` is set to what the recordings make of ``rdm.images_per_object``; with
+    ``rdm.student`` set, ``model`` and ``data`` become those of the student.
+
+    Raises:
+      InputError: wrong configuration or recordings.
+    """
+    if config.train.accumulate != 1 or config.train.ema_decay:
+        raise InputError("task rdm: train.accumulate must be 1 and train.ema_decay 0")
+    recordings = _recordings(config)
+    partition = split_images(recordings.stimuli, config.rdm.held_out, config.rdm.split_seed)
+    conditions = len(np.unique(recordings.stimuli.objects[partition.train]))
+    config.train.batch_size = conditions * config.rdm.images_per_object
+    student = student_network(config, len(np.unique(recordings.stimuli.labels)))
+    steps_in_epoch = max(1, len(partition.train) // config.train.batch_size)
+    periods = read_periods(config, steps_in_epoch)
+    optimizer = make_optimizer(config.optimizer)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    shapes = jax.eval_shape(partial(_new_state, student, optimizer, config))
+    experiment = RdmExperiment(
+        config=config,
+        recordings=recordings,
+        partition=partition,
+        student=student,
+        teacher=teacher_network(config) if config.rdm.teacher else None,
+        mesh=mesh,
+        periods=periods,
+        schedule=make_schedule(
+            config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
+        ),
+        optimizer=optimizer,
+        like=jax.tree.map(
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+            shapes,
+            state_shardings(shapes, mesh),
+        ),
+    )
+    experiment._student_layer  # noqa: B018 - an unknown layer is an error now, not after minutes
+    return experiment
+
+
+def _recordings(config: ConfigDict) -> Recordings:
+    rdm = config.rdm
+    return open_recordings(rdm.neural, region=rdm.region, stimuli=rdm.stimuli, seed=rdm.split_seed)
+
+
+def _new_state(
+    student: Network, optimizer: optax.GradientTransformation, config: ConfigDict
+) -> TrainState:
+    variables = dict(initial_variables(student, config.seed, config.model.v2_weights))
+    params, constants = variables.pop("params"), variables.pop("constants")
+    return make_state(params, variables, constants, optimizer)
+
+
+def _checksum(target: Target) -> int:
+    values = target.patterns if target.patterns is not None else target.dissimilarities
+    return zlib.crc32(np.ascontiguousarray(values).tobytes())

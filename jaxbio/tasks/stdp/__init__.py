@@ -1,0 +1,1 @@
+"""Task "stdp": spiking networks that learn by spike-timing-dependent plasticity."""

@@ -1,0 +1,120 @@
+"""The accuracy of saved spiking networks, with every readout, on recorded or new presentations."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxbio.runs.directory import RunDirectory, compare_configs, read_json, write_json
+from jaxbio.runs.progress import format_table
+from jaxbio.spiking.accuracy import Accuracy
+from jaxbio.tasks.stdp.config import check_test
+from jaxbio.tasks.stdp.registry import find_network
+from jaxbio.tasks.stdp.report import accuracy_rows, measure_readouts
+from jaxbio.tasks.stdp.results import grid_points, search_table, summarise
+from jaxbio.tasks.stdp.saved import SavedNetwork, open_network
+
+# A test may have its own.
+_OF_THE_TEST = ("readout", "top_n", "calibration_images", "test_images", "test_on")
+# These say how a network came to be; a test does not depend on them.
+_OF_THE_TRAINING = (
+    "train_images",
+    "images_per_update",
+    "two_step",
+    "learn_xy",
+    "learn_yy",
+    "start_from",
+    "start_member",
+)
+
+
+def report_spiking(
+    config: ConfigDict | None, workdir: str, checkpoint: str = "best", member: int | None = None
+) -> dict[str, Any]:
+    """Tests a saved network again; JSON in ``evaluation/accuracy.json``.
+
+    Presentations are recorded once per weights and settings, so that another readout costs no
+    simulation.
+
+    Args:
+      config: its readout, ``top_n``, and numbers of calibration and test images count; for the rest
+        it must be the run's. None takes the run's.
+      workdir: the run directory.
+      checkpoint: ``best``, ``last`` or a step.
+      member: of a population, from 0 (JSON in ``accuracy_member_<n>.json``); None tests all.
+
+    Raises:
+      InputError: no such run, checkpoint or member, a configuration of another network, an unknown
+        readout, or the data is missing.
+    """
+    run = RunDirectory(workdir)
+    changes = {} if config is None else _changes(run, config)
+    entry = find_network(run.path.parent, run.path.name)
+    saved = open_network(entry, checkpoint, member or 0, changes)
+    spiking = saved.experiment.config.spiking
+    check_test(spiking, saved.network)
+    members = saved.experiment.members
+    chosen = range(len(members)) if member is None else [member]
+    measured = [_measure(dataclasses.replace(saved, member=number)) for number in chosen]
+    results = summarise(measured, [members[number] for number in chosen], spiking.readout)
+    result = {
+        "run": str(run.path),
+        "step": int(saved.state.step),
+        "data": saved.experiment.source.describe(),
+        "readout": spiking.readout,
+        **results,
+    }
+    if member is not None:
+        result["member"] = {"number": member, **dataclasses.asdict(members[member])}
+    name = "accuracy" if member is None else f"accuracy_member_{member}"
+    file = run.path / "evaluation" / f"{name}.json"
+    write_json(file, result)
+    which = "" if member is None else f", member {member}"
+    print(f"{run.path}, checkpoint of step {result['step']}{which}\n")
+    print(f"{_table(measured, results)}\n")
+    score = f"{100 * results['accuracy']:.2f} +- {100 * results['error']:.2f} %"
+    print(f"{spiking.readout} {score}\nwritten to {file}")
+    return result
+
+
+def _measure(saved: SavedNetwork) -> dict[str, Accuracy]:
+    return measure_readouts(
+        saved.activity("calibration"),
+        saved.activity("test"),
+        len(saved.class_names),
+        top_n=saved.experiment.config.spiking.top_n,
+        seed=saved.experiment.members[saved.member].seed,
+    )
+
+
+def _table(measured: list[Mapping[str, Accuracy]], results: Mapping[str, Any]) -> str:
+    if len(measured) == 1:
+        return format_table(accuracy_rows(measured[0]))
+    return format_table(search_table(grid_points(results["population"])))
+
+
+def _changes(run: RunDirectory, config: ConfigDict) -> dict[str, Any]:
+    """What a test with ``config`` changes in the run's own configuration."""
+    recorded = read_json(run.config_file)["config"]
+    then = _network_settings(recorded)
+    now = _network_settings(config.to_dict())
+    now["spiking"] = {key: v for key, v in now["spiking"].items() if key in then["spiking"]}
+    compare_configs(then, now, run.path)
+    return {
+        **{f"spiking.{name}": config.spiking[name] for name in _OF_THE_TEST},
+        "eval.batch_size": config.eval.batch_size,
+        "data.data_dir": config.data.data_dir,
+    }
+
+
+def _network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that says what the network is, and what it is shown."""
+    left_out = (*_OF_THE_TEST, *_OF_THE_TRAINING)
+    return {
+        "task": config["task"],
+        "seed": config["seed"],
+        "data": {"source": config["data"]["source"]},
+        "population": config["population"],
+        "spiking": {key: v for key, v in config["spiking"].items() if key not in left_out},
+    }

@@ -1,0 +1,161 @@
+"""The report of one network: parameters, accuracies of every readout, all figures, in one file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxbio.plotting import spiking_scores as plots
+from jaxbio.runs.html import write_page
+from jaxbio.runs.metrics import read_metrics
+from jaxbio.spiking.accuracy import (
+    Accuracy,
+    accuracy_by_calibration,
+    accuracy_by_n,
+    measure_accuracy,
+    read_out,
+)
+from jaxbio.spiking.readouts import READOUTS, votes_from_counts
+from jaxbio.tasks.stdp.activity import Counts
+
+_CALIBRATION_POINTS = 6
+
+
+def measure_readouts(
+    calibration: Counts, test: Counts, num_classes: int, *, top_n: int = 1, seed: int = 0
+) -> dict[str, Accuracy]:
+    """Every readout on the same activity.
+
+    Args:
+      calibration: counts ``[M, filters, rows, columns]`` and labels ``[M]``.
+      test: the same of the test images.
+      num_classes: number of labels.
+      top_n: of the readout ``top_n``.
+      seed: of the linear readout.
+    """
+    return {
+        readout: measure_accuracy(
+            read_out(readout, calibration, test[0], num_classes, top_n=top_n, seed=seed),
+            test[1],
+            num_classes,
+        )
+        for readout in READOUTS
+    }
+
+
+def accuracy_rows(measured: Mapping[str, Accuracy]) -> list[tuple[str, ...]]:
+    """Rows of text: head, then every readout with its accuracy and standard error."""
+    rows = [("readout", "accuracy %", "standard error %", "images")]
+    rows += [
+        (readout, f"{100 * one.accuracy:.2f}", f"{100 * one.error:.2f}", str(one.count))
+        for readout, one in measured.items()
+    ]
+    return rows
+
+
+def score_figures(
+    calibration: Counts,
+    test: Counts,
+    measured: Mapping[str, Accuracy],
+    class_names: list[str],
+    top_n: int = 1,
+) -> dict[str, Figure]:
+    """Figures of accuracies.
+
+    Args:
+      calibration: counts and labels.
+      test: counts and labels.
+      measured: of :func:`measure_readouts`.
+      class_names: ``[C]``.
+      top_n: of the readout ``top_n``, as measured.
+
+    Returns:
+      Figures by caption: accuracy by readout, accuracy and confusion by class for the best voting,
+      dependence on n and on the number of calibration images.
+    """
+    classes = len(class_names)
+    best = max((name for name in measured if name != "linear"), key=_accuracy_in(measured))
+    by_class = measured[best]
+    sizes = by_class.confusion.sum(1)
+    errors = np.sqrt(by_class.per_class * (1 - by_class.per_class) / np.maximum(sizes, 1))
+    by_n = accuracy_by_n(*test, votes_from_counts(*calibration, classes))
+    by_size = _by_calibration(best, calibration, test, classes, top_n)
+    return {
+        "accuracy by readout": plots.plot_accuracies(
+            list(measured),
+            [one.accuracy for one in measured.values()],
+            [one.error for one in measured.values()],
+        ),
+        f"accuracy by class, {best}": plots.plot_accuracies(
+            class_names, by_class.per_class, errors
+        ),
+        f"confusion, {best}": plots.plot_confusion(by_class.confusion, class_names),
+        "accuracy of top_n by n": _curve(by_n, "n", best=True),
+        f"accuracy by calibration images, {best}": _curve(by_size, "calibration images"),
+    }
+
+
+def training_figure(metrics_file: Path) -> Figure | None:
+    """Test accuracy against the number of training images; None where there were no tests.
+
+    Args:
+      metrics_file: ``metrics.jsonl`` of the run; its tests have ``images`` and ``accuracy``.
+    """
+    tests = [line for line in read_metrics(metrics_file) if line["split"] == "test"]
+    if not tests:
+        return None
+    return plots.plot_accuracy_curve(
+        [line["images"] for line in tests],
+        [line["accuracy"] for line in tests],
+        [line.get("error", 0.0) for line in tests],
+        "training images",
+    )
+
+
+def write_report(
+    path: Path,
+    name: str,
+    settings: Mapping[str, Any],
+    measured: Mapping[str, Accuracy],
+    figures: Mapping[str, Figure],
+) -> None:
+    """Writes the HTML file atomically.
+
+    Args:
+      path: of the file.
+      name: of the network.
+      settings: its parameters.
+      measured: accuracies by readout.
+      figures: by caption.
+    """
+    parameters = [("parameter", "value"), *((key, str(value)) for key, value in settings.items())]
+    tables = {"Accuracies": accuracy_rows(measured), "Parameters": parameters}
+    write_page(path, f"Spiking network {name}", tables, figures)
+
+
+def _accuracy_in(measured: Mapping[str, Accuracy]):
+    return lambda name: measured[name].accuracy
+
+
+def _by_calibration(
+    readout: str, calibration: Counts, test: Counts, classes: int, top_n: int
+) -> dict[int, Accuracy]:
+    """Sizes that double, up to all; only those that have every class."""
+    labels = calibration[1]
+    last = max(int(np.argmax(labels == label)) for label in np.unique(labels))
+    sizes = sorted({len(labels) >> k for k in range(_CALIBRATION_POINTS)})
+    enough = [size for size in sizes if size > last]
+    return accuracy_by_calibration(readout, calibration, test, enough, classes, top_n=top_n)
+
+
+def _curve(by_number: Mapping[int, Accuracy], label: str, best: bool = False) -> Figure:
+    measured = by_number.values()
+    return plots.plot_accuracy_curve(
+        list(by_number),
+        [one.accuracy for one in measured],
+        [one.error for one in measured],
+        label,
+        best,
+    )

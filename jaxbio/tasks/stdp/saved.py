@@ -1,0 +1,232 @@
+"""A saved network, opened: shown pictures, and reported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+from ml_collections import ConfigDict
+
+from jaxbio.errors import InputError
+from jaxbio.runs.checkpoints import load_variables
+from jaxbio.runs.directory import read_json
+from jaxbio.runs.state import TrainState
+from jaxbio.spiking.classify import Classification, classify
+from jaxbio.spiking.network import Network, Parameters, Weights
+from jaxbio.spiking.readouts import votes_from_counts
+from jaxbio.tasks.stdp import task as stdp
+from jaxbio.tasks.stdp.activity import Counts, content_digest, recorded_counts
+from jaxbio.tasks.stdp.data import fit_pictures
+from jaxbio.tasks.stdp.figures import network_figures, presentation_figures
+from jaxbio.tasks.stdp.registry import Entry
+from jaxbio.tasks.stdp.report import measure_readouts, score_figures, training_figure, write_report
+
+# What is made of the counts does not change them; what came before is in the weights.
+_NOT_OF_ACTIVITY = ("readout", "top_n", "train_images", "start_from", "start_member")
+
+
+@dataclass(frozen=True)
+class SavedNetwork:
+    """One network of a run.
+
+    Attributes:
+      entry: its name and run directory.
+      experiment: of the run's configuration.
+      state: as saved.
+      member: which one of a population.
+    """
+
+    entry: Entry
+    experiment: stdp.StdpExperiment
+    state: TrainState
+    member: int
+
+    @property
+    def network(self) -> Network:
+        """The shape."""
+        return self.experiment.network
+
+    @property
+    def parameters(self) -> Parameters:
+        """The numbers of this member."""
+        return jax.tree.map(lambda value: value[self.member], self.experiment.parameters)
+
+    @property
+    def weights(self) -> Weights:
+        """The weights of this member."""
+        return self.experiment.weights(self.state, self.member)
+
+    @property
+    def votes(self) -> np.ndarray | None:
+        """``[classes, filters, rows, columns]``; None before the first test."""
+        readout = self.state.model_state["readout"]
+        if not int(readout["calibrated"]):
+            return None
+        votes = np.asarray(readout["votes"])
+        return votes if len(self.experiment.members) == 1 else votes[self.member]
+
+    @property
+    def class_names(self) -> list[str]:
+        """Of the data."""
+        return self.experiment.source.class_names
+
+    @property
+    def picture_size(self) -> int:
+        """Side of the data's pictures, before they are fitted to the network's input."""
+        return self.experiment.source.eval.images.shape[1]
+
+    def fitted(self, picture: np.ndarray) -> np.ndarray:
+        """A picture of the data's size, ``[H, H]`` uint8, as the network sees it."""
+        crop = self.network.crop
+        return fit_pictures(picture[None, :, :, None], crop).reshape(crop, crop)
+
+    def random_picture(self, label: int, seed: int) -> tuple[int, np.ndarray]:
+        """A test image of a label: its number and uint8 ``[crop, crop]``.
+
+        Raises:
+          InputError: no test image has this label.
+        """
+        pictures, labels = self.experiment.pictures.test
+        candidates = np.flatnonzero(labels == label)
+        if len(candidates) == 0:
+            known = ", ".join(map(str, np.unique(labels)))
+            raise InputError(f"--label={label}: the test images have labels {known}")
+        number = int(np.random.default_rng(seed).choice(candidates))
+        return number, pictures[number].reshape(self.network.crop, self.network.crop)
+
+    def show(
+        self,
+        picture: np.ndarray,
+        seed: int,
+        readout: str = "patch_voting",
+        top_n: int = 1,
+        votes: np.ndarray | None = None,
+    ) -> tuple[Classification, dict[str, Figure]]:
+        """Classifies a fitted picture; the outcome, and the figures of its presentation.
+
+        Args:
+          picture: uint8 ``[crop, crop]``.
+          seed: of the encoding, and of the choice of a random neuron.
+          readout: one of ``jaxbio.spiking.readouts.VOTING``.
+          top_n: of the readout ``top_n``.
+          votes: None takes the saved ones.
+
+        Raises:
+          InputError: a network without votes, an unknown readout.
+        """
+        if votes is None:
+            votes = self.votes
+        if votes is None:
+            raise InputError(
+                f"{self.entry.name} at step {int(self.state.step)} is not calibrated and cannot "
+                "vote: repeat the train.py command, which tests at its end, or choose another "
+                "--checkpoint"
+            )
+        encoding, choice = jax.random.split(jax.random.key(seed))
+        outcome = classify(
+            self.network,
+            self.parameters,
+            self.weights,
+            votes,
+            picture,
+            encoding,
+            readout=readout,
+            top_n=top_n,
+            encoder=self.experiment.config.spiking.encoder,
+        )
+        figures = presentation_figures(
+            self.network,
+            self.parameters,
+            self.weights,
+            votes,
+            outcome.recording,
+            outcome.scores,
+            outcome.label,
+            choice,
+        )
+        return outcome, figures
+
+    def activity(self, part: str) -> Counts:
+        """Counts of the ``calibration`` or ``test`` presentations, recorded once per weights."""
+        config = self.experiment.config
+        settings = {
+            "part": part,
+            "spiking": {k: v for k, v in config.spiking.items() if k not in _NOT_OF_ACTIVITY},
+            "member": vars(self.experiment.members[self.member]),
+            "data": self.experiment.source.describe(),
+        }
+        digest = content_digest(self.weights._asdict(), settings)
+        return recorded_counts(
+            self.entry.run.path / "activity" / f"{part}_{self.member}.npz",
+            digest,
+            lambda: self.experiment.activity(self.state, part, self.member),
+        )
+
+
+def open_network(
+    entry: Entry,
+    checkpoint: str = "best",
+    member: int = 0,
+    changes: Mapping[str, Any] | None = None,
+) -> SavedNetwork:
+    """Opens a network of the registry.
+
+    Args:
+      entry: from :func:`jaxbio.tasks.stdp.registry.find_network`.
+      checkpoint: ``best``, ``last`` or a step.
+      member: which one of a population, from 0.
+      changes: of the recorded configuration, by dotted key; they must not change the network.
+
+    Raises:
+      InputError: no such checkpoint or member, or the data is missing.
+    """
+    config = ConfigDict(read_json(entry.run.config_file)["config"])
+    config.update_from_flattened_dict(dict(changes or {}))
+    experiment = stdp.prepare(config)
+    if not 0 <= member < len(experiment.members):
+        raise InputError(
+            f"--member={member}: {entry.name} has {len(experiment.members)} networks, from 0"
+        )
+    variables, step = load_variables(entry.run, experiment.like.variables(), checkpoint)
+    state = experiment.like.replace(
+        step=np.int32(step),
+        params=variables.pop("params"),
+        constants=variables.pop("constants"),
+        model_state=variables,
+    )
+    return SavedNetwork(entry, experiment, state, member)
+
+
+def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
+    """Measures every readout and writes ``<run>/report/network.html``.
+
+    Args:
+      saved: the network.
+      top_n: of the readout ``top_n``.
+
+    Returns:
+      The file.
+    """
+    calibration, test = saved.activity("calibration"), saved.activity("test")
+    seed = saved.experiment.members[saved.member].seed
+    measured = measure_readouts(calibration, test, len(saved.class_names), top_n=top_n, seed=seed)
+    # Its own where training was stopped before a test; the same numbers otherwise.
+    votes = votes_from_counts(*calibration, len(saved.class_names))
+    figures = network_figures(saved.network, saved.parameters, saved.weights, votes)
+    figures |= score_figures(calibration, test, measured, saved.class_names, top_n)
+    training = training_figure(saved.entry.run.metrics_file)
+    if training is not None:
+        figures["accuracy by training images"] = training
+    label = int(saved.experiment.pictures.test[1][0])
+    _, picture = saved.random_picture(label, seed)
+    _, shown = saved.show(picture, seed, votes=votes)
+    figures |= {f"a test image of label {label}: {name}": one for name, one in shown.items()}
+    settings: dict[str, Any] = {**saved.entry.settings, "step": int(saved.state.step)}
+    if len(saved.experiment.members) > 1:
+        settings |= {"member": saved.member, **vars(saved.experiment.members[saved.member])}
+    path = saved.entry.run.path / "report" / "network.html"
+    write_report(path, saved.entry.name, settings, measured, figures)
+    return path

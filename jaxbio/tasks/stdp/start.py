@@ -1,0 +1,199 @@
+"""Going on with a saved spiking network: its weights and thresholds, in a new run.
+
+The new run counts the images that the saved network has learned from: it begins at that step, so
+that images and spikes go on where they ended. With the settings of the old run and a larger
+``spiking.train_images`` it equals one run of all images bit for bit.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from jaxbio.errors import InputError
+from jaxbio.runs.checkpoints import load_variables
+from jaxbio.runs.directory import RunDirectory, read_json
+from jaxbio.runs.state import TrainState
+from jaxbio.spiking.network import Network, Parameters
+from jaxbio.spiking.population import Member, member_parameters, read_members
+from jaxbio.tasks.stdp.config import read_network
+from jaxbio.tasks.stdp.state import abstract_state, weights_of, with_weights
+
+_RUNS = Path("runs")  # where train.py keeps runs that have no --workdir
+_SAME = ("kind", "filters", "kernel", "stride", "crop")  # these decide the shapes
+
+
+@dataclass(frozen=True)
+class Start:
+    """A saved network to go on with.
+
+    Attributes:
+      run: its run directory.
+      step: of its newest checkpoint.
+      images: that it has learned from by then.
+      network: its shape.
+      parameters: of its members, ``[M]``.
+      members: of its population, or one.
+      member: the one that all of the new run start from; None: each from its own.
+    """
+
+    run: RunDirectory
+    step: int
+    images: int
+    network: Network
+    parameters: Parameters
+    members: list[Member]
+    member: int | None
+
+    def record(self) -> dict[str, Any]:
+        """JSON-able, for ``config.json``."""
+        return {
+            "path": str(self.run.path),
+            "step": self.step,
+            "images": self.images,
+            "member": self.member,
+        }
+
+
+def find_start(config: ConfigDict, network: Network, members: int) -> Start | None:
+    """The network that ``spiking.start_from`` names, checked without reading arrays.
+
+    Args:
+      config: of the new run.
+      network: its shape.
+      members: its networks.
+
+    Returns:
+      None where nothing is named.
+
+    Raises:
+      InputError: no such network, none of this shape, one without a checkpoint, or one that has
+        learned from as many images as the new run asks for.
+    """
+    name = config.spiking.start_from
+    if not name:
+        return None
+    run = _find_run(name)
+    theirs = ConfigDict(read_json(run.config_file)["config"])
+    saved, parameters = read_network(theirs)
+    _check_shapes(name, saved, network)
+    population = theirs.population
+    saved_members = read_members(theirs.seed, population.seeds, population.grid)
+    steps = [
+        int(folder.name.removeprefix("step_"))
+        for folder in run.checkpoints.glob("step_*")
+        if folder.name.removeprefix("step_").isdecimal()
+    ]
+    if not steps:
+        raise InputError(f"spiking.start_from={name} has no checkpoint: train it first")
+    images = max(steps) * theirs.train.batch_size
+    _check_images(config, name, images)
+    return Start(
+        run=run,
+        step=max(steps),
+        images=images,
+        network=saved,
+        parameters=member_parameters(parameters, saved_members),
+        members=saved_members,
+        member=_choose_member(config, name, len(saved_members), members),
+    )
+
+
+def begin_from(state: TrainState, start: Start, mesh: Mesh, chunk: int) -> TrainState:
+    """The first state of the new run.
+
+    Args:
+      state: of a new network; what the saved one does not have (trained competition, where its own
+        was fixed) stays as it is here. Votes are not taken over.
+      start: of :func:`find_start`.
+      mesh: of the new run.
+      chunk: images per step of the new run.
+
+    Returns:
+      A state of the same shapes and shardings, at the step of the images seen so far.
+
+    Raises:
+      InputError: the checkpoint cannot be read.
+    """
+    like = abstract_state(start.network, start.parameters, start.members, mesh, spread=False)
+    variables, _ = load_variables(start.run, like.variables(), str(start.step))
+    saved = weights_of(like.replace(params=variables.pop("params"), model_state=variables))
+    if len(start.members) > 1 and start.member is not None:
+        saved = jax.tree.map(lambda leaf: leaf[start.member], saved)
+    fresh = weights_of(state)
+    if saved.yy is None:
+        saved = saved._replace(yy=fresh.yy)
+
+    def place(ours: jax.Array, theirs: jax.Array) -> jax.Array:
+        # Copies: the training step takes the memory of the state that it is given.
+        return jax.device_put(jnp.array(jnp.broadcast_to(theirs, ours.shape)), ours.sharding)
+
+    weights = jax.tree.map(place, fresh, saved)
+    step = jax.device_put(jnp.int32(start.images // chunk), state.step.sharding)
+    return with_weights(state, weights).replace(step=step)
+
+
+def _find_run(name: str) -> RunDirectory:
+    for path in (Path(name), _RUNS / name):
+        if (path / "config.json").is_file():
+            run = RunDirectory(path)
+            if read_json(run.config_file).get("config", {}).get("task") != "stdp":
+                raise InputError(
+                    f"spiking.start_from={name}: {run.path} holds no spiking network of task stdp"
+                )
+            return run
+    raise InputError(
+        f"spiking.start_from={name}: no such run directory, and no network of that name in "
+        f"{_RUNS.absolute()}; jaxbio spiking list shows all"
+    )
+
+
+def _check_shapes(name: str, saved: Network, network: Network) -> None:
+    changed = [
+        f"spiking.{key}={getattr(network, key)!r} (there {getattr(saved, key)!r})"
+        for key in _SAME
+        if getattr(network, key) != getattr(saved, key)
+    ]
+    if changed:
+        raise InputError(
+            f"spiking.start_from={name} has another shape: {', '.join(changed)}; use its settings"
+        )
+    if saved.trained_competition and not network.trained_competition:
+        raise InputError(
+            f"spiking.start_from={name} has trained competition: set "
+            "spiking.trained_competition=True (and spiking.learn_yy=False to freeze it)"
+        )
+
+
+def _check_images(config: ConfigDict, name: str, images: int) -> None:
+    chunk, total = config.train.batch_size, config.spiking.train_images
+    if images >= total:
+        raise InputError(
+            f"spiking.train_images={total} counts those of spiking.start_from={name}, which has "
+            f"learned from {images} already: use more"
+        )
+    if images % chunk:
+        raise InputError(
+            f"train.batch_size={chunk} does not divide the {images} images that "
+            f"spiking.start_from={name} has learned from: use a number that does"
+        )
+
+
+def _choose_member(config: ConfigDict, name: str, saved: int, members: int) -> int | None:
+    member = config.spiking.start_member
+    if member is None:
+        if saved in (1, members):
+            return None
+        raise InputError(
+            f"spiking.start_from={name} has {saved} networks, this run {members}: choose one with "
+            "spiking.start_member, from 0"
+        )
+    if not 0 <= member < saved:
+        raise InputError(
+            f"spiking.start_member={member}: spiking.start_from={name} has {saved} networks, from 0"
+        )
+    return member

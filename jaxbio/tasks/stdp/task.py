@@ -1,0 +1,331 @@
+"""Task "stdp": spiking networks that learn image by image, without labels.
+
+The experiment behind the common loop. A step is a chunk of images, learned one after another as
+published; calibration and test belong to :meth:`StdpExperiment.test`.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+import jaxbio
+from jaxbio.ops.encoding import make_encoder
+from jaxbio.runs.directory import RunDirectory, write_text
+from jaxbio.runs.periods import Periods
+from jaxbio.runs.progress import Pace, format_table
+from jaxbio.runs.state import TrainState, count_parameters
+from jaxbio.spiking.inference import respond_encoded, respond_in_batches
+from jaxbio.spiking.learning import unstack
+from jaxbio.spiking.network import Network, Parameters, Weights
+from jaxbio.spiking.population import Member, member_parameters, population_mesh, read_members
+from jaxbio.spiking.presentation import Learning
+from jaxbio.spiking.readouts import votes_from_counts
+from jaxbio.tasks.classification.build import data_source
+from jaxbio.tasks.classification.report import save_figures
+from jaxbio.tasks.stdp.config import (
+    check_numbers,
+    check_test,
+    read_network,
+    read_periods,
+    what_learns,
+)
+from jaxbio.tasks.stdp.data import (
+    Pictures,
+    draw,
+    part_key,
+    read_pictures,
+    shared_levels,
+    shift_levels,
+)
+from jaxbio.tasks.stdp.figures import network_figures, refresh_weight_map
+from jaxbio.tasks.stdp.report import measure_readouts
+from jaxbio.tasks.stdp.results import (
+    grid_points,
+    search_csv,
+    search_figures,
+    search_table,
+    summarise,
+)
+from jaxbio.tasks.stdp.start import begin_from, find_start
+from jaxbio.tasks.stdp.state import abstract_state, new_state, weights_of
+from jaxbio.tasks.stdp.step import make_step
+
+Counts = tuple[np.ndarray, np.ndarray]
+
+_POPULATION_FILE = "report/population.csv"
+_SECONDS_BETWEEN_MAPS = 10.0  # drawing takes a good part of a second
+
+
+@dataclass(frozen=True)
+class StdpExperiment:
+    """The objects of a run; see ``jaxbio.tasks.task.Experiment``.
+
+    Attributes:
+      config: see ``configs/base.py``.
+      source: the data.
+      pictures: its parts, as the network sees them.
+      network: the shape.
+      parameters: numbers of the members, ``[N]``.
+      learning: what learns, unless in two steps.
+      members: one, or a population.
+      mesh: the devices.
+      periods: when things happen, in chunks.
+      like: the state's shapes, dtypes and shardings.
+      latest: results of the newest test, for the report.
+      pace: of the weight map that is drawn while training.
+    """
+
+    config: ConfigDict
+    source: Any
+    pictures: Pictures
+    network: Network
+    parameters: Parameters
+    learning: Learning
+    members: list[Member]
+    mesh: Mesh
+    periods: Periods
+    like: TrainState
+    latest: dict[str, Any] = dataclasses.field(default_factory=dict)
+    pace: Pace = dataclasses.field(default_factory=lambda: Pace(_SECONDS_BETWEEN_MAPS))
+
+    best_by: ClassVar[str] = "accuracy"
+
+    def initial_state(self) -> TrainState:
+        """Random weights, or those of ``spiking.start_from``."""
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
+        two_step = self.config.spiking.two_step
+        new = partial(new_state, self.network, self.parameters, self.members, two_step)
+        state = jax.jit(new, out_shardings=shardings)()
+        start = find_start(self.config, self.network, len(self.members))
+        if start is None:
+            return state
+        return begin_from(state, start, self.mesh, self.config.train.batch_size)
+
+    def train_step(self) -> Any:
+        """``step(state, batch)``; two-step training has a program for each of its parts."""
+        steps = {
+            "joint": self._step(self.learning),
+            "first": self._step(Learning(yy=False), masked=False),
+            "second": self._step(Learning(xy=False)),
+        }
+
+        def step(state: TrainState, batch: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
+            if batch["clear"]:
+                cleared = jnp.zeros_like(state.params["yy"])
+                state = state.replace(params={**state.params, "yy": cleared})
+            return steps[batch["part"]](state, batch["image"])
+
+        return step
+
+    def train_batches(self, start_step: int) -> Any:
+        """Chunks of grey levels ``[B, N, pixels]`` from ``start_step`` to the end of the run."""
+        images, chunk = self.pictures.train[0], self.config.train.batch_size
+        total = self.periods.total
+        drawn = [draw("train", len(images), total * chunk, m.seed) for m in self.members]
+        half = (total + 1) // 2
+        for step in range(start_step, total):
+            now = slice(step * chunk, (step + 1) * chunk)
+            shown = [
+                shift_levels(images[indices[now]], begin)
+                for indices, begin in zip(drawn, self._levels[1], strict=True)
+            ]
+            batch = np.stack(shown, 1)
+            part = "joint"
+            if self.config.spiking.two_step:
+                part = "first" if step < half else "second"
+            yield {"image": batch, "part": part, "clear": part == "second" and step == half}
+
+    def test(self, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """Calibrates, tests all readouts, and keeps the votes in the state."""
+        classes = self.source.num_classes
+        votes, measured = [], []
+        for number, member in enumerate(self.members):
+            calibration = self.activity(state, "calibration", number)
+            test = self.activity(state, "test", number)
+            top_n = self.config.spiking.top_n
+            measured.append(
+                measure_readouts(calibration, test, classes, top_n=top_n, seed=member.seed)
+            )
+            votes.append(votes_from_counts(*calibration, classes))
+        results = {
+            **summarise(measured, self.members, self.config.spiking.readout),
+            "images": int(state.step) * self.config.train.batch_size,
+        }
+        stacked = np.stack(votes) if len(votes) > 1 else votes[0]
+        readout = {"votes": jnp.asarray(stacked), "calibrated": jnp.int32(1)}
+        placed = jax.tree.map(
+            lambda new, like: jax.device_put(new, like.sharding),
+            readout,
+            self.like.model_state["readout"],
+        )
+        self.latest.update(results)
+        return state.replace(model_state={**state.model_state, "readout": placed}), results
+
+    def activity(self, state: TrainState, part: str, number: int = 0) -> Counts:
+        """Spike counts of a member's ``calibration`` or ``test`` presentations.
+
+        Returns:
+          float32 counts ``[n, filters, rows, columns]`` and labels ``[n]``.
+        """
+        spiking, member = self.config.spiking, self.members[number]
+        images, labels = getattr(self.pictures, part)
+        indices = draw(part, len(images), spiking[f"{part}_images"], member.seed)
+        weights = self.weights(state, number)
+        parameters = jax.tree.map(lambda value: value[number], self.parameters)
+        key = part_key(part, member.seed)
+        counts = respond_in_batches(
+            partial(self._respond, parameters, weights, key),
+            shift_levels(images[indices], self._levels[1][number]),
+            self.config.eval.batch_size,
+        )
+        side = self.network.side
+        return counts.reshape(len(indices), self.network.filters, side, side), labels[indices]
+
+    def weights(self, state: TrainState, number: int = 0) -> Weights:
+        """The weights of one member."""
+        weights = weights_of(state)
+        return weights if len(self.members) == 1 else unstack(weights, number)
+
+    def describe(self, state: TrainState) -> str:
+        """Network, data, population."""
+        net = self.network
+        lines = [
+            f"{net.kind.upper()} network of {net.filters} channels, {net.kernel} x {net.kernel} "
+            f"windows: {net.neurons} neurons, {count_parameters(state.params):,} weights",
+            f"{len(self.pictures.train[0])} training images, "
+            f"{self.periods.total * self.config.train.batch_size} presentations",
+        ]
+        if self.config.spiking.start_from:
+            lines.append(f"goes on with {self.config.spiking.start_from}")
+        if len(self.members) > 1:
+            lines.append(f"population of {len(self.members)} networks")
+        if self.config.spiking.images_per_update > 1:
+            lines.append(
+                f"APPROXIMATION: {self.config.spiking.images_per_update} images per update"
+            )
+        return "\n".join(lines)
+
+    def progress_line(self, metrics: dict[str, float]) -> str:
+        """Spikes and thresholds."""
+        return f"{metrics['spikes']:.0f} spikes/image  threshold +{metrics['theta']:.2f} mV"
+
+    def headline(self, results: dict[str, Any]) -> str:
+        """Accuracy of the configured readout."""
+        entry = results["readouts"][self.config.spiking.readout]
+        return f"{self.config.spiking.readout} {_percent(entry)}"
+
+    def result_rows(self, results: dict[str, Any]) -> list[tuple[str, str]]:
+        """Accuracy of every readout."""
+        rows = [(name, _percent(entry)) for name, entry in results["readouts"].items()]
+        if "population" in results:
+            rows.append(("networks", f"{len(results['population'])}, see {_POPULATION_FILE}"))
+        return [*rows, ("training images", str(results["images"]))]
+
+    def record(self, new: bool) -> dict[str, Any]:
+        """What the configuration was resolved to, for ``config.json``."""
+        # A run that has begun needs its start no more: that may have gone, or gone on.
+        start = find_start(self.config, self.network, len(self.members)) if new else None
+        return {
+            "network": dataclasses.asdict(self.network),
+            "members": [dataclasses.asdict(member) for member in self.members],
+            "start_from": None if start is None else start.record(),
+            "data": self.source.describe(),
+            "steps": self.periods.total,
+            "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__},
+            "devices": [str(device.device_kind) for device in jax.devices()],
+        }
+
+    def watch(self, run: RunDirectory, state: TrainState) -> None:
+        """Draws the (first) network's weights anew, every few seconds."""
+        if self.pace.due():
+            images = int(state.step) * self.config.train.batch_size
+            refresh_weight_map(run.path, self.network, self.weights(state), f"{images} images")
+
+    def write_report(self, run: RunDirectory, state: TrainState) -> None:
+        """Figures of the (first) network; of a population the table and figures of its search."""
+        votes = np.asarray(state.model_state["readout"]["votes"])
+        first = votes if len(self.members) == 1 else votes[0]
+        parameters = jax.tree.map(lambda value: float(value[0]), self.parameters)
+        figures = network_figures(self.network, parameters, self.weights(state), first)
+        if "population" in self.latest:
+            points = grid_points(self.latest["population"])
+            figures |= search_figures(points, self.config.spiking.readout)
+            write_text(run.path / _POPULATION_FILE, search_csv(points))
+            print(f"\n{format_table(search_table(points))}")
+        save_figures(run, figures)
+
+    @cached_property
+    def _levels(self) -> tuple[np.ndarray, list[int]]:
+        """Rates of the encoder's levels, and where each member's levels begin."""
+        usual = self.config.spiking.intensity
+        return shared_levels([member.changes.get("intensity", usual) for member in self.members])
+
+    @cached_property
+    def _encoder(self) -> Any:
+        encoder, rates = self.config.spiking.encoder, self._levels[0]
+        return make_encoder(encoder, rates, self.network.steps, self.network.dt)
+
+    @cached_property
+    def _respond(self) -> Any:
+        encoder = self._encoder  # made outside of any traced function: it holds tables
+
+        def respond(parameters, weights, key, levels, numbers):
+            return respond_encoded(self.network, parameters, weights, encoder, key, levels, numbers)
+
+        return jax.jit(respond)
+
+    def _step(self, learning: Learning, masked: bool = True) -> Any:
+        return make_step(
+            self.network,
+            self.parameters,
+            jnp.stack([part_key("train", member.seed) for member in self.members]),
+            self._encoder,
+            self.mesh,
+            learning,
+            masked=masked,
+            images_per_update=self.config.spiking.images_per_update,
+        )
+
+
+def prepare(config: ConfigDict) -> StdpExperiment:
+    """Builds and checks everything; computes nothing yet.
+
+    Raises:
+      InputError: wrong configuration or data.
+    """
+    network, parameters = read_network(config)
+    check_test(config.spiking, network)
+    learning = what_learns(config.spiking, network)
+    members = read_members(config.seed, config.population.seeds, config.population.grid)
+    for member in members:
+        check_numbers(member.changes, "population.grid: ")
+    mesh = population_mesh(len(members))
+    each = member_parameters(parameters, members)
+    periods = read_periods(config)
+    source = data_source(config)
+    pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
+    if config.spiking.get("test_on") == "validation":
+        pictures = pictures.for_validation()
+    return StdpExperiment(
+        config=config,
+        source=source,
+        pictures=pictures,
+        network=network,
+        parameters=each,
+        learning=learning,
+        members=members,
+        mesh=mesh,
+        periods=periods,
+        like=abstract_state(network, each, members, mesh),
+    )
+
+
+def _percent(entry: dict[str, float]) -> str:
+    return f"{100 * entry['accuracy']:.2f} +- {100 * entry['error']:.2f} %"

@@ -1,1 +1,0 @@
-"""Training: state, losses, optimisers, steps, the loop, checkpoints."""

@@ -1,0 +1,155 @@
+import contextlib
+import json
+from pathlib import Path
+
+import chex
+import jax
+import jax.numpy as jnp
+import pytest
+
+from configs import base
+from jaxbio.errors import InputError
+from jaxbio.runs import checkpoints as checkpointing
+from jaxbio.runs.checkpoints import Checkpointer, export_variables, load_variables
+from jaxbio.runs.directory import RunDirectory
+from jaxbio.tasks.classification.build import create_state
+from jaxbio.tasks.classification.optimizers import make_optimizer
+from tests.tasks.tiny import Tiny
+
+
+def _state(step=0, ema=False, model=None):
+    optimizer = make_optimizer(base.get_config().optimizer)
+    state = create_state(model or Tiny(), optimizer, jax.random.key(step), (32, 32, 3), ema=ema)
+    return state.replace(step=jnp.int32(step))
+
+
+def _like(tree):
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), tree)
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.create()
+    return run
+
+
+def _save(run, *states, metrics=None, **options):
+    checkpointer = Checkpointer(run.checkpoints, **options)
+    for i, state in enumerate(states):
+        checkpointer.save(state, None if metrics is None else {"top1": metrics[i]})
+    checkpointer.close()
+
+
+@pytest.mark.parametrize("ema", [False, True])
+def test_what_comes_back_is_what_was_saved(run, ema):
+    state = _state(3, ema=ema)
+    _save(run, state)
+    restored = Checkpointer(run.checkpoints).restore_latest(_like(_state(0, ema=ema)))
+    chex.assert_trees_all_equal(restored, state)
+
+
+def test_an_empty_directory_restores_nothing(run):
+    assert Checkpointer(run.checkpoints).restore_latest(_like(_state())) is None
+
+
+def test_last_and_best_are_kept(run):
+    states = [_state(step) for step in (1, 2, 3, 4)]
+    _save(run, *states, metrics=[0.2, 0.9, 0.3, 0.4], keep_last=1, keep_best=1)
+    kept = sorted(path.name for path in run.checkpoints.iterdir() if path.is_dir())
+    assert kept == ["step_2", "step_4"]
+    like = _like(_state().variables())
+    assert load_variables(run, like, "best")[1] == 2
+    assert load_variables(run, like, "last")[1] == 4
+    with pytest.raises(InputError, match=r"--checkpoint=7: .*\[2, 4\]"):
+        load_variables(run, like, "7")
+
+
+def _truncate(file: Path):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def _flip(file: Path):
+    """Bits in many places: some bytes of a file (names, padding) do not matter."""
+    content = bytearray(file.read_bytes())
+    for place in range(len(content) // 4, len(content) // 2):
+        content[place] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def _data_files(run, step):
+    """Files that hold arrays, largest first."""
+    folder = run.checkpoints / f"step_{step}" / "variables"
+    return sorted((f for f in folder.rglob("*") if f.is_file()), key=lambda f: -f.stat().st_size)
+
+
+@pytest.mark.parametrize("damage", [_truncate, _flip, Path.unlink], ids=["cut", "flip", "remove"])
+def test_a_damaged_checkpoint_falls_back_and_says_so(run, damage, caplog):
+    good, bad = _state(1), _state(2)
+    _save(run, good, bad)
+    damage(_data_files(run, 2)[0])
+    checkpointer = Checkpointer(run.checkpoints)
+    chex.assert_trees_all_equal(checkpointer.restore_latest(_like(_state())), good)
+    assert "step_2" in caplog.text
+    assert "damaged" in caplog.text
+    assert (run.path / "damaged" / "step_2").is_dir()
+    checkpointer.save(bad)  # the place is free again
+    checkpointer.close()
+    chex.assert_trees_all_equal(Checkpointer(run.checkpoints).restore_latest(_like(good)), bad)
+
+
+def test_no_file_of_a_checkpoint_can_be_cut_unnoticed(run):
+    """Every file that matters, each cut in half in turn: an error or the right arrays."""
+    state = _state(1)
+    _save(run, state)
+    for file in [f for f in (run.checkpoints / "step_1").rglob("*") if f.is_file()]:
+        content = file.read_bytes()
+        _truncate(file)
+        like = _like(_state().variables())
+        with contextlib.suppress(checkpointing.DamagedCheckpointError):
+            restored, _ = load_variables(run, like, "last")
+            chex.assert_trees_all_equal(restored, state.variables())
+        file.write_bytes(content)
+
+
+def test_all_checkpoints_damaged_is_an_error(run):
+    _save(run, _state(1))
+    _truncate(_data_files(run, 1)[0])
+    with pytest.raises(InputError, match=r"no checkpoint .* can be read"):
+        Checkpointer(run.checkpoints).restore_latest(_like(_state()))
+
+
+def test_another_model_is_named(run):
+    _save(run, _state(1))
+    other = _like(_state(model=Tiny(num_classes=7)))
+    with pytest.raises(checkpointing.CheckpointMismatchError, match=r"params/fc/(bias|kernel)"):
+        Checkpointer(run.checkpoints).restore_latest(other)
+
+
+def test_exported_variables_load_with_constants_of_their_own_shape(tmp_path):
+    variables = _state(0).variables()
+    variables["constants"] = {"fixed": jnp.ones((5, 5, 3, 8))}
+    export_variables(tmp_path / "out", {"name": "tiny"}, variables, provenance={"file": "a.pth"})
+    run = RunDirectory(tmp_path / "out")
+    assert json.loads(run.config_file.read_text())["model"] == {"name": "tiny"}
+    restored, _ = load_variables(run, _like(_state().variables()))
+    chex.assert_trees_all_equal(restored, variables)
+    with pytest.raises(InputError, match="not empty"):
+        export_variables(tmp_path / "out", {}, variables, provenance={})
+
+
+def test_missing_checkpoints_are_an_error(run):
+    with pytest.raises(InputError, match="has no checkpoints"):
+        load_variables(run, _like(_state().variables()))
+
+
+def test_sharded_state_restores_onto_its_devices(run):
+    from jaxbio.runs.mesh import make_mesh, state_shardings
+
+    state = _state(5)
+    shardings = state_shardings(state, make_mesh(data=2, fsdp=4))
+    sharded = jax.device_put(state, shardings)
+    _save(run, sharded)
+    restored = Checkpointer(run.checkpoints).restore_latest(_like(sharded))
+    assert restored.params["fc"]["kernel"].sharding == sharded.params["fc"]["kernel"].sharding
+    chex.assert_trees_all_equal(jax.device_get(restored), jax.device_get(state))
