@@ -15,7 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from jaxbio.commands import shared as command_line
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, NonFiniteError
 
 
 def main(config, values: flags.FlagValues) -> None:
@@ -23,7 +23,7 @@ def main(config, values: flags.FlagValues) -> None:
     if config is None:
         raise InputError("--config is missing: for example --config=configs/svp_resnet.py")
     command_line.start_jax()
-    from jaxbio.tasks.loop import NonFiniteError, train
+    from jaxbio.tasks.loop import train
     from jaxbio.tasks.rdm.teachers import train_all
 
     run = train_all if config.teachers else train
