@@ -112,8 +112,9 @@ def _check_options(
     module: type[nn.Module], preset: Mapping[str, Any], options: Mapping[str, Any], what: str
 ) -> None:
     valid = {field.name for field in dataclasses.fields(module)} - set(preset)
-    shared = Body if issubclass(module, Body) else nn.Module  # fields that create_model sets itself
-    valid -= {field.name for field in dataclasses.fields(shared)}
+    valid -= {"parent", "name"}
+    if issubclass(module, Body):  # their common fields create_model sets itself
+        valid -= {field.name for field in dataclasses.fields(Body)}
     for key in options:
         if key not in valid:
             names = ", ".join(sorted(valid)) or "none"
