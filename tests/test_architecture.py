@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).parents[1] / "jaxbio"
 _RANKS = (
     {"errors"},
     {"ops"},
-    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"},
+    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting", "physiology"},
     {"runs"},
     {"features", "weights"},
     {"tasks"},
