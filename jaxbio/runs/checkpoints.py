@@ -9,6 +9,7 @@ aside with a warning and the one before it is taken.
 
 import logging
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from jaxbio.errors import InputError
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory, write_json
 from jaxbio.runs.state import TrainState
 
@@ -212,6 +214,7 @@ def export_variables(
     model_config: dict[str, Any],
     variables: dict[str, Any],
     *,
+    preprocessing: Preprocessing | None = None,
     provenance: dict[str, Any],
 ) -> None:
     """Writes variables as a run directory that evaluation takes.
@@ -221,6 +224,7 @@ def export_variables(
       model_config: ``name``, ``num_classes``, ``image_size``, ``front_end``, ``front_end_options``
         and ``activation``: the arguments of :func:`jaxbio.create_model`.
       variables: ``params``, ``constants``, ``batch_stats``...
+      preprocessing: what the model expects of its images; None if that is not known.
       provenance: where the variables came from; kept in ``config.json``.
 
     Raises:
@@ -241,7 +245,8 @@ def export_variables(
             ),
         )
     # Written last: a directory with a config.json is complete.
-    write_json(run.config_file, {"model": model_config, "provenance": provenance})
+    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
+    write_json(run.config_file, {"model": model_config, **images, "provenance": provenance})
 
 
 def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
