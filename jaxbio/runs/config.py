@@ -75,3 +75,9 @@ class Schedule:
     patience_epochs: float = option(19.0, "plateau: time without a better loss", "[0, 1e9]")
     patience_steps: int | None = option(None, "or steps", STEPS)
     threshold: float = option(0.01, "plateau: smallest relative gain that counts", "[0, 1)")
+
+    def __post_init__(self) -> None:
+        if self.name == "step" and not (self.drop_every_steps or self.drop_every_epochs):
+            raise InputError(
+                "schedule.drop_every_epochs=0: a step schedule needs a positive period"
+            )

@@ -230,7 +230,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check_length(self.train)
-        check_schedule(self.schedule)
 
     def check_names(self) -> None:
         """What needs an import to be checked: names of corruptions."""
@@ -246,9 +245,3 @@ def check_length(train: Length) -> None:
     """Raises an ``InputError`` for a training without a length."""
     if train.total_epochs is None and train.total_steps is None:
         raise InputError("train.total_epochs and train.total_steps are both unset: set one")
-
-
-def check_schedule(schedule: Schedule) -> None:
-    """Raises an ``InputError`` for a step schedule without steps."""
-    if schedule.name == "step" and not (schedule.drop_every_steps or schedule.drop_every_epochs):
-        raise InputError("schedule.drop_every_epochs=0: a step schedule needs a positive period")

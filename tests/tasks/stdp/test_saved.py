@@ -27,7 +27,7 @@ def runs(tmp_path_factory):
     config.spiking.update(
         {"train_images": 20, "calibration_images": 60, "test_images": 30, "theta_plus": 0.01}
     )
-    config.train.batch_size = 10
+    config.spiking.images_per_step = 10
     config.eval.batch_size = 30
     config.population.seeds = max(2, jax.device_count())
     config.log.tensorboard = False
