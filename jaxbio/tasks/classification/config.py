@@ -1,5 +1,6 @@
 """Configuration of the task "classification"; the model and the optimiser are also task rdm's."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -132,6 +133,11 @@ class Data(Pixels, Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_image_size(self.image_size)
+        if not re.fullmatch(r"([1-5]|all)(,([1-5]|all))*", self.corruption_severities):
+            raise InputError(
+                f"data.corruption_severities={self.corruption_severities!r}: use 1 to 5, with "
+                "commas, or all"
+            )
 
 
 def check_image_size(size: int) -> None:
