@@ -13,8 +13,9 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from jaxbio.errors import NonFiniteError
+from jaxbio.files import write_json
 from jaxbio.runs.checkpoints import Checkpointer
-from jaxbio.runs.directory import RunDirectory, write_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.interrupts import Interrupts
 from jaxbio.runs.metrics import MetricsLog, MetricsWindow
 from jaxbio.runs.progress import Progress, format_table

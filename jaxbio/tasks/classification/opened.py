@@ -11,8 +11,9 @@ from ml_collections import ConfigDict
 
 from jaxbio.data import eval_batches
 from jaxbio.errors import InputError
+from jaxbio.files import read_json
 from jaxbio.runs.checkpoints import load_variables
-from jaxbio.runs.directory import RunDirectory, read_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh, replicated
 from jaxbio.tasks.classification.accuracy import EvalStep, evaluate
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser, make_regulariser

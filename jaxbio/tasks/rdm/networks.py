@@ -12,7 +12,8 @@ from ml_collections import ConfigDict
 
 from jaxbio import features
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import RunDirectory, read_json
+from jaxbio.files import read_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.tasks.classification.build import build_model, model_arguments, read_v2_filters
 from jaxbio.tasks.classification.opened import open_session
 

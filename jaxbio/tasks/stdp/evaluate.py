@@ -6,7 +6,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxbio.runs.directory import RunDirectory, compare_configs, read_json, write_json
+from jaxbio.files import read_json, write_json
+from jaxbio.runs.directory import RunDirectory, compare_configs
 from jaxbio.runs.progress import format_table
 from jaxbio.spiking.accuracy import Accuracy
 from jaxbio.tasks.stdp.config import check_test

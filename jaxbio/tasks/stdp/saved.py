@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
+from jaxbio.files import read_json
 from jaxbio.runs.checkpoints import load_variables
-from jaxbio.runs.directory import read_json
 from jaxbio.runs.state import TrainState
 from jaxbio.spiking.classify import Classification, classify
 from jaxbio.spiking.network import Network, Parameters, Weights

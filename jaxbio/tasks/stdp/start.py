@@ -15,8 +15,9 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
+from jaxbio.files import read_json
 from jaxbio.runs.checkpoints import load_variables
-from jaxbio.runs.directory import RunDirectory, read_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.state import TrainState
 from jaxbio.spiking.network import Network, Parameters
 from jaxbio.spiking.population import Member, member_parameters, read_members

@@ -16,8 +16,9 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 import jaxbio
+from jaxbio.files import write_text
 from jaxbio.ops.encoding import make_encoder
-from jaxbio.runs.directory import RunDirectory, write_text
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.periods import Periods
 from jaxbio.runs.progress import Pace, format_table
 from jaxbio.runs.state import TrainState, count_parameters

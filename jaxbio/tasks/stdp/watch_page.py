@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import read_json
+from jaxbio.files import read_json
 from jaxbio.runs.html import STYLE, html_table
 from jaxbio.runs.metrics import read_metrics
 from jaxbio.runs.svg import line_chart
