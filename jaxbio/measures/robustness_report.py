@@ -18,9 +18,9 @@ from jaxbio.measures.robustness import check_order, measure_compiled, measure_re
 from jaxbio.measures.robustness_scores import robustness_scores
 from jaxbio.plotting.robustness import plot_robustness, plot_robustness_comparison
 from jaxbio.runs.directory import RunDirectory
+from jaxbio.runs.figures import save_figures
 from jaxbio.runs.progress import format_table
 from jaxbio.tasks.classification.opened import Session
-from jaxbio.tasks.classification.report import save_figures
 
 _MIN_SHEET_SIZE = 32
 

@@ -2,7 +2,6 @@
 
 from typing import Any, Protocol, Self, TypeVar
 
-import flax
 import jax
 import jax.numpy as jnp
 import optax
@@ -22,6 +21,9 @@ class State(Protocol):
     """
 
     step: jax.Array
+
+    def count_parameters(self) -> int:
+        """Number of scalars that are learned."""
 
     def items(self) -> dict[str, Any]:
         """The trees of arrays that a checkpoint holds, by name; ``variables`` among them."""
@@ -63,6 +65,10 @@ class TrainState:
         model_state = source["model_state"] if source else self.model_state
         return {"params": params, "constants": self.constants, **model_state}
 
+    def count_parameters(self) -> int:
+        """See :class:`State`."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.params))
+
     def items(self) -> dict[str, Any]:
         """See :class:`State`."""
         training = {"step": self.step, "opt_state": self.opt_state, "plateau": self.plateau}
@@ -101,8 +107,3 @@ def make_state(
         plateau=Plateau.create(),
         ema=jax.tree.map(jnp.copy, averages) if ema else None,
     )
-
-
-def count_parameters(params: Any) -> int:
-    """Number of scalars in a tree of parameters."""
-    return sum(leaf.size for leaf in jax.tree.leaves(flax.core.unfreeze(params)))

@@ -53,16 +53,16 @@ def report_spiking(
     changes = {} if config is None else _changes(run, config)
     entry = find_network(run.path.parent, run.path.name)
     saved = open_network(entry, checkpoint, member or 0, changes)
-    spiking = saved.experiment.config.spiking
+    spiking = saved.task.config.spiking
     check_test(spiking, saved.network)
-    members = saved.experiment.members
+    members = saved.task.members
     chosen = range(len(members)) if member is None else [member]
     measured = [_measure(dataclasses.replace(saved, member=number)) for number in chosen]
     results = summarise(measured, [members[number] for number in chosen], spiking.readout)
     result = {
         "run": str(run.path),
         "step": int(saved.state.step),
-        "data": saved.experiment.source.describe(),
+        "data": saved.task.source.describe(),
         "readout": spiking.readout,
         **results,
     }
@@ -84,8 +84,8 @@ def _measure(saved: SavedNetwork) -> dict[str, Accuracy]:
         saved.activity("calibration"),
         saved.activity("test"),
         len(saved.class_names),
-        top_n=saved.experiment.config.spiking.top_n,
-        seed=saved.experiment.members[saved.member].seed,
+        top_n=saved.task.config.spiking.top_n,
+        seed=saved.task.members[saved.member].seed,
     )
 
 
