@@ -23,7 +23,7 @@ def allowed_pairs(network: Network) -> np.ndarray | None:
 
 
 def mask(weights: Weights, allowed: np.ndarray | None) -> Weights:
-    """Zeroes what is not among ``allowed``, of :func:`allowed_pairs`; None: nothing."""
+    """Zeroes what is not among the :func:`allowed_pairs`, which are in the order of the weights."""
     if allowed is None or weights.yy is None:
         return weights
     return weights._replace(yy=jnp.where(allowed, weights.yy, 0.0))
@@ -35,6 +35,6 @@ def fill(network: Network, parameters: Parameters, weights: Weights) -> Weights:
     return weights._replace(yy=jnp.full(shape, parameters.c_w, jnp.float32))
 
 
-def clear(weights: Weights) -> Weights:
+def clear(yy: Array) -> Array:
     """Second part of two-step training: competition starts from zero."""
-    return weights._replace(yy=jnp.zeros_like(weights.yy))
+    return jnp.zeros_like(yy)

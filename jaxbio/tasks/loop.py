@@ -20,6 +20,7 @@ from jaxbio.runs.interrupts import Interrupts
 from jaxbio.runs.metrics import MetricsLog, MetricsWindow
 from jaxbio.runs.progress import Progress, format_table
 from jaxbio.runs.state import State
+from jaxbio.tasks.config import check_config, config_to_go_on, restored_config
 from jaxbio.tasks.task import Results, Task, prepare
 
 
@@ -41,10 +42,15 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     run = RunDirectory(workdir)
     run.create()
     speaks = jax.process_index() == 0
+    check_config(config)
+    recorded, then = run.recorded(), None
+    if recorded is not None:
+        then = restored_config(recorded).to_dict()
+        config = config_to_go_on(config, recorded)
     task = prepare(config)
     if speaks:
-        resolved = task.record(new=not run.config_file.exists())
-        run.record_config(config.to_dict(), resolved)
+        resolved = task.record(new=recorded is None)
+        run.record_config(config.to_dict(), resolved, then)
     if (results := run.results()) is not None:
         if speaks:
             print(f"{run.path} has finished: nothing to do.\n{_table(task, results)}")

@@ -11,17 +11,12 @@ from typing import Any, Protocol, TypeVar
 import jax
 from ml_collections import ConfigDict
 
-from jaxbio.errors import InputError
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.periods import Periods
 from jaxbio.runs.state import StateT
 
-# config.task: the module and the class that implements it.
-_TASKS = {
-    "classification": ("jaxbio.tasks.classification.task", "Classification"),
-    "rdm": ("jaxbio.tasks.rdm.task", "RdmFineTuning"),
-    "stdp": ("jaxbio.tasks.stdp.task", "Stdp"),
-}
+# config.task: the class in ``jaxbio.tasks.<task>.task`` that implements it.
+_CLASSES = {"classification": "Classification", "rdm": "RdmFineTuning", "stdp": "Stdp"}
 
 Results = dict[str, Any]  # a JSON object
 Metrics = Mapping[str, jax.Array]
@@ -32,7 +27,7 @@ class Task(Protocol[StateT, BatchT]):
     """The objects of a run.
 
     Attributes:
-      config: see ``configs/base.py``.
+      config: of the task, see its ``config.py``.
       periods: when things happen, in steps.
       like: the state's shapes, dtypes and shardings.
       best_by: the entry of the results that decides which checkpoint is the best; larger is better.
@@ -103,9 +98,7 @@ def prepare(config: ConfigDict) -> Task:
     """Builds and checks the task that ``config.task`` names; computes nothing yet.
 
     Raises:
-      InputError: an unknown task, wrong configuration or data.
+      InputError: wrong configuration or data.
     """
-    if config.task not in _TASKS:
-        raise InputError(f"task='{config.task}': use {' or '.join(_TASKS)}")
-    module, name = _TASKS[config.task]
-    return getattr(importlib.import_module(module), name).prepare(config)
+    module = importlib.import_module(f"jaxbio.tasks.{config.task}.task")
+    return getattr(module, _CLASSES[config.task]).prepare(config)

@@ -95,7 +95,7 @@ def test_presentations(name):
         if phase["phase"] == "step1" and phase_before is None:
             weights = competition.fill(network, parameters, weights)
         if phase["phase"] == "step2" and phase_before == "step1":
-            weights = competition.clear(weights)
+            weights = weights._replace(yy=competition.clear(weights.yy))
         phase_before = phase["phase"]
         before = weights
         weights, recording, end = run(network, parameters, weights, x[i], learning, record=True)
@@ -166,7 +166,7 @@ def _assert_fast_program(case, make_program):
         if kind == "step1" and phase_before is None:
             weights = competition.fill(network, parameters, weights)
         if kind == "step2" and phase_before == "step1":
-            weights = competition.clear(weights)
+            weights = weights._replace(yy=competition.clear(weights.yy))
         phase_before = kind
         learning = Learning(phase["layer_learning"], phase["xy_learning"], phase["yy_learning"])
         if any(learning):

@@ -80,4 +80,4 @@ def test_mask_keeps_positions_of_lc_only():
         weights = competition.fill(network, Parameters(), weights)
         masked = competition.mask(weights, competition.allowed_pairs(network))
         assert np.count_nonzero(masked.yy) == kept
-    assert np.count_nonzero(competition.clear(weights).yy) == 0
+    assert np.count_nonzero(competition.clear(weights.yy)) == 0

@@ -208,6 +208,7 @@ class Classification:
         return {
             "model": arguments,
             "v2_filters": v2_provenance(arguments["front_end"], self.config.model.v2_weights),
+            "class_names": self.classifier.source.class_names,
             "data": self.classifier.source.describe(),
             "steps": self.periods.total,
             "versions": {

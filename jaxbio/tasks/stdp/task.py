@@ -28,18 +28,11 @@ from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
-from jaxbio.spiking.population import Member, member_parameters, population_mesh, read_members
+from jaxbio.spiking.population import Member, member_parameters, population_mesh
 from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.tasks.classification.build import data_source
 from jaxbio.tasks.stdp.activity import Counts
-from jaxbio.tasks.stdp.config import (
-    check_numbers,
-    check_test,
-    read_network,
-    read_periods,
-    what_learns,
-)
 from jaxbio.tasks.stdp.data import (
     Pictures,
     draw,
@@ -49,6 +42,7 @@ from jaxbio.tasks.stdp.data import (
     shift_levels,
 )
 from jaxbio.tasks.stdp.figures import network_figures, refresh_weight_map
+from jaxbio.tasks.stdp.reading import read_members_of, read_network, read_periods, what_learns
 from jaxbio.tasks.stdp.report import measure_readouts
 from jaxbio.tasks.stdp.results import (
     grid_points,
@@ -122,17 +116,13 @@ class Stdp:
           InputError: wrong configuration or data.
         """
         network, parameters = read_network(config)
-        check_test(config.spiking, network)
-        learning = what_learns(config.spiking, network)
-        members = read_members(config.seed, config.population.seeds, config.population.grid)
-        for member in members:
-            check_numbers(member.changes, "population.grid: ")
+        members = read_members_of(config)
         mesh = population_mesh(len(members))
         each = member_parameters(parameters, members)
         periods = read_periods(config)
         source = data_source(config)
         pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
-        if config.spiking.get("test_on") == "validation":
+        if config.spiking.test_on == "validation":
             pictures = pictures.for_validation()
         return cls(
             config=config,
@@ -140,7 +130,7 @@ class Stdp:
             pictures=pictures,
             network=network,
             parameters=each,
-            learning=learning,
+            learning=what_learns(config),
             members=members,
             mesh=mesh,
             periods=periods,
@@ -149,8 +139,8 @@ class Stdp:
 
     @property
     def images_per_step(self) -> int:
-        """Images of a chunk, which learn one after another."""
-        return self.config.train.batch_size
+        """Images that each network learns from in a step, one after another."""
+        return self.config.spiking.images_per_step
 
     def initial_state(self) -> SpikingState:
         """Random weights, or those of ``spiking.start_from``."""
@@ -173,7 +163,8 @@ class Stdp:
 
         def step(state: SpikingState, chunk: Chunk) -> tuple[SpikingState, Metrics]:
             if chunk.clear:
-                state = state.replace(weights=competition.clear(state.weights))
+                yy = competition.clear(state.weights.yy)
+                state = state.replace(weights=state.weights._replace(yy=yy))
             return steps[chunk.part](state, chunk.levels)
 
         return step
@@ -285,6 +276,7 @@ class Stdp:
         start = find_start(self.config, self.network, len(self.members)) if new else None
         return {
             "network": dataclasses.asdict(self.network),
+            "class_names": self.source.class_names,
             "members": [dataclasses.asdict(member) for member in self.members],
             "start_from": None if start is None else start.record(),
             "data": self.source.describe(),
