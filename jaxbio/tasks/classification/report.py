@@ -40,7 +40,8 @@ def write_report(
     Returns:
       The files written.
     """
-    figures = {"curves": plot_curves({run.path.name: read_metrics(run.metrics_file)})}
+    lines = read_metrics(run.metrics_file, "loss", "top1")
+    figures = {"curves": plot_curves({run.path.name: lines})}
     if "v1" in state.constants and jax.process_count() == 1:
         v1 = {"params": state.params["v1"], "constants": state.constants["v1"]}
         _, endpoints = model.v1.apply(v1, preprocessing.normalise(jnp.asarray(image[None])))

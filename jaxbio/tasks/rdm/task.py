@@ -201,7 +201,7 @@ class RdmFineTuning:
 
     def write_report(self, run: RunDirectory, state: TrainState) -> None:
         """Curves, and the RDMs of recordings and student before and after."""
-        lines = read_metrics(run.metrics_file)
+        lines = read_metrics(run.metrics_file, "rdm_loss")
         rdms = {
             f"target: {self._target_name}": self._target_rdm,
             "student before": self._before.rdm,
