@@ -31,7 +31,8 @@ def run(config: ConfigDict | None, workdir: str, values: flags.FlagValues) -> No
     Raises:
       InputError: the run, its data or a flag is not usable.
     """
-    from jaxbio.runs.directory import RunDirectory, read_json
+    from jaxbio.files import read_json
+    from jaxbio.runs.directory import RunDirectory
     from jaxbio.tasks.classification.opened import open_session
 
     recorded = read_json(RunDirectory(workdir).config_file)

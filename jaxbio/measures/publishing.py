@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from jaxbio.runs.directory import write_json
+from jaxbio.files import write_json
 from jaxbio.tasks.classification.opened import Session
 
 

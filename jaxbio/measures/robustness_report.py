@@ -12,14 +12,15 @@ from tqdm import tqdm
 from jaxbio.corruptions.selection import parse_corruptions, parse_severities
 from jaxbio.corruptions.sheet import picture_sheet
 from jaxbio.errors import InputError
+from jaxbio.files import read_json, write_json
 from jaxbio.measures.publishing import identity, publish, result_file
 from jaxbio.measures.robustness import check_order, measure_compiled, measure_reference
 from jaxbio.measures.robustness_scores import robustness_scores
 from jaxbio.plotting.robustness import plot_robustness, plot_robustness_comparison
-from jaxbio.runs.directory import RunDirectory, read_json, write_json
+from jaxbio.runs.directory import RunDirectory
+from jaxbio.runs.figures import save_figures
 from jaxbio.runs.progress import format_table
 from jaxbio.tasks.classification.opened import Session
-from jaxbio.tasks.classification.report import save_figures
 
 _MIN_SHEET_SIZE = 32
 

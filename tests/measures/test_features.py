@@ -18,11 +18,12 @@ from jaxbio.data import eval_batches, open_source
 from jaxbio.errors import InputError
 from jaxbio.features.images import open_folder
 from jaxbio.features.store import Writer, partial_path
+from jaxbio.files import write_json
 from jaxbio.measures import features as mode
 from jaxbio.measures.features import report_features
 from jaxbio.models import create_model
 from jaxbio.runs.checkpoints import export_variables
-from jaxbio.runs.directory import RunDirectory, write_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh
 from jaxbio.tasks.classification.opened import Session, open_session
 from tests.features.tiny import MEAN, SIZE, STD, make, write_images

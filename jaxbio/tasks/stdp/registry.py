@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import RunDirectory, read_json, write_json
+from jaxbio.files import read_json, write_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.spiking.population import Member
 from jaxbio.spiking.settings import READOUTS
 from jaxbio.tasks.config import restored_config

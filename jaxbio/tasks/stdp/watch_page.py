@@ -10,8 +10,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import read_json
-from jaxbio.runs.html import STYLE, html_table
+from jaxbio.files import read_json
+from jaxbio.runs.html import document, html_table
 from jaxbio.runs.metrics import read_metrics
 from jaxbio.runs.svg import line_chart
 from jaxbio.spiking.settings import READOUTS
@@ -37,7 +37,7 @@ async function refresh() {{
 setInterval(refresh, {1000 * _REFRESH_SECONDS});
 """
 
-_MORE_STYLE = """
+_STYLE = """
 svg { margin: .5rem .5rem 0 0 } .map { max-width: 34rem } #note { color: #b00 }
 """
 
@@ -99,13 +99,11 @@ def read_snapshot(entry: Entry) -> Snapshot:
 
 def page(snapshot: Snapshot) -> str:
     """The whole page; a script replaces its content every few seconds. It loads nothing else."""
-    title = html.escape(f"Spiking network {snapshot.name}")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<noscript><meta http-equiv="refresh" content="{_REFRESH_SECONDS}"></noscript>'
-        f"<style>{STYLE}{_MORE_STYLE}</style></head><body><h1>{title}</h1>"
-        f'<p id="note"></p><div id="content">{content(snapshot)}</div>'
-        f"<script>{_SCRIPT}</script></body></html>\n"
+    return document(
+        f"Spiking network {snapshot.name}",
+        f'<p id="note"></p><div id="content">{content(snapshot)}</div><script>{_SCRIPT}</script>',
+        style=_STYLE,
+        head=f'<noscript><meta http-equiv="refresh" content="{_REFRESH_SECONDS}"></noscript>',
     )
 
 
