@@ -1,29 +1,56 @@
-"""``jaxbio COMMAND ...``: the commands by name."""
+"""``jaxbio COMMAND ...``: the commands by name, and how one is run."""
 
 import importlib
 import sys
 from collections.abc import Sequence
 
-# Command: module with ``main(arguments) -> exit code``, and what it does.
-_COMMANDS = {
-    "weights": ("jaxbio.commands.weights", "convert PyTorch files"),
-    "neural": ("jaxbio.commands.neural", "describe or convert neural recordings"),
-    "spiking": ("jaxbio.commands.spiking", "list, show and try spiking networks"),
-    "corruptions": ("jaxbio.commands.corruptions", "a picture under the 19 corruptions"),
-    "curves": ("jaxbio.commands.curves", "loss and accuracy over the steps of runs"),
+from jaxbio.commands.command_line import Parser, one_line_errors
+from jaxbio.errors import InputError
+
+# Each is the module of that name in jaxbio.commands, which has ``options(parser)`` and
+# ``run(options)``; its docstring is the command's help.
+COMMANDS = {
+    "train": "train an experiment, or go on where it stopped",
+    "evaluate": "accuracy, robustness, features, similarity of a run",
+    "weights": "convert PyTorch files",
+    "neural": "describe or convert neural recordings",
+    "spiking": "list, show and try spiking networks",
+    "corruptions": "a picture under the 19 corruptions",
+    "curves": "loss and accuracy over the steps of runs",
+    "responses": "responses by class and activation curves of runs",
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command that the first argument names; returns its exit code."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help"):
+def main(words: Sequence[str] | None = None, program: str = "") -> int:
+    """Runs the command that the first word names.
+
+    Args:
+        words: of the command line; default: that of the process.
+        program: what errors and help call the command; default: ``jaxbio COMMAND``.
+
+    Returns:
+        The exit code; see :func:`jaxbio.commands.command_line.one_line_errors`.
+    """
+    name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
+    if name in ("-h", "--help"):
         print("usage: jaxbio COMMAND ...\n")
-        for name, (_, what) in _COMMANDS.items():
-            print(f"  {name:12} {what}")
+        for command, what in COMMANDS.items():
+            print(f"  {command:12} {what}")
+        print("\njaxbio COMMAND --help says more")
         return 0
-    name, *rest = arguments
-    if name not in _COMMANDS:
-        print(f"jaxbio: error: unknown command '{name}': see jaxbio --help", file=sys.stderr)
-        return 2
-    return importlib.import_module(_COMMANDS[name][0]).main(rest)
+    try:
+        with one_line_errors(program or (f"jaxbio {name}" if name in COMMANDS else "jaxbio")):
+            _run(name, rest, program or f"jaxbio {name}")
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def _run(name: str, words: Sequence[str], program: str) -> None:
+    if name not in COMMANDS:
+        raise InputError(f"unknown command '{name}': use {', '.join(COMMANDS)}")
+    module = importlib.import_module(f"jaxbio.commands.{name}")
+    parser = Parser(prog=program, description=module.__doc__)
+    parser.words = words
+    module.options(parser)
+    module.run(parser.parse(words))

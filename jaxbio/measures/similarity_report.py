@@ -3,14 +3,13 @@
 import base64
 import html
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.files import write_text
 from jaxbio.measures.brain import Brain
 from jaxbio.measures.layer_activity import Place
 from jaxbio.measures.scores import MEASURES
@@ -53,16 +52,7 @@ def write_html(
         f"<!DOCTYPE html><html lang=en><meta charset=utf-8><title>{_text(title)}</title>"
         f"<style>{_STYLE}</style>{''.join(parts)}</html>\n"
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(page)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_text(path, page)
 
 
 def embed_dissimilarities(rdm: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from jaxbio import features
 from jaxbio.errors import InputError
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory, read_json
 from jaxbio.tasks.classification.build import build_model, model_arguments, read_v2_filters
 from jaxbio.tasks.classification.opened import open_session
@@ -124,10 +125,8 @@ def layer_features(
         network.model,
         variables,
         images,
-        layer,
-        mean=network.mean,
-        std=network.std,
-        times="last",
+        features.FeatureRequest(layer, times="last"),
+        Preprocessing(network.image_size, network.mean, network.std),
         mesh=mesh,
     )
     return np.concatenate([batch[layer].reshape(len(batch[layer]), -1) for batch in batches])

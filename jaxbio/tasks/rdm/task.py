@@ -22,7 +22,7 @@ from ml_collections import ConfigDict
 
 import jaxbio
 from jaxbio.errors import InputError
-from jaxbio.features import layer_shapes
+from jaxbio.features import FeatureRequest, layer_shapes
 from jaxbio.features.layers import select_layers
 from jaxbio.neural import Recordings, open_recordings
 from jaxbio.plotting.similarity import plot_fine_tuning
@@ -243,7 +243,7 @@ class RdmExperiment:
     def _student_layer(self) -> Any:
         variables = self.like.variables()
         layers = layer_shapes(self.student.model, variables, self.student.image_size)
-        return select_layers(layers, self.config.rdm.layer)[self.config.rdm.layer]
+        return select_layers(layers, FeatureRequest(self.config.rdm.layer))[self.config.rdm.layer]
 
     @cached_property
     def _target_rdm(self) -> np.ndarray:

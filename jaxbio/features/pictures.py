@@ -18,7 +18,7 @@ from jaxbio.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
-class Stimuli:
+class Pictures:
     """Images in a fixed order.
 
     Attributes:
@@ -61,7 +61,7 @@ class Stimuli:
             yield {**batch, "index": np.where(batch["index"] >= 0, batch["index"] + start, -1)}
 
 
-def open_folder(folder: str | Path) -> Stimuli:
+def open_pictures(folder: str | Path) -> Pictures:
     """The images in a folder and the folders below it, sorted by path.
 
     Files count by suffix (.jpg .jpeg .png .bmp .gif .webp, any case); hidden ones do not.
@@ -92,12 +92,12 @@ def open_folder(folder: str | Path) -> Stimuli:
         fingerprint=lambda: "",
     )
     names = [os.fsencode(path).decode(errors="backslashreplace") for path in relative]
-    return Stimuli(names, source)
+    return Pictures(names, source)
 
 
-def open_test_set(source: Source) -> Stimuli:
+def test_pictures(source: Source) -> Pictures:
     """The evaluation split of a data set; the images' names are their numbers in it."""
-    return Stimuli([str(i) for i in range(source.num_eval)], source)
+    return Pictures([str(i) for i in range(source.num_eval)], source)
 
 
 def _visible(folders: list[str]) -> bool:

@@ -1,0 +1,175 @@
+"""From what a user types to a configuration: an experiment's name or file, and changed keys."""
+
+import difflib
+import importlib
+import re
+import runpy
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+import jaxbio.configs
+from jaxbio.commands.command_line import Parser
+from jaxbio.errors import InputError
+
+_FOLDER = Path(jaxbio.configs.__path__[0]).resolve()
+_BOOLS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_EXPECTED = {bool: "true or false", int: "a whole number", float: "a number"}
+
+# What was typed, a key, a value: of one change.
+Override = tuple[str, str, str]
+
+
+def add_experiment(parser: Parser, more: str = "") -> None:
+    """The arguments that choose an experiment: its name or file, and changed keys."""
+    parser.overrides = True
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar=f"EXPERIMENT[:VARIANT]{more} | KEY=VALUE",
+        help=f"name of an experiment ({', '.join(names())}) or file of one's own; and changes of "
+        "its keys, such as train.total_epochs=3",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE[:VARIANT]",
+        help="the experiment, if not the first word; --config.KEY=VALUE changes a key",
+    )
+    parser.add_argument("--workdir", metavar="DIR", help="run directory; default: runs/NAME")
+
+
+def names() -> list[str]:
+    """The experiments that jaxbio brings."""
+    files = sorted(_FOLDER.glob("*.py"))
+    return [file.stem for file in files if "def get_config(variant" in file.read_text()]
+
+
+def chosen(options: Any) -> tuple[str | None, list[Override]]:
+    """The experiment and the changed keys, of parsed arguments.
+
+    Raises:
+        InputError: two experiments.
+    """
+    experiment, overrides = options.config, list(options.overrides)
+    for word in options.words:
+        key, equals, value = word.partition("=")
+        if equals:
+            overrides.append((key, key, value))
+        elif experiment is None:
+            experiment = word
+        else:
+            raise InputError(f"unexpected argument '{word}': changed keys are KEY=VALUE")
+    if experiment is None and overrides:
+        raise InputError(f"{overrides[0][0]} needs an experiment as well: --config=FILE or a name")
+    return experiment, overrides
+
+
+def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDict:
+    """An experiment's configuration, locked.
+
+    Args:
+        experiment: ``NAME[:VARIANT]`` of an experiment that jaxbio brings, or ``FILE[:VARIANT]``.
+        overrides: changes, in order.
+
+    Raises:
+        InputError: an unknown experiment, variant or key, or a value of the wrong type.
+    """
+    config = _load(experiment)
+    config.lock()
+    for flag, key, text in overrides:
+        _change(config, flag, key, text)
+    return config
+
+
+def _load(experiment: str) -> ConfigDict:
+    path, *variant = experiment.split(":", 1)
+    name = Path(path).stem
+    is_file = path.endswith(".py") or "/" in path
+    if is_file and not Path(path).is_file():
+        hint = _hint(name, names(), "jaxbio brings")
+        raise InputError(f"--config={path} does not exist: {hint}")
+    if not is_file and name not in names():
+        raise InputError(f"unknown experiment '{path}': {_hint(path, names(), 'use a file or')}")
+    try:
+        if not is_file or Path(path).resolve().parent == _FOLDER:
+            get_config = importlib.import_module(f"jaxbio.configs.{name}").get_config
+        else:
+            get_config = _run_file(path)["get_config"]
+        return get_config(*variant)
+    except Exception as error:  # whatever a file of the user's own may raise
+        raise InputError(f"{experiment}: {_last_line(error)}") from error
+
+
+def _run_file(path: str) -> Mapping[str, Any]:
+    """The names in a file of the user's own, which may import its neighbours."""
+    sys.path.insert(0, str(Path(path).resolve().parent))
+    try:
+        return runpy.run_path(path)
+    finally:
+        sys.path.pop(0)
+
+
+def _change(config: ConfigDict, flag: str, key: str, text: str) -> None:
+    section, name = config, key
+    while "." in name and isinstance(section.get(name.partition(".")[0]), ConfigDict):
+        first, _, name = name.partition(".")
+        section = section[first]
+    if name not in section:
+        where = key.removesuffix(name).rstrip(".") or "the configuration"
+        hint = _hint(name, [*section, *_keys(config)], "known:", list(section))
+        raise InputError(f"unknown key {flag}: {where} has no '{name}'; {hint}")
+    if isinstance(section[name], ConfigDict):
+        raise InputError(f"{flag} is a section: set one of its keys ({', '.join(section[name])})")
+    kind = section.get_type(name)
+    try:
+        section[name] = _parse(text, kind, section[name])
+    except ValueError:
+        expected = _EXPECTED.get(kind, f"a {kind.__name__} with commas")
+        raise InputError(f"{flag}={text}: use {expected}") from None
+
+
+def _parse(text: str, kind: type, now: Any) -> Any:
+    """A value of a type; ``now`` is the present one: None, or the example for a tuple's items.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    if now is None and text == "None":
+        return None
+    if kind is bool:
+        if text.lower() not in _BOOLS:
+            raise ValueError
+        return _BOOLS[text.lower()]
+    if kind in (tuple, list):
+        items = [item.strip(" '\"") for item in re.sub(r"[()\[\]]", "", text).split(",")]
+        of_item = {type(item) for item in now or ("",)}
+        item_type = float if float in of_item else of_item.pop()
+        return kind(_parse(item, item_type, item_type()) for item in items if item)
+    return kind(text)
+
+
+def _keys(config: ConfigDict, prefix: str = "") -> list[str]:
+    """All keys with their sections."""
+    found = []
+    for name, value in config.items():
+        inner = isinstance(value, ConfigDict)
+        found += _keys(value, f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
+    return found
+
+
+def _hint(word: str, known: list[str], introduction: str, shown: list[str] | None = None) -> str:
+    """What may have been meant, or what there is; of keys, also those in other sections."""
+    last = word.rpartition(".")[2]
+    same = [one for one in known if one.rpartition(".")[2] == last]
+    close = same or difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"{introduction} {', '.join(sorted(known if shown is None else shown))}"
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
