@@ -12,6 +12,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
+from jaxbio.errors import NonFiniteError
 from jaxbio.runs.checkpoints import Checkpointer
 from jaxbio.runs.directory import RunDirectory, write_json
 from jaxbio.runs.interrupts import Interrupts
@@ -19,10 +20,6 @@ from jaxbio.runs.metrics import MetricsLog, MetricsWindow
 from jaxbio.runs.progress import Progress, format_table
 from jaxbio.runs.state import TrainState, count_parameters
 from jaxbio.tasks.task import Experiment, Results, prepare
-
-
-class NonFiniteError(RuntimeError):
-    """The loss or a gradient became NaN or infinite."""
 
 
 def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
