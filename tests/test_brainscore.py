@@ -16,6 +16,7 @@ from PIL import Image
 
 from jaxbio.brainscore import TIME_BINS, ActivationsModel, TemporalCommitment
 from jaxbio.errors import InputError
+from jaxbio.ops.images import Preprocessing
 
 _SIZE = 8
 
@@ -81,9 +82,7 @@ def activations():
         model,
         variables,
         identifier="tiny",
-        image_size=_SIZE,
-        mean=(0.5,) * 3,
-        std=(0.5,) * 3,
+        preprocessing=Preprocessing(_SIZE, (0.5,) * 3, (0.5,) * 3),
         make_extractor=FakeExtractor,
     )
 

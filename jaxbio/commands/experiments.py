@@ -1,5 +1,6 @@
 """From what a user types to a configuration: an experiment's name or file, and changed keys."""
 
+import contextlib
 import difflib
 import importlib
 import re
@@ -123,6 +124,10 @@ def _change(config: ConfigDict, flag: str, key: str, text: str) -> None:
         raise InputError(f"unknown key {flag}: {where} has no '{name}'; {hint}")
     if isinstance(section[name], ConfigDict):
         raise InputError(f"{flag} is a section: set one of its keys ({', '.join(section[name])})")
+    if text == "None":
+        with contextlib.suppress(TypeError):  # a key that always has a value
+            section[name] = None
+            return
     kind = section.get_type(name)
     try:
         section[name] = _parse(text, kind, section[name])
@@ -132,13 +137,11 @@ def _change(config: ConfigDict, flag: str, key: str, text: str) -> None:
 
 
 def _parse(text: str, kind: type, now: Any) -> Any:
-    """A value of a type; ``now`` is the present one: None, or the example for a tuple's items.
+    """A value of a type; ``now``, the present one, says what a tuple holds.
 
     Raises:
         ValueError: the text is none of these.
     """
-    if now is None and text == "None":
-        return None
     if kind is bool:
         if text.lower() not in _BOOLS:
             raise ValueError

@@ -4,7 +4,7 @@ import pytest
 from jaxbio.data import eval_batches, open_source
 from jaxbio.data.settings import Settings, read_settings
 from jaxbio.errors import InputError
-from jaxbio.features.images import open_folder, open_test_set
+from jaxbio.features import pictures as subject
 from tests.features.tiny import SIZE, write_images
 
 
@@ -19,7 +19,7 @@ def test_listing_is_sorted_and_leaves_out_what_is_no_image(tmp_path):
     (folder / ".cache").mkdir()
     (folder / ".cache" / "picture.jpg").write_text("no image")
     (folder / "UPPER.JPG").write_bytes((folder / "picture00.jpg").read_bytes())
-    assert open_folder(folder).names == [
+    assert subject.open_pictures(folder).names == [
         "UPPER.JPG",
         "below/picture01.jpg",
         "below/picture05.jpg",
@@ -36,7 +36,7 @@ def test_images_are_prepared_as_in_evaluation(tmp_path):
     write_images(tmp_path / "train" / "only", 1)
     cfg = read_settings(Settings(source="folder", data_dir=str(tmp_path), image_size=SIZE))
     expected = list(eval_batches(open_source(cfg), cfg, global_batch_size=3))
-    found = list(open_folder(tmp_path / "val" / "only").batches(_settings(), 3))
+    found = list(subject.open_pictures(tmp_path / "val" / "only").batches(_settings(), 3))
     assert len(found) == len(expected) == 3
     for one, other in zip(found, expected, strict=True):
         for name in ("image", "index", "mask"):
@@ -46,9 +46,9 @@ def test_images_are_prepared_as_in_evaluation(tmp_path):
 @pytest.mark.parametrize("kind", ["folder", "digits"])
 def test_starting_later_gives_the_same_images(kind, tmp_path):
     if kind == "folder":
-        stimuli = open_folder(write_images(tmp_path, 11))
+        stimuli = subject.open_pictures(write_images(tmp_path, 11))
     else:
-        stimuli = open_test_set(open_source(Settings(source="digits")))
+        stimuli = subject.test_pictures(open_source(Settings(source="digits")))
         assert stimuli.names[-1] == str(len(stimuli) - 1)
     whole = [b for b in stimuli.batches(_settings(), 5) if b["index"].min() < 12]
     later = [b for b in stimuli.batches(_settings(), 5, start=3) if b["index"].min() < 12]
@@ -69,4 +69,4 @@ def test_folders_without_images_are_refused(what, tmp_path):
     if what == "empty":
         path.mkdir()
     with pytest.raises(InputError, match=f"--images={path}"):
-        open_folder(path)
+        subject.open_pictures(path)
