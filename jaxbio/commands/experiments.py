@@ -15,6 +15,8 @@ from ml_collections import ConfigDict
 import jaxbio.configs
 from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError
+from jaxbio.options import set_key
+from jaxbio.tasks.config import check_config
 
 _FOLDER = Path(jaxbio.configs.__path__[0]).resolve()
 _BOOLS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -76,12 +78,14 @@ def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDi
         overrides: changes, in order.
 
     Raises:
-        InputError: an unknown experiment, variant or key, or a value of the wrong type.
+        InputError: an unknown experiment, variant or key, or a value of the wrong type or out of
+            its range.
     """
     config = _load(experiment)
     config.lock()
     for flag, key, text in overrides:
         _change(config, flag, key, text)
+    check_config(config)
     return config
 
 
@@ -90,10 +94,9 @@ def _load(experiment: str) -> ConfigDict:
     name = Path(path).stem
     is_file = path.endswith(".py") or "/" in path
     if is_file and not Path(path).is_file():
-        hint = _hint(name, names(), "jaxbio brings")
-        raise InputError(f"--config={path} does not exist: {hint}")
+        raise InputError(f"--config={path} does not exist: {_hint(name, 'jaxbio brings')}")
     if not is_file and name not in names():
-        raise InputError(f"unknown experiment '{path}': {_hint(path, names(), 'use a file or')}")
+        raise InputError(f"unknown experiment '{path}': {_hint(path, 'use a file or')}")
     try:
         if not is_file or Path(path).resolve().parent == _FOLDER:
             get_config = importlib.import_module(f"jaxbio.configs.{name}").get_config
@@ -114,26 +117,25 @@ def _run_file(path: str) -> Mapping[str, Any]:
 
 
 def _change(config: ConfigDict, flag: str, key: str, text: str) -> None:
-    section, name = config, key
-    while "." in name and isinstance(section.get(name.partition(".")[0]), ConfigDict):
-        first, _, name = name.partition(".")
-        section = section[first]
-    if name not in section:
-        where = key.removesuffix(name).rstrip(".") or "the configuration"
-        hint = _hint(name, [*section, *_keys(config)], "known:", list(section))
-        raise InputError(f"unknown key {flag}: {where} has no '{name}'; {hint}")
-    if isinstance(section[name], ConfigDict):
-        raise InputError(f"{flag} is a section: set one of its keys ({', '.join(section[name])})")
-    if text == "None":
-        with contextlib.suppress(TypeError):  # a key that always has a value
-            section[name] = None
-            return
-    kind = section.get_type(name)
-    try:
-        section[name] = _parse(text, kind, section[name])
-    except ValueError:
-        expected = _EXPECTED.get(kind, f"a {kind.__name__} with commas")
-        raise InputError(f"{flag}={text}: use {expected}") from None
+    *sections, name = key.split(".")
+    section: Any = config
+    for part in sections:
+        section = section.get(part) if isinstance(section, ConfigDict) else None
+    now = section.get(name) if isinstance(section, ConfigDict) else None
+    if isinstance(section, ConfigDict) and name in section and not isinstance(now, ConfigDict):
+        if text == "None":
+            with contextlib.suppress(TypeError):  # a key that always has a value
+                section[name] = None
+                return
+        kind = section.get_type(name)
+        try:
+            set_key(config, key, _parse(text, kind, now))
+        except ValueError:
+            raise InputError(
+                f"{flag}={text}: use {_EXPECTED.get(kind, 'numbers with commas')}"
+            ) from None
+    else:
+        set_key(config, key, text)  # says what is wrong with the key
 
 
 def _parse(text: str, kind: type, now: Any) -> Any:
@@ -154,23 +156,9 @@ def _parse(text: str, kind: type, now: Any) -> Any:
     return kind(text)
 
 
-def _keys(config: ConfigDict, prefix: str = "") -> list[str]:
-    """All keys with their sections."""
-    found = []
-    for name, value in config.items():
-        inner = isinstance(value, ConfigDict)
-        found += _keys(value, f"{prefix}{name}.") if inner else [f"{prefix}{name}"]
-    return found
-
-
-def _hint(word: str, known: list[str], introduction: str, shown: list[str] | None = None) -> str:
-    """What may have been meant, or what there is; of keys, also those in other sections."""
-    last = word.rpartition(".")[2]
-    same = [one for one in known if one.rpartition(".")[2] == last]
-    close = same or difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"{introduction} {', '.join(sorted(known if shown is None else shown))}"
+def _hint(word: str, introduction: str) -> str:
+    close = difflib.get_close_matches(word, names(), n=1)
+    return f"did you mean '{close[0]}'?" if close else f"{introduction} {', '.join(names())}"
 
 
 def _last_line(error: BaseException) -> str:

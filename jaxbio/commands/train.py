@@ -5,8 +5,8 @@
   jaxbio train svp_resnet model.front_end=none --workdir=runs/plain
   python train.py --config=configs/svp_resnet.py --config.model.front_end=none
 
-Variants (after the colon) choose the data set; configs/base.py lists every key. Repeating a command
-resumes its run exactly; a finished run says so.
+Variants (after the colon) choose the data set; configs/base.py says where all keys are listed.
+Repeating a command resumes its run exactly; a finished run says so.
 """
 
 import argparse
@@ -33,5 +33,5 @@ def run(options: argparse.Namespace) -> None:
     from jaxbio.tasks.loop import train
     from jaxbio.tasks.rdm.teachers import train_all
 
-    start = train_all if config.teachers else train
+    start = train_all if config.get("teachers") else train
     start(config, options.workdir or str(Path("runs") / config.name))
