@@ -45,7 +45,7 @@ def test_a_file_of_the_user_s_own_imports_experiments_and_neighbours(tmp_path):
     [
         ("seed=3", 3),
         ("train.total_epochs=3", 3.0),
-        ("train.total_epochs=None", None),
+        ("train.total_steps=None", None),
         ("train.total_steps=12", 12),
         ("model.readout=all", "all"),
         ("model.v1.noise_mode=none", "none"),
@@ -78,7 +78,7 @@ def test_values_take_the_type_of_their_key(change, value):
         (["svp_resnet", "train.batchsize=3"], "did you mean 'batch_size'"),
         (["svp_resnet", "learning_rate=3"], "did you mean 'optimizer.learning_rate'"),
         (["svp_resnet", "model.v2.stride=3"], "has no 'v2"),
-        (["svp_resnet", "--config.train=3"], "--config.train is a section"),
+        (["svp_resnet", "--config.train=3"], "train is a section"),
         (["svp_resnet", "--config.seed=x"], "--config.seed=x: use a whole number"),
         (["svp_resnet", "--config.seed", "x"], "--config.seed=x"),
         (["svp_resnet", "seed=1.5"], "seed=1.5"),
