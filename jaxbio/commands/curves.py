@@ -4,7 +4,6 @@ jaxbio curves runs/A runs/B --output=curves.png
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def run(options: argparse.Namespace) -> None:
     from jaxbio.plotting.curves import plot_curves
     from jaxbio.plotting.saving import save_figure
 
-    figure = plot_curves({name: read_metrics(run) for name, run in _named(options.runs)})
+    figure = plot_curves({name: _lines(run) for name, run in _named(options.runs)})
     try:
         save_figure(figure, Path(options.output))
     except ValueError as error:  # an unknown suffix
@@ -33,20 +32,14 @@ def run(options: argparse.Namespace) -> None:
     print(f"written to {options.output}")
 
 
-def read_metrics(run: str) -> list[dict]:
-    """The lines of a run's ``metrics.jsonl``.
+def _lines(run: str) -> list[dict]:
+    from jaxbio.runs.metrics import read_metrics
 
-    Raises:
-      InputError: no such file, or not what a training run writes.
-    """
     path = Path(run) / "metrics.jsonl"
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: pass directories that train.py wrote")
-    try:
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-    except ValueError as error:
-        raise InputError(f"{path} is not what train.py writes: {error}") from error
-    if not all({"step", "split", "loss", "top1"} <= line.keys() for line in lines):
+    lines = read_metrics(path)
+    if not lines:
+        raise InputError(f"{path} does not exist or is empty: pass directories that training wrote")
+    if not all({"loss", "top1"} <= line.keys() for line in lines):
         raise InputError(f"{path} has no loss and top1: pass runs of classifiers")
     return lines
 

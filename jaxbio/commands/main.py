@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+import jaxbio
 from jaxbio.commands.command_line import Parser, one_line_errors
 from jaxbio.errors import InputError
 
@@ -11,9 +12,11 @@ from jaxbio.errors import InputError
 # ``run(options)``; its docstring is the command's help.
 COMMANDS = {
     "train": "train an experiment, or go on where it stopped",
+    "sweep": "train at every point of a grid, with several seeds",
     "evaluate": "accuracy, robustness, features, similarity of a run",
     "weights": "convert PyTorch files",
     "neural": "describe or convert neural recordings",
+    "runs": "list the runs of a folder, or compare two",
     "spiking": "list, show and try spiking networks",
     "corruptions": "a picture under the 19 corruptions",
     "curves": "loss and accuracy over the steps of runs",
@@ -32,11 +35,14 @@ def main(words: Sequence[str] | None = None, program: str = "") -> int:
         The exit code; see :func:`jaxbio.commands.command_line.one_line_errors`.
     """
     name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
+    if name == "--version":
+        print(f"jaxbio {jaxbio.__version__}")
+        return 0
     if name in ("-h", "--help"):
         print("usage: jaxbio COMMAND ...\n")
         for command, what in COMMANDS.items():
             print(f"  {command:12} {what}")
-        print("\njaxbio COMMAND --help says more")
+        print("\njaxbio COMMAND --help says more; jaxbio --version")
         return 0
     try:
         with one_line_errors(program or (f"jaxbio {name}" if name in COMMANDS else "jaxbio")):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError, shorten_warnings
+from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
     from jaxbio.tasks.stdp.registry import Entry
@@ -77,7 +78,7 @@ def _list(options: argparse.Namespace) -> None:
     if not entries:
         print(f"no spiking networks below {options.runs}")
         return
-    _print_table(registry.table(entries))
+    print(format_table(registry.table(entries)))
 
 
 def _show(options: argparse.Namespace) -> None:
@@ -90,12 +91,12 @@ def _show(options: argparse.Namespace) -> None:
     ]
     for readout, (accuracy, error) in entry.accuracies().items():
         rows.append((f"{readout} accuracy", f"{100 * accuracy:.2f} +- {100 * error:.2f} %"))
-    _print_table([("parameter", "value"), *rows, ("run directory", str(entry.run.path))])
+    print(format_table([("parameter", "value"), *rows, ("run directory", str(entry.run.path))]))
     if "population" in entry.results:
         from jaxbio.tasks.stdp.results import grid_points, search_table
 
         print()
-        _print_table(search_table(grid_points(entry.results["population"])))
+        print(format_table(search_table(grid_points(entry.results["population"]))))
 
 
 def _rename(options: argparse.Namespace) -> None:
@@ -170,10 +171,3 @@ def _show_picture(options: argparse.Namespace, saved, picture, what: str) -> Non
 
 def _top_n(options: argparse.Namespace, saved) -> int:
     return saved.experiment.config.spiking.top_n if options.top_n is None else options.top_n
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(line.rstrip())
