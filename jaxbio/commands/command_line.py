@@ -60,6 +60,14 @@ class Parser(argparse.ArgumentParser):
             options.overrides = found
         return options
 
+    def actions(self) -> dict[str, argparse.ArgumentParser]:
+        """The parsers of the command's actions, by name."""
+        found = {}
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found |= action.choices
+        return found
+
     def error(self, message: str) -> NoReturn:
         """Argparse's errors as ours."""
         raise InputError(f"{' '.join(message.split())} (see {self.prog} --help)")
@@ -70,8 +78,14 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unexpected argument '{word}'")
         if flag in self.elsewhere:
             self.error(f"{flag} is an option of {self.elsewhere[flag]}")
-        close = difflib.get_close_matches(flag, _flags(self), n=1)
+        close = difflib.get_close_matches(flag, all_flags(self), n=1)
         self.error(f"unknown option {flag}" + (f": did you mean {close[0]}?" if close else ""))
+
+
+def all_flags(parser: Parser) -> list[str]:
+    """Every flag of a command and of its actions."""
+    inner = [flag for action in parser.actions().values() for flag in all_flags(action)]
+    return [*parser._option_string_actions, *inner]
 
 
 def add_processes(parser: Parser) -> None:
@@ -137,15 +151,6 @@ def one_line_errors(program: str) -> Iterator[None]:
 
 def _cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-
-
-def _flags(parser: argparse.ArgumentParser) -> list[str]:
-    """Every option of a parser and of its actions."""
-    found = list(parser._option_string_actions)
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            found += [flag for one in action.choices.values() for flag in _flags(one)]
-    return found
 
 
 def _split_overrides(

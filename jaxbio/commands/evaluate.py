@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _mode(words: Sequence[str]) -> str | None:
     """What ``--mode`` says, before the flags of the modes are known."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word.startswith("--mode="):
             return word.removeprefix("--mode=")
         if word == "--mode":

@@ -21,6 +21,7 @@ COMMANDS = {
     "corruptions": "a picture under the 19 corruptions",
     "curves": "loss and accuracy over the steps of runs",
     "responses": "responses by class and activation curves of runs",
+    "completion": "what a shell needs to complete all these",
 }
 
 
@@ -46,17 +47,23 @@ def main(words: Sequence[str] | None = None, program: str = "") -> int:
         return 0
     try:
         with one_line_errors(program or (f"jaxbio {name}" if name in COMMANDS else "jaxbio")):
-            _run(name, rest, program or f"jaxbio {name}")
+            _run(name, rest, program)
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
 
 
+def make_parser(name: str, words: Sequence[str] = (), program: str = "") -> Parser:
+    """A command's parser; ``words`` are what it will parse."""
+    module = importlib.import_module(f"jaxbio.commands.{name}")
+    parser = Parser(prog=program or f"jaxbio {name}", description=module.__doc__)
+    parser.words = words
+    module.options(parser)
+    return parser
+
+
 def _run(name: str, words: Sequence[str], program: str) -> None:
     if name not in COMMANDS:
         raise InputError(f"unknown command '{name}': use {', '.join(COMMANDS)}")
-    module = importlib.import_module(f"jaxbio.commands.{name}")
-    parser = Parser(prog=program, description=module.__doc__)
-    parser.words = words
-    module.options(parser)
-    module.run(parser.parse(words))
+    options = make_parser(name, words, program).parse(words)
+    importlib.import_module(f"jaxbio.commands.{name}").run(options)

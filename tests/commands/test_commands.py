@@ -14,6 +14,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from jaxbio.commands.main import main
+
 _ROOT = Path(__file__).parents[2]
 _SMALL = [
     "--config=configs/svp_resnet.py",
@@ -171,9 +173,38 @@ def test_the_help_of_every_command_is_immediate():
         assert flag in outcome.stdout
 
 
+def test_runs_are_compared_on_the_same_pictures(whole_run, capsys):
+    assert main(["runs", "compare", str(whole_run), str(whole_run), "--checkpoint=last"]) == 0
+    output = capsys.readouterr().out
+    results = json.loads((whole_run / "results.json").read_text())
+    assert "no key differs" in output
+    assert output.count(f"{100 * results['top1']:.2f} %") == 2
+    assert "p = 1" in output
+
+
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
 def test_scripts_are_the_commands(script):
     assert "--config" in _run("--help", script=script)
     output = _run("--config=configs/svp_resnet.py", "--bogus", script=script, code=2)
     assert output.startswith(f"{script}: error: unknown option --bogus")
     assert len(output.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["ev"], ["evaluate"]),
+        (["train", "svp_r"], ["svp_resnet"]),
+        (["train", "--wor"], ["--workdir"]),
+        (["evaluate", "--seve"], ["--severities", "--severity"]),
+        (["spiking", "wa"], ["watch"]),
+        (["spiking", "watch", "--po"], ["--port"]),
+    ],
+)
+def test_bash_completes_commands_flags_and_experiments(words, expected, capsys):
+    assert main(["completion"]) == 0
+    typed = " ".join(["jaxbio", *words])
+    code = f"{capsys.readouterr().out}\nCOMP_WORDS=({typed}); COMP_CWORD={len(words)}; _jaxbio; "
+    code += 'printf "%s\\n" "${COMPREPLY[@]}"'
+    outcome = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert sorted(outcome.stdout.split()) == expected
