@@ -15,7 +15,7 @@ _RANKS = (
     {"errors"},
     {"files", "options"},
     {"ops"},
-    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"},
+    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting", "physiology"},
     {"runs"},
     {"features", "weights"},
     {"tasks"},

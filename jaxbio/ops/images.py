@@ -27,7 +27,8 @@ class Preprocessing:
 
     def normalise(self, images: jax.Array) -> jax.Array:
         """uint8 images 0..255 ``[..., H, W, C]`` to float32, ``(x / 255 - mean) / std``."""
-        mean, std = (jnp.asarray(v, jnp.float32) for v in (self.mean, self.std))
+        row = (1,) * (images.ndim - 1) + (-1,)
+        mean, std = (jnp.asarray(v, jnp.float32).reshape(row) for v in (self.mean, self.std))
         return (images.astype(jnp.float32) / 255.0 - mean) / std
 
 
