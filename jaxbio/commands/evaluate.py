@@ -17,9 +17,11 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+import jaxbio
 from jaxbio.commands.command_line import Parser, add_processes, start_jax
-from jaxbio.commands.experiments import add_experiment, chosen, open_config
+from jaxbio.commands.experiments import add_experiment, chosen, open_config, trained
 from jaxbio.errors import InputError
+from jaxbio.files import read_json
 from jaxbio.measures.measure import measures, take
 
 
@@ -59,16 +61,16 @@ def run(options: argparse.Namespace) -> None:
     if experiment is None and workdir is None:
         raise InputError("--config and --workdir are missing: give one of them")
     config = None if experiment is None else open_config(experiment, overrides)
+    workdir = str(trained(Path(workdir or Path("runs") / config.name), experiment))
+    recorded = read_json(Path(workdir) / "config.json")
+    if not options.process_id:
+        print(f"jaxbio {jaxbio.__version__}: {options.mode} of {workdir}; starting JAX", flush=True)
     start_jax(options)
-    from jaxbio.files import read_json
-    from jaxbio.runs.directory import RunDirectory
-    from jaxbio.tasks.classification.opened import open_session
-
-    workdir = workdir or str(Path("runs") / config.name)
-    recorded = read_json(RunDirectory(workdir).config_file)
     if recorded.get("config", {}).get("task") == "stdp":
         _test_spiking(config, workdir, options)
         return
+    from jaxbio.tasks.classification.opened import open_session
+
     measure = measures()[options.mode]
     session = open_session(
         config, workdir, options.checkpoint, with_data=measure.needs_data(options)

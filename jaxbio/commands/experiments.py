@@ -89,6 +89,34 @@ def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDi
     return config
 
 
+def find_run(text: str) -> Path:
+    """A run directory: as given, or that of an experiment in ``runs/``.
+
+    Raises:
+        InputError: there is no such run yet.
+    """
+    name = text.partition(":")[0]
+    if not Path(text).is_dir() and (name in names() or name.endswith(".py")):
+        return trained(Path("runs") / open_config(text).name, text)
+    return trained(Path(text), None)
+
+
+def trained(workdir: Path, experiment: str | None) -> Path:
+    """``workdir``, if a run has been there.
+
+    Args:
+        workdir: the run directory.
+        experiment: that it would hold; None: not known.
+
+    Raises:
+        InputError: says how to train it.
+    """
+    if not (workdir / "config.json").exists():
+        remedy = f"jaxbio train {experiment or 'EXPERIMENT'} --workdir={workdir}"
+        raise InputError(f"{workdir} is not trained yet: {remedy}")
+    return workdir
+
+
 def _load(experiment: str) -> ConfigDict:
     path, *variant = experiment.split(":", 1)
     name = Path(path).stem

@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> None:
         return
     config = open_config(experiment, overrides)
     workdir = options.workdir or str(Path("runs") / config.name)
-    print(f"jaxbio {jaxbio.__version__}: {config.name} in {workdir}; starting JAX", flush=True)
+    if not options.process_id:
+        print(f"jaxbio {jaxbio.__version__}: {config.name} in {workdir}; starting JAX", flush=True)
     start_jax(options)
     from jaxbio.tasks.loop import train
     from jaxbio.tasks.rdm.teachers import train_all

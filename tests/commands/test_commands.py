@@ -1,5 +1,6 @@
 """The commands as a user runs them: processes of their own, killed, resumed, side by side."""
 
+import csv
 import json
 import os
 import signal
@@ -13,8 +14,11 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from PIL import Image
 
 from jaxbio.commands.main import main
+from jaxbio.measures.predictions import predict
+from jaxbio.tasks.classification.opened import open_session
 
 _ROOT = Path(__file__).parents[2]
 _SMALL = [
@@ -180,6 +184,41 @@ def test_runs_are_compared_on_the_same_pictures(whole_run, capsys):
     assert "no key differs" in output
     assert output.count(f"{100 * results['top1']:.2f} %") == 2
     assert "p = 1" in output
+
+
+def test_pictures_are_predicted_as_in_the_evaluation(whole_run, tmp_path, capsys):
+    session = open_session(None, str(whole_run))
+    expected = predict(session, session.batches()).probabilities[:3]
+    for number, picture in enumerate(session.source.eval.images[:3]):
+        Image.fromarray(np.squeeze(picture)).save(tmp_path / f"{number}.png")
+    words = [str(tmp_path), str(tmp_path / "0.png"), f"--output={tmp_path / 'out.csv'}", "--top=2"]
+    assert main(["predict", str(whole_run), *words]) == 0
+    with open(tmp_path / "out.csv") as file:
+        head, *rows = list(csv.reader(file))
+    assert head == ["picture", "class", "probability", *"0123456789"]
+    assert [Path(row[0]).name for row in rows] == ["0.png", "1.png", "2.png", "0.png"]
+    found = np.array([row[3:] for row in rows], float)
+    np.testing.assert_allclose(found[:3], expected, atol=1e-5)
+    np.testing.assert_allclose(found[3], found[0], atol=1e-6)
+    assert [row[1] for row in rows[:3]] == [str(i) for i in expected.argmax(1)]
+    assert f"{100 * expected[0].max():.1f} %" in capsys.readouterr().out
+
+
+def test_what_cannot_be_predicted(whole_run, tmp_path, capsys, monkeypatch):
+    (tmp_path / "text.png").write_text("no picture")
+    for words, message in (
+        ([str(whole_run), str(tmp_path / "text.png")], "text.png"),
+        ([str(whole_run), str(tmp_path / "none.png")], "none.png"),
+        ([str(tmp_path / "none"), "a.png"], "not trained yet"),
+    ):
+        assert main(["predict", *words]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    for words in (["predict", "svp_resnet", "a.png"], ["evaluate", "svp_resnet"]):
+        assert main(words) == 2
+        assert "jaxbio train svp_resnet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])

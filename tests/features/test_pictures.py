@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxbio.data import eval_batches, open_source
 from jaxbio.data.settings import Settings, read_settings
@@ -70,3 +71,25 @@ def test_folders_without_images_are_refused(what, tmp_path):
         path.mkdir()
     with pytest.raises(InputError, match=f"--images={path}"):
         subject.open_pictures(path)
+
+
+def test_photographs_are_turned_as_their_camera_says(tmp_path):
+    pixels = np.zeros((24, 40, 3), np.uint8)
+    pixels[:, :20] = 255  # left half
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by a quarter
+    Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / "upright.png")
+    given = subject.given_pictures([tmp_path / "turned.jpg", tmp_path / "upright.png"])
+    (batch,) = given.batches(_settings(), 2)
+    difference = np.abs(batch["image"][0].astype(int) - batch["image"][1])
+    assert difference.max() < 16  # of the JPEG
+    assert given.names == [str(tmp_path / "turned.jpg"), str(tmp_path / "upright.png")]
+
+
+def test_given_pictures_that_are_none(tmp_path):
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    for name in ("text.jpg", "loop.jpg", "missing.jpg"):
+        with pytest.raises(InputError, match=name):
+            subject.given_pictures([tmp_path / name])
