@@ -96,7 +96,8 @@ def find_run(text: str) -> Path:
         InputError: there is no such run yet.
     """
     name = text.partition(":")[0]
-    if not Path(text).is_dir() and (name in names() or name.endswith(".py")):
+    known = name.endswith(".py") or (_FOLDER / f"{name}.py").is_file()
+    if known and not Path(text).is_dir():
         return trained(Path("runs") / open_config(text).name, text)
     return trained(Path(text), None)
 
@@ -123,7 +124,7 @@ def _load(experiment: str) -> ConfigDict:
     is_file = path.endswith(".py") or "/" in path
     if is_file and not Path(path).is_file():
         raise InputError(f"--config={path} does not exist: {_hint(name, 'jaxbio brings')}")
-    if not is_file and name not in names():
+    if not is_file and not (_FOLDER / f"{path}.py").is_file():
         raise InputError(f"unknown experiment '{path}': {_hint(path, 'use a file or')}")
     try:
         if not is_file or Path(path).resolve().parent == _FOLDER:
@@ -157,11 +158,11 @@ def _change(config: ConfigDict, flag: str, key: str, text: str) -> None:
                 return
         kind = section.get_type(name)
         try:
-            set_key(config, key, _parse(text, kind, now))
+            value = _parse(text, kind, now)
         except ValueError:
-            raise InputError(
-                f"{flag}={text}: use {_EXPECTED.get(kind, 'numbers with commas')}"
-            ) from None
+            expected = _EXPECTED.get(kind, "numbers with commas")
+            raise InputError(f"{flag}={text}: use {expected}") from None
+        set_key(config, key, value)
     else:
         set_key(config, key, text)  # says what is wrong with the key
 
