@@ -12,6 +12,8 @@ from jaxbio.errors import InputError
 from jaxbio.models.body import Body
 from jaxbio.models.pathway import Pathway
 from jaxbio.ops.response import Memory, arr_loss, new_memory, read_memory, update_memory
+from jaxbio.options import read
+from jaxbio.tasks.classification.config import Arr
 
 # The name of the memory among a model's collections of variables.
 COLLECTION = "response_memory"
@@ -36,9 +38,9 @@ class ResponseRegulariser:
     widths: Mapping[str, int]
     num_classes: int
     coefficient: float
-    momentum: float = 0.1
-    start: int = 0
-    interval: int = 1
+    momentum: float = Arr.momentum
+    start: int = Arr.start
+    interval: int = Arr.interval
 
     def new_memory(self) -> Memory:
         """A memory that has seen nothing."""
@@ -93,25 +95,21 @@ def make_regulariser(
     Raises:
       InputError: an unknown endpoint, or a number out of range.
     """
-    if not config["coefficient"]:
+    arr = read(Arr, config, "arr.")
+    if not arr.coefficient and arr.endpoints == Arr.endpoints:
         return None
-    for key, good, remedy in (
-        ("coefficient", config["coefficient"] > 0, "use 0 (off) or more"),
-        ("momentum", 0 < config["momentum"] <= 1, "use a share above 0, at most 1"),
-        ("start", config["start"] >= 0, "use 0 or more"),
-        ("interval", config["interval"] >= 1, "use 1 or more"),
-    ):
-        if not good:
-            raise InputError(f"arr.{key}={config[key]}: {remedy}")
     shapes = endpoint_shapes(model, image_size)
-    names = choose_endpoints(config["endpoints"], shapes, model.blocks)
+    # A wrong name is an error even without a use.
+    names = choose_endpoints(arr.endpoints, shapes, model.blocks)
+    if not arr.coefficient:
+        return None
     return ResponseRegulariser(
         widths={name: shapes[name][-1] for name in names},
         num_classes=shapes["logits"][-1],
-        coefficient=float(config["coefficient"]),
-        momentum=float(config["momentum"]),
-        start=int(config["start"]),
-        interval=int(config["interval"]),
+        coefficient=arr.coefficient,
+        momentum=arr.momentum,
+        start=arr.start,
+        interval=arr.interval,
     )
 
 
