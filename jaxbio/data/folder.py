@@ -15,7 +15,7 @@ _FINGERPRINT_FILES = 10_000
 _logger = logging.getLogger("jaxbio.data")
 
 
-def open_folder(settings: Settings) -> Source:
+def open_image_folder(settings: Settings) -> Source:
     """Opens a folder of images, ImageNet's layout.
 
     Classes are the folders' names, sorted; examples are sorted by class and path. Images may lie

@@ -35,9 +35,9 @@ def open_source(cfg: Any) -> Source:
 
         return open_mnist(settings)
     if settings.source == "folder":
-        from jaxbio.data.folder import open_folder
+        from jaxbio.data.folder import open_image_folder
 
-        return open_folder(settings)
+        return open_image_folder(settings)
     if settings.source.startswith("tfds:") and len(settings.source) > len("tfds:"):
         from jaxbio.data.tfds import open_tfds
 

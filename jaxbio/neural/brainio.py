@@ -20,7 +20,7 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.neural.images import image_files
 from jaxbio.neural.netcdf import Variable, read_netcdf
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 
 _logger = logging.getLogger("jaxbio")
 _DIMS = ("presentation", "neuroid", "time_bin")
@@ -158,7 +158,7 @@ def _stimuli(
     shown: dict[str, np.ndarray],
     rows: dict[str, np.ndarray] | None,
     table: Path | None,
-) -> Stimuli:
+) -> StimulusSet:
     """Objects and labels of the CSV, else of the assembly, else ids; images of the CSV."""
     listed: dict[str, np.ndarray] = {}
     if rows is not None:
@@ -176,7 +176,7 @@ def _stimuli(
         images = image_files(table.parent, names)
         if images is None and archive.exists():
             images = image_files(archive, names)
-    return Stimuli(
+    return StimulusSet(
         ids=order,
         labels=objects if labels is None else labels,
         objects=objects,

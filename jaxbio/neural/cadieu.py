@@ -16,7 +16,7 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.neural.images import image_files, read_member, zip_members
 from jaxbio.neural.matlab import read_mat, require
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 
 _FILES = "NeuralData_{area}_multiunits.mat"
 _AREAS = ("IT", "V4")
@@ -62,7 +62,7 @@ def load_cadieu(
     order = np.argsort(labels, kind="stable")
     features, paths, labels, splits = (a[order] for a in (features, paths, labels, splits))
     root = Path(images) if images else (path if path.suffix != ".mat" else path.parent)
-    stimuli = Stimuli(
+    stimuli = StimulusSet(
         ids=paths,
         labels=labels,
         objects=_objects(labels, objects_per_category, file),

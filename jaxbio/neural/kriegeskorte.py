@@ -18,7 +18,7 @@ from scipy.spatial.distance import squareform
 from jaxbio.errors import InputError
 from jaxbio.neural.matlab import read_mat, require, struct_field, text
 from jaxbio.neural.npz import read_npz
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 
 SUPPLEMENT = "Kriegeskorte_Neuron2008_supplementalData.mat"
 BRAIN_RDMS = "92_brainRDMs.mat"
@@ -119,16 +119,16 @@ def _square(vector: np.ndarray, path: Path, field: str) -> np.ndarray:
         ) from None
 
 
-def _stimuli(images: np.ndarray, labels: np.ndarray, path: Path, field: str) -> Stimuli:
+def _stimuli(images: np.ndarray, labels: np.ndarray, path: Path, field: str) -> StimulusSet:
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
         raise InputError(
             f"{path}: field '{field}' is {images.dtype} of shape {images.shape}: must be uint8 "
             "[S, H, W, 3]"
         )
     bare = _bare(len(labels))
-    return Stimuli(ids=bare.ids, labels=labels.astype(str), objects=bare.objects, images=images)
+    return StimulusSet(ids=bare.ids, labels=labels.astype(str), objects=bare.objects, images=images)
 
 
-def _bare(count: int) -> Stimuli:
+def _bare(count: int) -> StimulusSet:
     ids = np.array([f"object_{i:02d}" for i in range(count)])
-    return Stimuli(ids=ids, labels=np.full(count, "object"), objects=ids)
+    return StimulusSet(ids=ids, labels=np.full(count, "object"), objects=ids)

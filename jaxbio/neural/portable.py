@@ -20,7 +20,7 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.neural.images import check_inside, image_files
 from jaxbio.neural.npz import read_npz
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 
 FORMAT = "jaxbio-recordings-1"
 SUFFIXES = (".npz", ".h5", ".hdf5")
@@ -113,7 +113,7 @@ def _recordings(arrays: dict[str, np.ndarray], path: Path, root: Path) -> Record
     responses = arrays.get("responses")
     return Recordings(
         name=str(arrays.get("name", path.stem)),
-        stimuli=Stimuli(
+        stimuli=StimulusSet(
             ids=ids,
             labels=arrays.get("stimulus_labels", objects).astype(str),
             objects=objects,

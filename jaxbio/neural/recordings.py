@@ -13,7 +13,7 @@ _LISTED = 8  # names in an error message
 
 
 @dataclass(frozen=True)
-class Stimuli:
+class StimulusSet:
     """What was shown.
 
     Attributes:
@@ -55,13 +55,13 @@ class Stimuli:
             return self.images.read(size)
         return resize_images(self.images, size)
 
-    def take(self, index: np.ndarray) -> "Stimuli":
+    def take(self, index: np.ndarray) -> "StimulusSet":
         """The stimuli of ``index`` (integers or a mask), in that order."""
         kept = {
             f.name: None if (value := getattr(self, f.name)) is None else value[index]
             for f in dataclasses.fields(self)
         }
-        return Stimuli(**kept)
+        return StimulusSet(**kept)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Recordings:
     """
 
     name: str
-    stimuli: Stimuli
+    stimuli: StimulusSet
     responses: np.ndarray | None = None
     repetitions: np.ndarray | None = None
     neuroids: dict[str, np.ndarray] = field(default_factory=dict)

@@ -8,7 +8,7 @@ runs anywhere; a score against it says that the code works, not that a model is 
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 from jaxbio.neural.rendering import (
     CATEGORIES,
     OBJECTS_PER_CATEGORY,
@@ -78,7 +78,7 @@ def synthetic_recordings(
     labels = np.repeat(CATEGORIES, OBJECTS_PER_CATEGORY * views)
     return Recordings(
         name="synthetic",
-        stimuli=Stimuli(
+        stimuli=StimulusSet(
             ids=np.array([f"synthetic_{i:05d}" for i in range(count)]),
             labels=labels,
             objects=np.char.add(np.char.add(labels, "_"), (of_object % 7).astype(str)),

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.ops.encoding import LevelEncoder
-from jaxbio.ops.stdp import normalise
+from jaxbio.ops.stdp import normalise_weights
 from jaxbio.spiking import competition, learning_dense, learning_sparse
 from jaxbio.spiking.groups import as_floats, see
 from jaxbio.spiking.network import Network, Parameters, Weights, published_order
@@ -259,7 +259,7 @@ def _summed(
     summed = jax.tree.map(add, weights, program.leave(learned))
     each = _spread(parameters, networks)
     total = each.mean_weight.reshape(-1, 1, 1, 1) * network.window
-    xy = normalise(jnp.clip(summed.xy, 0.0, 1.0), total, axis=2)
+    xy = normalise_weights(jnp.clip(summed.xy, 0.0, 1.0), total, axis=2)
     yy = summed.yy
     if yy is not None:
         yy = jnp.clip(yy, each.c_w_min[:, None, None], each.c_w_max[:, None, None])

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.ops.lif import decay_factor
-from jaxbio.ops.stdp import normalise, update_trace
+from jaxbio.ops.stdp import normalise_weights, update_trace
 from jaxbio.spiking.active_pixels import currents
 from jaxbio.spiking.groups import Clock, at
 from jaxbio.spiking.network import Network, Parameters
@@ -132,7 +132,7 @@ def learn_image(
     silent, slots, _ = jax.lax.fori_loop(0, network.steps, step, carry)
     faded = theta * silent.fading[:, None]
     weights, theta, counts = _copy_back(network, slots, weights, faded)
-    return normalise(weights, total[:, None, None], axis=1), theta, counts
+    return normalise_weights(weights, total[:, None, None], axis=1), theta, counts
 
 
 def _constants(network: Network, p: Parameters, groups: int) -> tuple[Constants, Array, Array]:

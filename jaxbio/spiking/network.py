@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.ops.lif import LIFParameters, decay_factor
-from jaxbio.ops.stdp import normalise
+from jaxbio.ops.stdp import normalise_weights
 
 Array = jax.Array
 Scalar = Array | float
@@ -208,7 +208,7 @@ def initial_weights(network: Network, parameters: Parameters, key: Array) -> Wei
     places = 1 if network.shared else network.positions
     xy = jax.random.uniform(key_xy, (places, network.window, network.filters))
     if not network.shared:
-        xy = normalise(xy, parameters.mean_weight * network.window, axis=1)
+        xy = normalise_weights(xy, parameters.mean_weight * network.window, axis=1)
     theta = jnp.zeros((network.positions, network.filters))
     if not network.trained_competition:
         return Weights(xy, theta)

@@ -148,7 +148,7 @@ def present(
     x = x.astype(jnp.float32)
     carry, (spikes, out) = jax.lax.scan(body, carry, x)
     _, state, trace_x, trace_pre, trace_post, xy, yy = carry
-    xy = stdp.normalise(xy, parameters.mean_weight * network.window, axis=1)
+    xy = stdp.normalise_weights(xy, parameters.mean_weight * network.window, axis=1)
     recording = Recording(published_order(spikes.sum(0)))
     if record:
         recording = recording._replace(spikes=published_order(out[0]), v=published_order(out[1]))
