@@ -13,8 +13,9 @@ _PACKAGE = Path(__file__).parents[1] / "jaxbio"
 # Each part imports itself and parts of lower ranks only.
 _RANKS = (
     {"errors"},
+    {"files", "options"},
     {"ops"},
-    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"},
+    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting", "physiology"},
     {"runs"},
     {"features", "weights"},
     {"tasks"},

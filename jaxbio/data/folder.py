@@ -23,7 +23,7 @@ def open_image_folder(settings: Settings) -> Source:
     case) and are decoded by content; hidden files are ignored, other files with a warning.
 
     Raises:
-      DataError: no such folders, no images, or classes that differ between the splits.
+        DataError: no such folders, no images, or classes that differ between the splits.
     """
     if settings.cache is True:
         raise DataError(

@@ -43,18 +43,18 @@ class Writer:
     """Writes features to ``<output>.partial``, from where an interrupted writer stopped.
 
     Args:
-      output: the final file. It does not exist yet.
-      layers: from :attr:`jaxbio.features.Extractor.layers`.
-      names: of all images.
-      description: from :func:`jaxbio.features.content_key.describe`.
-      about: what else the file should say of itself; plain JSON.
+        output: the final file. It does not exist yet.
+        layers: from :attr:`jaxbio.features.Extractor.layers`.
+        names: of all images.
+        description: from :func:`jaxbio.features.content_key.describe`.
+        about: what else the file should say of itself; plain JSON.
 
     Attributes:
-      done: images that were written or skipped before.
+        done: images that were written or skipped before.
 
     Raises:
-      InputError: the partial file has other settings or is damaged, another process writes it, or
-        the disk has not enough room.
+        InputError: the partial file has other settings or is damaged, another process writes it, or
+            the disk has not enough room.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class Writer:
         """Appends a batch.
 
         Args:
-          features: per layer, float32 ``[sum(good), ...]``.
-          good: bool ``[b]``: whether each of the next ``b`` images decoded.
+            features: per layer, float32 ``[sum(good), ...]``.
+            good: bool ``[b]``: whether each of the next ``b`` images decoded.
 
         Raises:
-          InputError: the disk is full or fails. What was written before stays.
+            InputError: the disk is full or fails. What was written before stays.
         """
         with self._disk():
             for name, rows in features.items():
@@ -116,8 +116,8 @@ class Writer:
         """Completes the file and gives it its final name.
 
         Raises:
-          InputError: as for :meth:`write`; the partial file stays.
-          ValueError: images are missing.
+            InputError: as for :meth:`write`; the partial file stays.
+            ValueError: images are missing.
         """
         if self.done != len(self._names):
             raise ValueError(f"{self.done} of {len(self._names)} images: write the others first")

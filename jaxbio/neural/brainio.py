@@ -7,8 +7,8 @@ The assembly's coordinates are flat arrays along one dimension each: ``stimulus_
 it, or in a zip archive of its name.
 
 Reference:
-  Schrimpf et al. 2020, "Integrative Benchmarking to Advance Neurally Mechanistic Models of Human
-  Intelligence", doi:10.1016/j.neuron.2020.07.040 (BrainIO is Brain-Score's data format).
+    Schrimpf et al. 2020, "Integrative Benchmarking to Advance Neurally Mechanistic Models of Human
+    Intelligence", doi:10.1016/j.neuron.2020.07.040 (BrainIO is Brain-Score's data format).
 """
 
 import csv
@@ -37,12 +37,12 @@ def load_brainio(path: str | Path, stimuli: str | Path | None = None) -> Recordi
     presentations: as many of each stimulus as the one shown least often has, in the file's order.
 
     Args:
-      path: the ``.nc`` file, or a folder with one ``.nc`` and one ``.csv``.
-      stimuli: the CSV; default: the only one beside the assembly, if there is one. Without it there
-        are no images, and objects and categories come from the assembly.
+        path: the ``.nc`` file, or a folder with one ``.nc`` and one ``.csv``.
+        stimuli: the CSV; default: the only one beside the assembly, if there is one. Without it
+            there are no images, and objects and categories come from the assembly.
 
     Raises:
-      InputError: a file that is not as described; the message names file and field.
+        InputError: a file that is not as described; the message names file and field.
     """
     path, table = _find(Path(path), Path(stimuli) if stimuli else None)
     variables = read_netcdf(path)

@@ -5,8 +5,8 @@ human and the monkey RDM), ``92_brainRDMs.mat`` (human RDMs per subject and sess
 an ``.npz`` with both. A folder with the two ``.mat`` files gives everything.
 
 Reference:
-  Kriegeskorte et al. 2008, "Matching categorical object representations in inferior temporal cortex
-  of man and monkey", doi:10.1016/j.neuron.2008.10.043.
+    Kriegeskorte et al. 2008, "Matching categorical object representations in inferior temporal
+    cortex of man and monkey", doi:10.1016/j.neuron.2008.10.043.
 """
 
 from pathlib import Path
@@ -35,10 +35,10 @@ def load_kriegeskorte(path: str | Path) -> Recordings:
     Dissimilarities are 1 - Pearson correlation. Every image is an object of its own.
 
     Args:
-      path: one of the files named above, or a folder with both ``.mat`` files.
+        path: one of the files named above, or a folder with both ``.mat`` files.
 
     Raises:
-      InputError: a missing or malformed file or field.
+        InputError: a missing or malformed file or field.
     """
     path = Path(path)
     if path.is_dir():

@@ -31,13 +31,13 @@ def write_recordings(recordings: Recordings, path: str | Path, *, image_size: in
     """Writes a portable file, atomically: the old one stays whole until the new one is.
 
     Args:
-      recordings: anything a loader returned.
-      path: ``.npz`` or ``.h5``.
-      image_size: images in files are stored resized to this side in pixels; 0 stores their paths
-        only. Images in memory are stored as they are.
+        recordings: anything a loader returned.
+        path: ``.npz`` or ``.h5``.
+        image_size: images in files are stored resized to this side in pixels; 0 stores their paths
+            only. Images in memory are stored as they are.
 
     Raises:
-      InputError: another suffix, or the place is not writable.
+        InputError: another suffix, or the place is not writable.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -55,11 +55,11 @@ def read_portable(path: str | Path, images: str | Path | None = None) -> Recordi
     """Reads a portable file.
 
     Args:
-      path: ``.npz`` or ``.h5``.
-      images: folder or archive of ``stimulus_paths``; default: the file's own folder.
+        path: ``.npz`` or ``.h5``.
+        images: folder or archive of ``stimulus_paths``; default: the file's own folder.
 
     Raises:
-      InputError: unreadable, a missing key, or arrays whose shapes do not fit.
+        InputError: unreadable, a missing key, or arrays whose shapes do not fit.
     """
     path = Path(path)
     arrays = read_npz(path, optional=None) if path.suffix == ".npz" else _read_hdf5(path)

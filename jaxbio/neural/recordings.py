@@ -17,12 +17,12 @@ class StimulusSet:
     """What was shown.
 
     Attributes:
-      ids: ``[S]`` str, unique.
-      labels: ``[S]`` str, the category.
-      objects: ``[S]`` str, the object's identity; several images of one object share it.
-      paths: ``[S]`` str, image files relative to their folder, or None.
-      images: ``[S, H, W, 3]`` uint8, or files that are read when asked for, or None.
-      splits: ``[S, K]`` 0 or 1, published training/test splits, or None.
+        ids: ``[S]`` str, unique.
+        labels: ``[S]`` str, the category.
+        objects: ``[S]`` str, the object's identity; several images of one object share it.
+        paths: ``[S]`` str, image files relative to their folder, or None.
+        images: ``[S, H, W, 3]`` uint8, or files that are read when asked for, or None.
+        splits: ``[S, K]`` 0 or 1, published training/test splits, or None.
     """
 
     ids: np.ndarray
@@ -39,13 +39,13 @@ class StimulusSet:
         """All images, resized to a square as Brain-Score does (antialiased, no crop).
 
         Args:
-          size: side in pixels.
+            size: side in pixels.
 
         Returns:
-          ``[S, size, size, 3]`` uint8.
+            ``[S, size, size, 3]`` uint8.
 
         Raises:
-          InputError: the recordings came without images, or a file does not decode.
+            InputError: the recordings came without images, or a file does not decode.
         """
         if self.images is None:
             raise InputError(
@@ -69,16 +69,16 @@ class Recordings:
     """Responses of a population to stimuli, or dissimilarities where only those were published.
 
     Attributes:
-      name: what a table calls the data.
-      stimuli: what was shown.
-      responses: ``[S, N, T]`` float, means over repetitions, in the file's own unit; None where
-        only dissimilarities are known.
-      repetitions: ``[R, S, N, T]``, or None if single presentations are not known.
-      neuroids: per property (``neuroid_id``, ``region``, ...) an array ``[N]``.
-      time_bins: ``[T, 2]`` start and end in ms after stimulus onset, or None if unknown (T = 1).
-      rdms: per name (``human_it``, ...) ``[subjects, S, S]`` symmetric dissimilarities.
-      synthetic: not measured but simulated; said wherever results show.
-      source: where the data came from, in words.
+        name: what a table calls the data.
+        stimuli: what was shown.
+        responses: ``[S, N, T]`` float, means over repetitions, in the file's own unit; None where
+            only dissimilarities are known.
+        repetitions: ``[R, S, N, T]``, or None if single presentations are not known.
+        neuroids: per property (``neuroid_id``, ``region``, ...) an array ``[N]``.
+        time_bins: ``[T, 2]`` start and end in ms after stimulus onset, or None if unknown (T = 1).
+        rdms: per name (``human_it``, ...) ``[subjects, S, S]`` symmetric dissimilarities.
+        synthetic: not measured but simulated; said wherever results show.
+        source: where the data came from, in words.
     """
 
     name: str
@@ -105,11 +105,11 @@ class Recordings:
         """A part of the recordings; the name says which region.
 
         Args:
-          region: keep these neuroids (``neuroids["region"]``), or this entry of ``rdms``.
-          stimuli: keep these stimuli: integers or a mask.
+            region: keep these neuroids (``neuroids["region"]``), or this entry of ``rdms``.
+            stimuli: keep these stimuli: integers or a mask.
 
         Raises:
-          InputError: no such region.
+            InputError: no such region.
         """
         part = self
         if region is not None:
@@ -130,7 +130,7 @@ class Recordings:
         """Without the neuroids that have a NaN response.
 
         Raises:
-          InputError: every neuroid has one.
+            InputError: every neuroid has one.
         """
         if self.responses is None:
             return self
@@ -145,7 +145,7 @@ class Recordings:
         """The recordings themselves if no response is NaN or infinite.
 
         Raises:
-          InputError: there are some; it counts them and names the remedy.
+            InputError: there are some; it counts them and names the remedy.
         """
         for name in ("responses", "repetitions"):
             values = getattr(self, name)

@@ -42,18 +42,18 @@ def synthetic_recordings(
     ``0.14 r + 0.92``.
 
     Args:
-      seed: of everything.
-      views: images of each of the 49 objects.
-      image_size: side in pixels.
-      sites: simulated sites.
-      repetitions: presentations of each image; 2 or more for a noise ceiling.
+        seed: of everything.
+        views: images of each of the 49 objects.
+        image_size: side in pixels.
+        sites: simulated sites.
+        repetitions: presentations of each image; 2 or more for a noise ceiling.
 
     Returns:
-      ``49 * views`` stimuli, object by object, with responses of three time bins. ``synthetic`` is
-      set.
+        ``49 * views`` stimuli, object by object, with responses of three time bins. ``synthetic``
+        is set.
 
     Raises:
-      InputError: an argument below 1.
+        InputError: an argument below 1.
     """
     sizes = {"views": views, "image_size": image_size, "sites": sites, "repetitions": repetitions}
     for name, value in sizes.items():

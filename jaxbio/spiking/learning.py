@@ -53,20 +53,20 @@ def learn(
     """Shows a sequence of images to every network; published online learning.
 
     Args:
-      network: the shape, static.
-      parameters: scalars or ``[N]``.
-      weights: with a leading axis ``[N]``.
-      encoder: of :func:`jaxbio.ops.encoding.make_encoder`.
-      keys: ``[N]``; image ``i`` of a network is encoded with ``fold_in(key, first + i)``.
-      levels: ``[B, N, pixels]`` grey levels of the B images.
-      first: number of images that the networks have learned from before.
-      learning: static.
-      masked: keep trained competition within positions after each image (``lc`` only).
-      images_per_update: 1 as published. More is an approximation: that many images see the same
-        weights, and their changes are added up.
+        network: the shape, static.
+        parameters: scalars or ``[N]``.
+        weights: with a leading axis ``[N]``.
+        encoder: of :func:`jaxbio.ops.encoding.make_encoder`.
+        keys: ``[N]``; image ``i`` of a network is encoded with ``fold_in(key, first + i)``.
+        levels: ``[B, N, pixels]`` grey levels of the B images.
+        first: number of images that the networks have learned from before.
+        learning: static.
+        masked: keep trained competition within positions after each image (``lc`` only).
+        images_per_update: 1 as published. More is an approximation: that many images see the same
+            weights, and their changes are added up.
 
     Returns:
-      Weights, and spike counts float32 ``[B, N, neurons]`` in published order.
+        Weights, and spike counts float32 ``[B, N, neurons]`` in published order.
     """
     images, networks, _ = levels.shape
     options = (network, encoder, learning, masked, images_per_update)
@@ -160,10 +160,10 @@ class Program(NamedTuple):
     """How to show one image to each of N networks, and the form of the weights meanwhile.
 
     Attributes:
-      show: weights in that form and spikes as bits, uint32 ``[N, ceil(steps / 32), pixels]`` of
-        :func:`jaxbio.ops.encoding.pack`, to weights and spike counts ``[N, neurons]``.
-      enter: from ``Weights`` with a leading axis to that form.
-      leave: back.
+        show: weights in that form and spikes as bits, uint32 ``[N, ceil(steps / 32), pixels]`` of
+            :func:`jaxbio.ops.encoding.pack`, to weights and spike counts ``[N, neurons]``.
+        enter: from ``Weights`` with a leading axis to that form.
+        leave: back.
     """
 
     show: Callable[[Weights, Array], tuple[Weights, Array]]
@@ -177,11 +177,11 @@ def choose_program(
     """The fastest program for a kind of network and what learns; all give the same spikes.
 
     Args:
-      network: static.
-      parameters: scalars or ``[networks]``.
-      learning: static.
-      networks: N.
-      masked: see :func:`learn`.
+        network: static.
+        parameters: scalars or ``[networks]``.
+        learning: static.
+        networks: N.
+        masked: see :func:`learn`.
     """
     if _sparse_pays(network, learning, networks):
         return sparse_program(network, parameters)

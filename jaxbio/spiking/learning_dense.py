@@ -23,14 +23,14 @@ class Neurons(NamedTuple):
     """State of the Y neurons of N networks, ``[N * positions * filters]``.
 
     Attributes:
-      u: potential above rest, mV.
-      waiting: remaining steps without input.
-      theta: adaptive threshold, mV.
-      pre: presynaptic trace; None where nothing reads it.
-      post: postsynaptic trace.
-      spikes: of the last step, 0.0 or 1.0.
-      counts: spikes so far.
-      current: for the next step, mV.
+        u: potential above rest, mV.
+        waiting: remaining steps without input.
+        theta: adaptive threshold, mV.
+        pre: presynaptic trace; None where nothing reads it.
+        post: postsynaptic trace.
+        spikes: of the last step, 0.0 or 1.0.
+        counts: spikes so far.
+        current: for the next step, mV.
     """
 
     u: Array
@@ -71,14 +71,14 @@ def learn_image(
     """One image, shown to each of N networks.
 
     Args:
-      network: static.
-      parameters: scalars or ``[N]``.
-      weights: from :func:`enter`.
-      seen: float32 ``[N * positions, T, window]``, X's spikes; T >= steps.
-      learning: static.
+        network: static.
+        parameters: scalars or ``[N]``.
+        weights: from :func:`enter`.
+        seen: float32 ``[N * positions, T, window]``, X's spikes; T >= steps.
+        learning: static.
 
     Returns:
-      Weights (windows normalised) and spike counts ``[N * positions * filters]``.
+        Weights (windows normalised) and spike counts ``[N * positions * filters]``.
     """
     groups, _, window = seen.shape
     trained = weights.yy is not None
