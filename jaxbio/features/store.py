@@ -24,6 +24,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from jaxbio import files
 from jaxbio.errors import InputError
 from jaxbio.features.content_key import content_key, differences
 from jaxbio.features.layers import Layer, time_labels
@@ -71,7 +72,6 @@ class Writer:
         self._names = list(names)
         if not self._partial.exists():
             with _failures_of(output, 0, len(names)):
-                output.parent.mkdir(parents=True, exist_ok=True)
                 _write_skeleton(self._partial, self._layers, self._names, description, about)
         try:
             self._file = os.open(self._partial, os.O_RDWR)
@@ -266,25 +266,19 @@ def _write_skeleton(
     description: Mapping[str, Any],
     about: Mapping[str, Any],
 ) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with h5py.File(temporary, "w", locking=False) as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["complete"] = False
-            file.attrs["content_key"] = content_key(description)
-            file.attrs["description"] = json.dumps(description)
-            file.attrs["about"] = json.dumps(about)
-            plain = {name: dataclasses.asdict(layer) for name, layer in layers.items()}
-            file.attrs["layers"] = json.dumps(plain)
-            images = file.create_dataset("image", data=np.array(names, _TEXT), chunks=True)
-            images.make_scale("image")
-            file.create_dataset("status", data=np.full(len(names), _TODO, np.uint8))
-            for layer in layers.values():
-                _write_layer(file, layer, images)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with files.atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["complete"] = False
+        file.attrs["content_key"] = content_key(description)
+        file.attrs["description"] = json.dumps(description)
+        file.attrs["about"] = json.dumps(about)
+        plain = {name: dataclasses.asdict(layer) for name, layer in layers.items()}
+        file.attrs["layers"] = json.dumps(plain)
+        images = file.create_dataset("image", data=np.array(names, _TEXT), chunks=True)
+        images.make_scale("image")
+        file.create_dataset("status", data=np.full(len(names), _TODO, np.uint8))
+        for layer in layers.values():
+            _write_layer(file, layer, images)
 
 
 def _write_layer(file: h5py.File, layer: Layer, images: h5py.Dataset) -> None:

@@ -8,15 +8,12 @@ Keys, all arrays: ``format`` ("jaxbio-recordings-1"), ``name``, ``source``, ``sy
 Needed are ``stimulus_ids`` and either ``responses`` or an RDM: what is missing is unknown.
 """
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxbio import files
 from jaxbio.errors import InputError
 from jaxbio.neural.images import check_inside, image_files
 from jaxbio.neural.npz import read_npz
@@ -43,7 +40,7 @@ def write_recordings(recordings: Recordings, path: str | Path, *, image_size: in
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path}: a portable file ends in {' or '.join(SUFFIXES)}")
     arrays = _arrays(recordings, image_size)
-    with _replacing(path) as temporary:
+    with files.atomic(path) as temporary:
         if path.suffix == ".npz":
             with temporary.open("wb") as file:
                 np.savez_compressed(file, **arrays)
@@ -181,21 +178,3 @@ def _hdf5_array(dataset: Any) -> np.ndarray:
     if h5py.check_string_dtype(dataset.dtype) is not None:
         return np.asarray(dataset.asstr()[()]).astype(str)
     return np.asarray(dataset[()])
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place if nothing fails."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(f"{path} is not writable ({error.strerror}): choose another") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -117,7 +117,7 @@ class StdpExperiment:
 
         def step(state: TrainState, batch: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
             if batch["clear"]:
-                cleared = jnp.zeros_like(state.params["yy"])
+                cleared = competition.clear(state.params["yy"])
                 state = state.replace(params={**state.params, "yy": cleared})
             return steps[batch["part"]](state, batch["image"])
 
