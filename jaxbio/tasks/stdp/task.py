@@ -21,6 +21,7 @@ from jaxbio.runs.directory import RunDirectory, write_text
 from jaxbio.runs.periods import Periods
 from jaxbio.runs.progress import Pace, format_table
 from jaxbio.runs.state import TrainState, count_parameters
+from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
