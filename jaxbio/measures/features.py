@@ -115,8 +115,8 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         preprocessing={
             "image_size": settings.image_size,
             "resize_side": settings.resize_side(pictures.source.one_size),
-            "mean": list(preprocessing.mean),
-            "std": list(preprocessing.std),
+            "mean": list(session.preprocessing.mean),
+            "std": list(session.preprocessing.std),
         },
         stimuli=pictures.digest(),
         batch_size=batch_size,

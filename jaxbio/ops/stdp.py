@@ -75,7 +75,7 @@ def competition(
     return jnp.clip(weights - weight_decay, lowest, highest)
 
 
-def normalise(weights: Array, total: Scalar, axis: int) -> Array:
+def normalise_weights(weights: Array, total: Scalar, axis: int) -> Array:
     """Scales weights to a given sum along an axis; sums of zero are left alone.
 
     Args:

@@ -19,7 +19,7 @@ from jaxbio.measures.layer_activity import Place, layer_activity
 from jaxbio.measures.measure import measure
 from jaxbio.measures.scores import MEASURES, choose_measures
 from jaxbio.measures.similarity_report import embed_dissimilarities
-from jaxbio.neural import Recordings, Stimuli, synthetic_recordings
+from jaxbio.neural import Recordings, StimulusSet, synthetic_recordings
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh
@@ -190,7 +190,7 @@ def _rdm_only(count=8, subjects=3):
     rdm = rng.uniform(0.5, 1.5, (subjects, count, count))
     rdm = (rdm + rdm.swapaxes(1, 2)) / 2
     rdm[:, np.arange(count), np.arange(count)] = 0
-    return Recordings("rdms", Stimuli(ids, labels, ids, images=images), rdms={"it": rdm})
+    return Recordings("rdms", StimulusSet(ids, labels, ids, images=images), rdms={"it": rdm})
 
 
 def test_recordings_of_dissimilarities_allow_rsa_only(session, tmp_path):

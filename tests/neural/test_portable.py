@@ -10,7 +10,7 @@ from jaxbio.commands.main import main
 from jaxbio.errors import InputError
 from jaxbio.neural import (
     Recordings,
-    Stimuli,
+    StimulusSet,
     load_cadieu,
     open_recordings,
     synthetic_recordings,
@@ -177,6 +177,6 @@ def test_selection_keeps_rows_together(small):
     np.testing.assert_array_equal(part.repetitions, small.repetitions[:, [5, 2]])
     np.testing.assert_array_equal(part.stimuli.images, small.stimuli.images[[5, 2]])
     rdm = np.arange(16.0).reshape(1, 4, 4)
-    stimuli = Stimuli(*(np.array(list("abcd")),) * 3)
+    stimuli = StimulusSet(*(np.array(list("abcd")),) * 3)
     part = Recordings("r", stimuli, rdms={"it": rdm}).select(stimuli=np.array([3, 1]))
     np.testing.assert_array_equal(part.rdms["it"], rdm[:, [3, 1]][:, :, [3, 1]])
