@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).parents[1] / "jaxbio"
 _RANKS = (
     {"errors"},
     {"ops"},
-    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"},
+    {"models", "spiking", "similarity", "neural", "corruptions", "attacks", "data", "plotting"},
     {"runs"},
     {"features", "weights"},
     {"tasks"},
