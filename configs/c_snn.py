@@ -13,7 +13,7 @@ from configs import base, spiking_data
 
 def get_config(variant: str = "digits"):
     """``digits`` or ``mnist``."""
-    config = base.get_config()
+    config = base.get_config("stdp")
     config.name = "c_snn"
     spiking = config.spiking
     spiking.kind = "c"

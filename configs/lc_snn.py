@@ -13,7 +13,7 @@ from configs import base, spiking_data
 
 def get_config(variant: str = "digits"):
     """``digits`` or ``mnist``."""
-    config = base.get_config()
+    config = base.get_config("stdp")
     config.name = "lc_snn"
     config.spiking.c_w = -80.0  # chosen on validation images, see docs/results.md
     return spiking_data.apply_data(config, variant)

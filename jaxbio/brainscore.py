@@ -31,16 +31,6 @@ from jaxbio.tasks.classification.opened import open_session
 Bin = tuple[float, float]
 Bins = Mapping[str, Sequence[Bin]]
 
-# Region -> (start, end) in ms of every time step that the region makes.
-TIME_BINS: dict[str, dict[str, list[Bin]]] = {
-    "cornet_s": {
-        "V1": [(50, 150)],
-        "V2": [(70, 170), (170, 270)],
-        "V4": [(90, 140), (140, 190), (190, 240), (240, 290)],
-        "IT": [(100, 200), (200, 300)],
-    }
-}
-
 
 def open_brain_model(
     workdir: str,
@@ -68,7 +58,7 @@ def open_brain_model(
       ModuleNotFoundError: Brain-Score is not installed here.
     """
     session = open_session(config, workdir, checkpoint, with_data=False)
-    name, data = session.arguments["name"], session.config.data
+    data = session.config.data
     activations = ActivationsModel(
         session.model,
         session.variables,
@@ -78,7 +68,7 @@ def open_brain_model(
         std=data.std,
     )
     if time_bins is None and regions is None:
-        time_bins = TIME_BINS.get(name)
+        time_bins = session.model.time_bins or None
     if time_bins is not None:
         if regions is not None:
             raise InputError("regions and time_bins are both given: use one")

@@ -13,8 +13,19 @@ _PACKAGE = Path(__file__).parents[1] / "jaxbio"
 # Each part imports itself and parts of lower ranks only.
 _RANKS = (
     {"errors"},
+    {"files", "options"},
     {"ops"},
-    {"models", "spiking", "similarity", "neural", "corruptions", "attacks", "data", "plotting"},
+    {
+        "models",
+        "spiking",
+        "similarity",
+        "neural",
+        "corruptions",
+        "attacks",
+        "data",
+        "plotting",
+        "physiology",
+    },  # fmt: skip
     {"runs"},
     {"features", "weights"},
     {"tasks"},

@@ -14,8 +14,9 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from jaxbio.brainscore import TIME_BINS, ActivationsModel, TemporalCommitment
+from jaxbio.brainscore import ActivationsModel, TemporalCommitment
 from jaxbio.errors import InputError
+from jaxbio.models.cornet_s import CORnetS
 
 _SIZE = 8
 
@@ -161,4 +162,4 @@ def test_the_published_bins_of_cornet_s():
     }.items():
         edges = np.linspace(start, end, count + 1)
         expected = list(itertools.pairwise(edges))
-        assert [tuple(map(float, b)) for b in TIME_BINS["cornet_s"][region]] == expected
+        assert [tuple(map(float, b)) for b in CORnetS.time_bins[region]] == expected

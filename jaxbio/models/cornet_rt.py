@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxbio.models.body import Body
 from jaxbio.models.cornet import AREAS, Decoder, areas_after, check_readout, check_times, unroll_of
 from jaxbio.models.group_norm import GroupNorm
 from jaxbio.models.layers import Conv
@@ -124,7 +125,7 @@ class LateralArea(nn.Module):
         )
 
 
-class CORnetRT(nn.Module):
+class CORnetRT(Body, kw_only=True):
     """CORnet-RT (biological unrolling) or CORnet-R (sequential unrolling).
 
     In RT an area sees what the area below put out at the *previous* step: one area per step, so the
@@ -140,11 +141,8 @@ class CORnetRT(nn.Module):
     Attributes:
         act: activation factory; an activation's parameters are shared by all steps.
         sequential: True for R, False for RT.
-        num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
         times: number of time steps.
         readout: ``"last"``, or ``"all"`` for the logits of every step in ``endpoints["logits"]``.
-        dtype: dtype of the computation; parameters and logits are float32.
         remat: whether every step of an area is recomputed in the backward pass.
 
     Reference:
@@ -152,17 +150,12 @@ class CORnetRT(nn.Module):
         doi:10.1101/408385.
     """
 
-    act: Callable[..., nn.Module]
     sequential: bool
-    num_classes: int = 1000
-    after: str = "image"
     times: int = 5
     readout: str = "last"
-    dtype: Any = jnp.float32
-    remat: bool = False
 
-    v2_channels: ClassVar[int] = 128
-    keeps_time: ClassVar[bool] = True  # endpoints have a time axis of their own
+    keeps_time: ClassVar[bool] = True
+    blocks: ClassVar[str] = "|".join(AREAS)
 
     def __post_init__(self) -> None:
         check_times(self.times)

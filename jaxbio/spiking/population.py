@@ -18,6 +18,7 @@ from jax.sharding import PartitionSpec as P
 
 from jaxbio.errors import InputError
 from jaxbio.spiking.network import Network, Parameters, Weights, initial_weights
+from jaxbio.spiking.settings import MAX_SEEDS
 
 Array = jax.Array
 
@@ -50,8 +51,8 @@ def read_members(seed: int, seeds: int, grid: str) -> list[Member]:
       >>> len(read_members(0, 2, "mean_weight=0.4,0.46;c_w=-80,-100"))
       8
     """
-    if seeds < 1:
-        raise InputError(f"population.seeds={seeds}: use 1 or more")
+    if not 1 <= seeds <= MAX_SEEDS:
+        raise InputError(f"population.seeds={seeds}: use 1 to {MAX_SEEDS}")
     axes = [_read_axis(part) for part in grid.split(";") if part.strip()]
     names = [name for name, _ in axes]
     if len(set(names)) < len(names):

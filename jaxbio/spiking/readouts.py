@@ -15,9 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbio.errors import InputError
+from jaxbio.spiking.settings import READOUTS, VOTING
 
-VOTING = ("patch_voting", "all_voting", "spikes_first", "top_n")
-READOUTS = (*VOTING, "linear")
 NO_LABEL = -1  # where nothing that votes has spiked
 
 

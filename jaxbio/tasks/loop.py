@@ -12,17 +12,15 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
+from jaxbio.errors import NonFiniteError
 from jaxbio.runs.checkpoints import Checkpointer
 from jaxbio.runs.directory import RunDirectory, write_json
 from jaxbio.runs.interrupts import Interrupts
 from jaxbio.runs.metrics import MetricsLog, MetricsWindow
 from jaxbio.runs.progress import Progress, format_table
 from jaxbio.runs.state import TrainState, count_parameters
+from jaxbio.tasks.config import check_config, config_to_go_on, restored_config
 from jaxbio.tasks.task import Experiment, Results, prepare
-
-
-class NonFiniteError(RuntimeError):
-    """The loss or a gradient became NaN or infinite."""
 
 
 def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
@@ -43,10 +41,15 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     run = RunDirectory(workdir)
     run.create()
     speaks = jax.process_index() == 0
+    check_config(config)
+    recorded, then = run.recorded(), None
+    if recorded is not None:
+        then = restored_config(recorded).to_dict()
+        config = config_to_go_on(config, recorded)
     experiment = prepare(config)
     if speaks:
-        resolved = experiment.record(new=not run.config_file.exists())
-        run.record_config(config.to_dict(), resolved)
+        resolved = experiment.record(new=recorded is None)
+        run.record_config(config.to_dict(), resolved, then)
     if (results := run.results()) is not None:
         if speaks:
             print(f"{run.path} has finished: nothing to do.\n{_table(experiment, results)}")
@@ -113,7 +116,7 @@ class _Loop:
         """Steps to the end, or to an interrupt. Returns the final test, None after an interrupt."""
         config, periods = self.experiment.config, self.experiment.periods
         train_step = self.experiment.train_step()
-        window = MetricsWindow(config.train.batch_size)
+        window = MetricsWindow(self.experiment.images_per_step)
         step = start = int(state.step)
         tested, stop = None, False
         began = last_save = time.monotonic()

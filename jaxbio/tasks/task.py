@@ -9,16 +9,8 @@ from typing import Any, Protocol
 
 from ml_collections import ConfigDict
 
-from jaxbio.errors import InputError
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.state import TrainState
-
-# config.task: the module whose ``prepare(config)`` builds the experiment.
-_EXPERIMENTS = {
-    "classification": "jaxbio.tasks.classification.task",
-    "rdm": "jaxbio.tasks.rdm.task",
-    "stdp": "jaxbio.tasks.stdp.task",
-}
 
 Results = dict[str, Any]
 
@@ -27,13 +19,15 @@ class Experiment(Protocol):
     """The objects of a run; ``jaxbio.tasks.classification.task.Setup`` is the one for classifiers.
 
     Attributes:
-      config: see ``configs/base.py``; ``train.batch_size`` is the number of images per step.
+      config: of the task, see its ``config.py``.
+      images_per_step: over all devices.
       periods: when things happen, in steps.
       like: the state's shapes, dtypes and shardings.
       best_by: the entry of the results that decides which checkpoint is the best; larger is better.
     """
 
     config: ConfigDict
+    images_per_step: int
     periods: Any
     like: TrainState
     best_by: str
@@ -86,8 +80,6 @@ def prepare(config: ConfigDict) -> Experiment:
     """Builds and checks the experiment that ``config.task`` names; computes nothing yet.
 
     Raises:
-      InputError: an unknown task, wrong configuration or data.
+      InputError: wrong configuration or data.
     """
-    if config.task not in _EXPERIMENTS:
-        raise InputError(f"task='{config.task}': use {' or '.join(_EXPERIMENTS)}")
-    return importlib.import_module(_EXPERIMENTS[config.task]).prepare(config)
+    return importlib.import_module(f"jaxbio.tasks.{config.task}.task").prepare(config)

@@ -7,16 +7,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 from jaxbio.errors import InputError
+from jaxbio.models.body import Body
+from jaxbio.models.pathway import Pathway
 from jaxbio.ops.response import Memory, arr_loss, new_memory, read_memory, update_memory
+from jaxbio.options import read
+from jaxbio.tasks.classification.config import Arr
 
 # The name of the memory among a model's collections of variables.
 COLLECTION = "response_memory"
-
-# Names of block outputs: transformers, ResNets, DenseNets, SqueezeNets; AlexNet, VGG; CORnets.
-_BLOCKS = re.compile(r"(block|layer|denseblock|fire)\d+|pool[1-9]|V1|V2|V4|IT")
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class ResponseRegulariser:
     widths: Mapping[str, int]
     num_classes: int
     coefficient: float
-    momentum: float = 0.1
-    start: int = 0
-    interval: int = 1
+    momentum: float = Arr.momentum
+    start: int = Arr.start
+    interval: int = Arr.interval
 
     def new_memory(self) -> Memory:
         """A memory that has seen nothing."""
@@ -80,7 +80,7 @@ class ResponseRegulariser:
 
 
 def make_regulariser(
-    config: Mapping[str, Any], model: nn.Module, image_size: int
+    config: Mapping[str, Any], model: Body | Pathway, image_size: int
 ) -> ResponseRegulariser | None:
     """The regulariser that a configuration asks for.
 
@@ -95,41 +95,40 @@ def make_regulariser(
     Raises:
       InputError: an unknown endpoint, or a number out of range.
     """
-    if not config["coefficient"]:
+    arr = read(Arr, config, "arr.")
+    if not arr.coefficient and arr.endpoints == Arr.endpoints:
         return None
-    for key, good, remedy in (
-        ("coefficient", config["coefficient"] > 0, "use 0 (off) or more"),
-        ("momentum", 0 < config["momentum"] <= 1, "use a share above 0, at most 1"),
-        ("start", config["start"] >= 0, "use 0 or more"),
-        ("interval", config["interval"] >= 1, "use 1 or more"),
-    ):
-        if not good:
-            raise InputError(f"arr.{key}={config[key]}: {remedy}")
     shapes = endpoint_shapes(model, image_size)
-    names = choose_endpoints(config["endpoints"], shapes)
+    # A wrong name is an error even without a use.
+    names = choose_endpoints(arr.endpoints, shapes, model.blocks)
+    if not arr.coefficient:
+        return None
     return ResponseRegulariser(
         widths={name: shapes[name][-1] for name in names},
         num_classes=shapes["logits"][-1],
-        coefficient=float(config["coefficient"]),
-        momentum=float(config["momentum"]),
-        start=int(config["start"]),
-        interval=int(config["interval"]),
+        coefficient=arr.coefficient,
+        momentum=arr.momentum,
+        start=arr.start,
+        interval=arr.interval,
     )
 
 
-def choose_endpoints(wanted: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+def choose_endpoints(
+    wanted: str, shapes: Mapping[str, tuple[int, ...]], blocks: str
+) -> tuple[str, ...]:
     """Names of endpoints from a setting.
 
     Args:
       wanted: names with commas, or ``default``: every block's output.
       shapes: of all endpoints.
+      blocks: pattern of the block outputs' names, see :class:`jaxbio.models.body.Body`.
 
     Raises:
       InputError: an unknown endpoint, one that cannot be aggregated, or no default.
     """
     usable = [name for name, shape in shapes.items() if len(shape) in (2, 4, 5)]
     if wanted == "default":
-        names = [name for name in usable if _BLOCKS.fullmatch(name)]
+        names = [name for name in usable if re.fullmatch(blocks, name)]
         if not names:
             raise InputError(
                 "arr.endpoints=default: this model names no blocks; use some of "
@@ -169,7 +168,7 @@ def aggregate(name: str, response: jax.Array) -> jax.Array:
     return response
 
 
-def endpoint_shapes(model: nn.Module, image_size: int) -> dict[str, tuple[int, ...]]:
+def endpoint_shapes(model: Body | Pathway, image_size: int) -> dict[str, tuple[int, ...]]:
     """Shapes of a model's endpoints for one image; computes nothing."""
     image = jnp.zeros((1, image_size, image_size, 3))
     keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}

@@ -18,6 +18,7 @@ from jaxbio.tasks.classification.accuracy import EvalStep, evaluate
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser, make_regulariser
 from jaxbio.tasks.classification.build import build_model, data_source, model_arguments
 from jaxbio.tasks.classification.step import make_eval_step
+from jaxbio.tasks.config import restored_config
 
 # These change how a model is computed, not what it is.
 _FREE_ARGUMENTS = ("remat", "dtype", "image_size")
@@ -89,7 +90,12 @@ def open_session(
             raise InputError(
                 f"{run.path} holds converted weights: choose data with --config=configs/NAME.py"
             )
-        config = ConfigDict(recorded["config"])
+        config = restored_config(recorded)
+    if "model" not in config or (with_data and "source" not in config.data):
+        raise InputError(
+            f"task {config.task} has no labelled images to test {run.path} on: choose a "
+            "classifier's data with --config=configs/NAME.py"
+        )
     source = data_source(config) if with_data else None
     if converted:
         arguments = {**recorded["model"], "dtype": config.model.dtype}
@@ -101,13 +107,7 @@ def open_session(
     else:
         trained = recorded["resolved"]["model"]
         classes = trained["num_classes"] if source is None else source.num_classes
-        try:
-            arguments = model_arguments(config, classes)
-        except AttributeError as error:  # keys that came after the run
-            raise InputError(
-                f"{run.path} was recorded without the configuration key {error}: "
-                "give its configuration with --config"
-            ) from error
+        arguments = model_arguments(config, classes)
         _check_same_model(arguments, trained, run)
     model = build_model(arguments)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)

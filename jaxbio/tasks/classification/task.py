@@ -76,6 +76,11 @@ class Setup:
 
     best_by: ClassVar[str] = "top1"
 
+    @property
+    def images_per_step(self) -> int:
+        """Over all devices."""
+        return self.config.train.batch_size
+
     def initial_state(self) -> TrainState:
         """The state at step 0, created where it belongs, with the V2 filters asked for."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
@@ -202,6 +207,7 @@ class Setup:
         return {
             "model": self.arguments,
             "v2_filters": v2_provenance(self.arguments["front_end"], self.config.model.v2_weights),
+            "class_names": self.source.class_names,
             "data": self.source.describe(),
             "steps": self.periods.total,
             "versions": {

@@ -21,7 +21,6 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 import jaxbio
-from jaxbio.errors import InputError
 from jaxbio.features import layer_shapes
 from jaxbio.features.layers import select_layers
 from jaxbio.neural import Recordings, open_recordings
@@ -57,6 +56,7 @@ class RdmExperiment:
       teacher: the network it learns from; None: the recordings themselves.
       mesh: the devices.
       periods: when things happen.
+      images_per_step: what the recordings make of ``rdm.images_per_object``.
       schedule: step -> learning rate.
       optimizer: the update's direction.
       like: the state's shapes, dtypes and shardings.
@@ -69,6 +69,7 @@ class RdmExperiment:
     teacher: Network | None
     mesh: Mesh
     periods: Periods
+    images_per_step: int
     schedule: Any
     optimizer: optax.GradientTransformation
     like: TrainState
@@ -273,20 +274,17 @@ class RdmExperiment:
 def prepare(config: ConfigDict) -> RdmExperiment:
     """Builds and checks everything.
 
-    ``train.batch_size`` is set to what the recordings make of ``rdm.images_per_object``; with
-    ``rdm.student`` set, ``model`` and ``data`` become those of the student.
+    With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
 
     Raises:
       InputError: wrong configuration or recordings.
     """
-    if config.train.accumulate != 1 or config.train.ema_decay:
-        raise InputError("task rdm: train.accumulate must be 1 and train.ema_decay 0")
     recordings = _recordings(config)
     partition = split_images(recordings.stimuli, config.rdm.held_out, config.rdm.split_seed)
     conditions = len(np.unique(recordings.stimuli.objects[partition.train]))
-    config.train.batch_size = conditions * config.rdm.images_per_object
+    images_per_step = conditions * config.rdm.images_per_object
     student = student_network(config, len(np.unique(recordings.stimuli.labels)))
-    steps_in_epoch = max(1, len(partition.train) // config.train.batch_size)
+    steps_in_epoch = max(1, len(partition.train) // images_per_step)
     periods = read_periods(config, steps_in_epoch)
     optimizer = make_optimizer(config.optimizer)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
@@ -299,6 +297,7 @@ def prepare(config: ConfigDict) -> RdmExperiment:
         teacher=teacher_network(config) if config.rdm.teacher else None,
         mesh=mesh,
         periods=periods,
+        images_per_step=images_per_step,
         schedule=make_schedule(
             config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
         ),

@@ -8,15 +8,16 @@ from typing import Any
 import jax
 import numpy as np
 from matplotlib.figure import Figure
-from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
+from jaxbio.options import set_key
 from jaxbio.runs.checkpoints import load_variables
 from jaxbio.runs.directory import read_json
 from jaxbio.runs.state import TrainState
 from jaxbio.spiking.classify import Classification, classify
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.readouts import votes_from_counts
+from jaxbio.tasks.config import check_config, restored_config
 from jaxbio.tasks.stdp import task as stdp
 from jaxbio.tasks.stdp.activity import Counts, content_digest, recorded_counts
 from jaxbio.tasks.stdp.data import fit_pictures
@@ -25,7 +26,14 @@ from jaxbio.tasks.stdp.registry import Entry
 from jaxbio.tasks.stdp.report import measure_readouts, score_figures, training_figure, write_report
 
 # What is made of the counts does not change them; what came before is in the weights.
-_NOT_OF_ACTIVITY = ("readout", "top_n", "train_images", "start_from", "start_member")
+_NOT_OF_ACTIVITY = (
+    "readout",
+    "top_n",
+    "train_images",
+    "images_per_step",
+    "start_from",
+    "start_member",
+)
 
 
 @dataclass(frozen=True)
@@ -183,8 +191,10 @@ def open_network(
     Raises:
       InputError: no such checkpoint or member, or the data is missing.
     """
-    config = ConfigDict(read_json(entry.run.config_file)["config"])
-    config.update_from_flattened_dict(dict(changes or {}))
+    config = restored_config(read_json(entry.run.config_file))
+    for key, value in (changes or {}).items():
+        set_key(config, key, value)
+    check_config(config)
     experiment = stdp.prepare(config)
     if not 0 <= member < len(experiment.members):
         raise InputError(

@@ -24,18 +24,11 @@ from jaxbio.runs.state import TrainState, count_parameters
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
-from jaxbio.spiking.population import Member, member_parameters, population_mesh, read_members
+from jaxbio.spiking.population import Member, member_parameters, population_mesh
 from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.tasks.classification.build import data_source
 from jaxbio.tasks.classification.report import save_figures
-from jaxbio.tasks.stdp.config import (
-    check_numbers,
-    check_test,
-    read_network,
-    read_periods,
-    what_learns,
-)
 from jaxbio.tasks.stdp.data import (
     Pictures,
     draw,
@@ -45,6 +38,7 @@ from jaxbio.tasks.stdp.data import (
     shift_levels,
 )
 from jaxbio.tasks.stdp.figures import network_figures, refresh_weight_map
+from jaxbio.tasks.stdp.reading import read_members_of, read_network, read_periods, what_learns
 from jaxbio.tasks.stdp.report import measure_readouts
 from jaxbio.tasks.stdp.results import (
     grid_points,
@@ -97,6 +91,11 @@ class StdpExperiment:
 
     best_by: ClassVar[str] = "accuracy"
 
+    @property
+    def images_per_step(self) -> int:
+        """Images that each network learns from in a step."""
+        return self.config.spiking.images_per_step
+
     def initial_state(self) -> TrainState:
         """Random weights, or those of ``spiking.start_from``."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
@@ -106,7 +105,7 @@ class StdpExperiment:
         start = find_start(self.config, self.network, len(self.members))
         if start is None:
             return state
-        return begin_from(state, start, self.mesh, self.config.train.batch_size)
+        return begin_from(state, start, self.mesh, self.images_per_step)
 
     def train_step(self) -> Any:
         """``step(state, batch)``; two-step training has a program for each of its parts."""
@@ -126,7 +125,7 @@ class StdpExperiment:
 
     def train_batches(self, start_step: int) -> Any:
         """Chunks of grey levels ``[B, N, pixels]`` from ``start_step`` to the end of the run."""
-        images, chunk = self.pictures.train[0], self.config.train.batch_size
+        images, chunk = self.pictures.train[0], self.images_per_step
         total = self.periods.total
         drawn = [draw("train", len(images), total * chunk, m.seed) for m in self.members]
         half = (total + 1) // 2
@@ -156,7 +155,7 @@ class StdpExperiment:
             votes.append(votes_from_counts(*calibration, classes))
         results = {
             **summarise(measured, self.members, self.config.spiking.readout),
-            "images": int(state.step) * self.config.train.batch_size,
+            "images": int(state.step) * self.images_per_step,
         }
         stacked = np.stack(votes) if len(votes) > 1 else votes[0]
         readout = {"votes": jnp.asarray(stacked), "calibrated": jnp.int32(1)}
@@ -200,7 +199,7 @@ class StdpExperiment:
             f"{net.kind.upper()} network of {net.filters} channels, {net.kernel} x {net.kernel} "
             f"windows: {net.neurons} neurons, {count_parameters(state.params):,} weights",
             f"{len(self.pictures.train[0])} training images, "
-            f"{self.periods.total * self.config.train.batch_size} presentations",
+            f"{self.periods.total * self.images_per_step} presentations",
         ]
         if self.config.spiking.start_from:
             lines.append(f"goes on with {self.config.spiking.start_from}")
@@ -234,6 +233,7 @@ class StdpExperiment:
         start = find_start(self.config, self.network, len(self.members)) if new else None
         return {
             "network": dataclasses.asdict(self.network),
+            "class_names": self.source.class_names,
             "members": [dataclasses.asdict(member) for member in self.members],
             "start_from": None if start is None else start.record(),
             "data": self.source.describe(),
@@ -245,7 +245,7 @@ class StdpExperiment:
     def watch(self, run: RunDirectory, state: TrainState) -> None:
         """Draws the (first) network's weights anew, every few seconds."""
         if self.pace.due():
-            images = int(state.step) * self.config.train.batch_size
+            images = int(state.step) * self.images_per_step
             refresh_weight_map(run.path, self.network, self.weights(state), f"{images} images")
 
     def write_report(self, run: RunDirectory, state: TrainState) -> None:
@@ -301,17 +301,13 @@ def prepare(config: ConfigDict) -> StdpExperiment:
       InputError: wrong configuration or data.
     """
     network, parameters = read_network(config)
-    check_test(config.spiking, network)
-    learning = what_learns(config.spiking, network)
-    members = read_members(config.seed, config.population.seeds, config.population.grid)
-    for member in members:
-        check_numbers(member.changes, "population.grid: ")
+    members = read_members_of(config)
     mesh = population_mesh(len(members))
     each = member_parameters(parameters, members)
     periods = read_periods(config)
     source = data_source(config)
     pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
-    if config.spiking.get("test_on") == "validation":
+    if config.spiking.test_on == "validation":
         pictures = pictures.for_validation()
     return StdpExperiment(
         config=config,
@@ -319,7 +315,7 @@ def prepare(config: ConfigDict) -> StdpExperiment:
         pictures=pictures,
         network=network,
         parameters=each,
-        learning=learning,
+        learning=what_learns(config),
         members=members,
         mesh=mesh,
         periods=periods,

@@ -1,6 +1,7 @@
 """ARR in training: endpoints, devices, micro-batches, averages, checkpoints, transfers."""
 
 from functools import partial
+from typing import ClassVar
 
 import chex
 import jax
@@ -38,6 +39,7 @@ class Small(nn.Module):
     """Two named blocks, one of them with a map, and no randomness."""
 
     num_classes: int = 10
+    blocks: ClassVar[str] = r"layer\d"
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False):
@@ -190,6 +192,9 @@ def test_evaluation_reads_the_memory_and_ignores_padding_and_unseen_classes():
         ("cornet_s", ["V1", "V2", "V4", "IT"]),
         ("densenet121", [f"denseblock{i}" for i in range(1, 5)]),
         ("vgg11", [f"pool{i}" for i in range(1, 6)]),
+        ("alexnet", ["pool1", "pool2", "pool3"]),
+        ("squeezenet1_1", ["pool1", "pool2", "pool3"]),
+        ("spiking_cnn", ["layer1", "layer2", "layer3"]),
     ],
 )
 def test_the_default_is_every_block(name, expected):
@@ -204,9 +209,9 @@ def test_the_default_is_every_block(name, expected):
     )
 
 
-def test_squeezenet_and_alexnet_have_a_default():
-    shapes = {"conv": (1, 9), "fire2": (1, 4, 4, 8), "pool1": (1, 2, 2, 4), "v1": (1, 8, 8, 64)}
-    assert choose_endpoints("default", shapes) == ("fire2", "pool1")
+def test_the_default_is_what_matches_the_whole_pattern():
+    shapes = {"conv": (1, 9), "fire2": (1, 4, 4, 8), "pool1": (1, 2, 2, 4), "my_pool2": (1, 2)}
+    assert choose_endpoints("default", shapes, r"fire\d|pool\d") == ("fire2", "pool1")
 
 
 def test_aggregation():
