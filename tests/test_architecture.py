@@ -15,17 +15,8 @@ _RANKS = (
     {"errors"},
     {"files", "options"},
     {"ops"},
-    {
-        "models",
-        "spiking",
-        "similarity",
-        "neural",
-        "corruptions",
-        "attacks",
-        "data",
-        "plotting",
-        "physiology",
-    },  # fmt: skip
+    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"}
+    | {"physiology", "attacks"},
     {"runs"},
     {"features", "weights"},
     {"tasks"},
