@@ -18,7 +18,7 @@ _RANKS = (
     {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"}
     | {"physiology", "attacks"},
     {"runs"},
-    {"features", "weights"},
+    {"features", "weights", "behaviour"},
     {"tasks"},
     {"measures"},
     {"commands", "brainscore"},
