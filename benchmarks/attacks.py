@@ -1,12 +1,12 @@
 """Attacks beside the peers, on one network with the same weights, and their speed.
 
-    python -m venv peers && peers/bin/pip install torch torchvision foolbox torchattacks
+    python -m venv peers && peers/bin/pip install torch foolbox torchattacks
     python benchmarks/attacks.py --peers=peers/bin/python   # success beside Foolbox, torchattacks
     python benchmarks/attacks.py --speed                    # PGD-20 against 20 gradients
 
-The first trains a torchvision SqueezeNet on scikit-learn's digits in the peers' environment, reads
-its file through ``jaxbio.weights`` and attacks the same test images in both. The second compares
-the compiled attack with as many calls of a compiled gradient; ``--parts`` says how often.
+The first trains a SqueezeNet on scikit-learn's digits in the peers' environment, reads its file
+through ``jaxbio.weights`` and attacks the same test images in both. The second compares the
+compiled attack with as many calls of a compiled gradient; ``--parts`` says how often.
 """
 
 import argparse
@@ -46,18 +46,49 @@ def digits(folder: Path) -> None:
     np.savez(folder / "digits.npz", images=images[order], labels=labels[order])
 
 
+def squeezenet():
+    """SqueezeNet 1.1 in PyTorch, with torchvision's names."""
+    from torch import cat, nn, relu
+
+    class Fire(nn.Module):
+        def __init__(self, inputs: int, squeeze: int, expand: int):
+            super().__init__()
+            self.squeeze = nn.Conv2d(inputs, squeeze, 1)
+            self.expand1x1 = nn.Conv2d(squeeze, expand, 1)
+            self.expand3x3 = nn.Conv2d(squeeze, expand, 3, padding=1)
+
+        def forward(self, x):
+            x = relu(self.squeeze(x))
+            return cat([relu(self.expand1x1(x)), relu(self.expand3x3(x))], 1)
+
+    class SqueezeNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            pool = nn.MaxPool2d(3, 2, ceil_mode=True)
+            self.features = nn.Sequential(
+                nn.Conv2d(3, 64, 3, 2), nn.ReLU(), pool, Fire(64, 16, 64), Fire(128, 16, 64), pool,
+                Fire(128, 32, 128), Fire(256, 32, 128), pool, Fire(256, 48, 192),
+                Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256),
+            )  # fmt: skip
+            self.classifier = nn.Sequential(nn.Dropout(), nn.Conv2d(512, CLASSES, 1), nn.ReLU())
+
+        def forward(self, x):
+            return self.classifier(self.features(x)).mean((2, 3))
+
+    return SqueezeNet()
+
+
 def peers(folder: Path, count: int, epochs: int) -> None:
     """In the peers' environment: trains, attacks, writes ``net.pt`` and ``peers.json``."""
     import foolbox
     import torch
     import torchattacks
-    import torchvision
 
     torch.manual_seed(0)
     data = np.load(folder / "digits.npz")
     images = torch.from_numpy(data["images"]).permute(0, 3, 1, 2).contiguous()
     labels = torch.from_numpy(data["labels"])
-    net = torchvision.models.squeezenet1_1(num_classes=CLASSES)
+    net = squeezenet()
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
     for _ in range(epochs):
         for rows in torch.randperm(len(images) - count).split(64):
