@@ -15,9 +15,10 @@ _RANKS = (
     {"errors"},
     {"files", "options"},
     {"ops"},
-    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting", "physiology"},
+    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"}
+    | {"physiology", "attacks"},
     {"runs"},
-    {"features", "weights"},
+    {"features", "weights", "behaviour"},
     {"tasks"},
     {"measures", "configs"},
     {"commands", "brainscore"},
