@@ -256,7 +256,9 @@ def _number(path: str, whole: Any, value: Any, kind: type, within: str) -> Any:
         and (value <= high if within[-1] == "]" else value < high)
     ):
         return kind(value)
-    raise InputError(f"{path}={whole!r}: use {_words(kind, within)}")
+    raise InputError(
+        f"{path}={whole!r}: {'each' if whole is not value else 'use'} {_words(kind, within)}"
+    )
 
 
 def _words(kind: type, within: str) -> str:

@@ -88,7 +88,6 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     from jaxbio.features.pictures import open_pictures, test_pictures
     from jaxbio.features.store import Writer, check_same
     from jaxbio.features.streaming import fill
-    from jaxbio.ops.images import Preprocessing
 
     began = time.monotonic()
     output = _checked(options.output)
@@ -100,12 +99,11 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     settings = read_settings(config.data)
     if options.skip_bad_images:
         settings = dataclasses.replace(settings, max_bad_files=len(pictures))
-    preprocessing = Preprocessing(config.data.image_size, config.data.mean, config.data.std)
     extractor = Extractor(
         session.model,
         session.variables,
         request,
-        preprocessing,
+        session.preprocessing,
         mesh=session.mesh,
         noise_seed=config.seed,
     )
@@ -117,8 +115,8 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         preprocessing={
             "image_size": settings.image_size,
             "resize_side": settings.resize_side(pictures.source.one_size),
-            "mean": list(preprocessing.mean),
-            "std": list(preprocessing.std),
+            "mean": list(session.preprocessing.mean),
+            "std": list(session.preprocessing.std),
         },
         stimuli=pictures.digest(),
         batch_size=batch_size,

@@ -56,7 +56,6 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     import jax.numpy as jnp
 
     from jaxbio.measures.solution_times import correct_over_time, solution_steps
-    from jaxbio.ops.images import Preprocessing
     from jaxbio.runs.mesh import put_batches
     from jaxbio.tasks.classification.build import build_model
 
@@ -67,13 +66,11 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
             f"mode=time needs a network with readout='all', such as cornet_rt: {error}"
         ) from error
     arrival = model.arrival_steps
-    data = session.config.data
-    preprocessing = Preprocessing(data.image_size, data.mean, data.std)
 
     @jax.jit
     def step(variables, batch):
         key = jax.random.fold_in(jax.random.key(session.config.seed), batch["index"][0])
-        images = preprocessing.normalise(batch["image"])
+        images = session.preprocessing.normalise(batch["image"])
         _, endpoints = model.apply(variables, images, rngs={"noise": key})
         logits = endpoints["logits"]
         correct = correct_over_time(logits, batch["label"])

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxbio.ops.images import Preprocessing
 from jaxbio.ops.response import raa, raa2
 from jaxbio.plotting.responses import (
     plot_activation_curves,
@@ -113,9 +112,7 @@ def draw_figures(runs: Mapping[str, Session], endpoint: str = "") -> dict[str, F
 
 
 def _apply(session: Session, variables: dict[str, Any], batch: dict[str, jax.Array]):
-    data = session.config.data
-    preprocessing = Preprocessing(data.image_size, data.mean, data.std)
-    images = preprocessing.normalise(batch["image"])
+    images = session.preprocessing.normalise(batch["image"])
     keys = {"noise": jax.random.key(session.config.seed)}
     return session.model.apply(variables, images, train=False, rngs=keys, mutable=["shifts"])
 

@@ -251,7 +251,7 @@ def _save_figures(
 
     from jaxbio.corruptions.sheet import picture_sheet
     from jaxbio.plotting.robustness import plot_robustness, plot_robustness_comparison
-    from jaxbio.tasks.classification.report import save_figures
+    from jaxbio.runs.figures import save_figures
 
     names = list(scores["corruptions"])
     accuracy = np.array([[1.0 - errors[n, s] for s in severities] for n in names])

@@ -90,24 +90,23 @@ def compare_with(
     from jaxbio.measures.brain import brains
     from jaxbio.measures.layer_activity import layer_activity
     from jaxbio.measures.scores import MEASURES, choose_measures
-    from jaxbio.ops.images import Preprocessing
 
     if options.max_units < 0:
         raise InputError(
             f"--max_units={options.max_units}: use a number of units, or 0 for all of them"
         )
     request = FeatureRequest(options.layers, options.times)
-    config, data = session.config, session.config.data
-    compared = brains(recordings, options.bins, config.seed)
+    seed, image_size = session.config.seed, session.preprocessing.image_size
+    compared = brains(recordings, options.bins, seed)
     names, remarks = choose_measures(options.measures, compared[0])
     activity = layer_activity(
         session.model,
         session.variables,
-        recordings.stimuli.read_images(data.image_size),
+        recordings.stimuli.read_images(image_size),
         request,
-        Preprocessing(data.image_size, data.mean, data.std),
+        session.preprocessing,
         max_units=options.max_units,
-        seed=config.seed,
+        seed=seed,
         mesh=session.mesh,
     )
     rows, ceilings = [], []
@@ -127,8 +126,8 @@ def compare_with(
         "settings": {
             "bins": options.bins,
             "max_units": options.max_units,
-            "seed": config.seed,
-            "image_size": data.image_size,
+            "seed": seed,
+            "image_size": image_size,
             "conditions": "objects" if compared[0].has_views else "images",
         },
         "remarks": remarks,

@@ -1,10 +1,11 @@
 """Figures to files and to bytes."""
 
 import io
-import os
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from jaxbio.files import atomic
 
 _DPI = 150
 
@@ -16,13 +17,8 @@ def save_figure(figure: Figure, path: Path) -> None:
       figure: any.
       path: its suffix decides the format.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    with atomic(path) as temporary:
         figure.savefig(temporary, dpi=_DPI)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def png_bytes(figure: Figure) -> bytes:

@@ -5,47 +5,15 @@
 """
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError
+from jaxbio.files import read_json, write_json
 
 # These change where and how a run executes, not its numbers.
 _FREE_KEYS = ("data.data_dir", "data.num_threads", "data.prefetch", "data.cache", "log.", "mesh.")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file atomically, making its folder: it is the old one or the whole new one,
-    whatever happens."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically; see :func:`write_text`."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Reads JSON, or raises an ``InputError`` that names the file."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: is --workdir a run directory?") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): restore or remove it") from error
 
 
 class RunDirectory:

@@ -203,8 +203,7 @@ def dense_program(
         seen = as_floats(see(network, x))
         seen = seen.reshape(-1, *seen.shape[2:])
         weights, counts = learning_dense.learn_image(network, parameters, weights, seen, learning)
-        if weights.yy is not None and allowed is not None:
-            weights = weights._replace(yy=jnp.where(allowed, weights.yy, 0.0))
+        weights = competition.mask(weights, allowed)
         return weights, published_order(counts.reshape(-1, network.positions, network.filters))
 
     return Program(

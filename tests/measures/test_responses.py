@@ -11,7 +11,6 @@ from jaxbio.models.vit import VisionTransformer
 from jaxbio.ops.response import raa
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
-from jaxbio.tasks.classification import task as setup
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +24,7 @@ def run(tmp_path_factory):
     config.log.tensorboard = False
     model = VisionTransformer(8, 8, 2, 1, activations.make("raa"), num_classes=10)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (setup, session):
-            patch.setattr(module, "build_model", lambda arguments: model)
+        patch.setattr(session, "build_model", lambda arguments: model)
         loop.train(config, str(path))
         yield path
 

@@ -14,7 +14,6 @@ from jaxbio.measures import corrupted_accuracy
 from jaxbio.measures.measure import measure
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
-from jaxbio.tasks.classification import task as setup
 from jaxbio.tasks.classification.accuracy import evaluate
 from tests.tasks.tiny import Tiny
 
@@ -36,8 +35,7 @@ def _config(**changes):
 @pytest.fixture(autouse=True, scope="module")
 def tiny_model():
     with pytest.MonkeyPatch.context() as patch:
-        for module in (setup, session):
-            patch.setattr(module, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
+        patch.setattr(session, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
         yield
 
 

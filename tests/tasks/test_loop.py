@@ -14,7 +14,6 @@ from jaxbio.measures.measure import measure
 from jaxbio.runs.checkpoints import Checkpointer
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
-from jaxbio.tasks.classification import task as setup
 from jaxbio.tasks.classification.build import create_state
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from tests.tasks.tiny import Tiny
@@ -22,7 +21,6 @@ from tests.tasks.tiny import Tiny
 
 @pytest.fixture(autouse=True)
 def tiny_model(monkeypatch):
-    monkeypatch.setattr(setup, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
     monkeypatch.setattr(session, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
 
 
