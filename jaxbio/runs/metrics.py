@@ -87,12 +87,16 @@ class MetricsReader:
 
     Args:
       file: need not exist, and may be replaced by a shorter one.
+
+    Attributes:
+      damaged: number of whole lines that were left out.
     """
 
     def __init__(self, file: Path):
         self._file = file
         self._lines: list[dict[str, Any]] = []
         self._inode, self._end = 0, 0
+        self.damaged = 0
 
     def lines(self) -> list[dict[str, Any]]:
         """All lines so far; each has ``step`` and ``split``."""
@@ -100,14 +104,17 @@ class MetricsReader:
             with self._file.open("rb") as file:
                 found = os.fstat(file.fileno())
                 if found.st_ino != self._inode or found.st_size < self._end:
-                    self._lines, self._inode, self._end = [], found.st_ino, 0
+                    self._lines, self._inode, self._end, self.damaged = [], found.st_ino, 0, 0
                 file.seek(self._end)
                 new = file.read()
         except OSError:  # none yet, or a folder in its place
             return self._lines
         whole = new[: new.rfind(b"\n") + 1]
         self._end += len(whole)
-        self._lines += _parse(whole.splitlines())
+        texts = whole.splitlines()
+        lines = _parse(texts)
+        self._lines += lines
+        self.damaged += len(texts) - len(lines)
         # A last line without its end may be whole; it is read again the next time.
         return self._lines + _parse([new[len(whole) :]])
 
