@@ -11,7 +11,8 @@ import pytest
 from configs import base
 from jaxbio import create_model
 from jaxbio.errors import InputError
-from jaxbio.measures.over_time import correct_over_time, report_time, solution_steps
+from jaxbio.measures.measure import measure
+from jaxbio.measures.solution_times import correct_over_time, solution_steps
 from jaxbio.runs.mesh import make_mesh
 
 
@@ -59,7 +60,7 @@ def session(tmp_path, name):
 
 
 def test_report(tmp_path, capsys):
-    result = report_time(session(tmp_path, "cornet_rt"))
+    result = measure(session(tmp_path, "cornet_rt"), "time")
     assert result["count"] == 12
     assert result["arrival_steps"] == {"V1": 0, "V2": 1, "V4": 2, "IT": 3}
     assert len(result["top1"]) == 4
@@ -82,4 +83,4 @@ def test_report(tmp_path, capsys):
 def test_a_network_without_time_is_refused(tmp_path):
     without = SimpleNamespace(arguments={"name": "resnet18", "num_classes": 3, "image_size": 32})
     with pytest.raises(InputError, match=r"mode=time needs .*unknown option of resnet18"):
-        report_time(without)
+        measure(without, "time")

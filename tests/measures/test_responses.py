@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from configs import dnrt_vit
+from jaxbio.commands.main import main
 from jaxbio.measures import responses
 from jaxbio.models import activations
 from jaxbio.models.vit import VisionTransformer
@@ -54,13 +55,13 @@ def test_curves_are_the_activation_at_learned_shifts():
 
 
 def test_the_command(run, tmp_path, capsys):
-    assert responses.main([str(run), "--output", str(tmp_path)]) == 0
+    assert main(["responses", str(run), "--output", str(tmp_path)]) == 0
     files = {file.name for file in tmp_path.iterdir()}
     assert files == {"responses.png", "shifts.png", "activations.png"}
     capsys.readouterr()
-    assert responses.main([str(run), "--endpoint", "block9"]) == 2
+    assert main(["responses", str(run), "--endpoint", "block9"]) == 2
     assert "has 'block9'" in capsys.readouterr().err
-    assert responses.main([str(tmp_path / "none")]) == 2
+    assert main(["responses", str(tmp_path / "none")]) == 2
     error = capsys.readouterr().err
     assert "does not exist" in error
     assert error.count("\n") == 1

@@ -10,7 +10,7 @@ import pytest
 
 from configs import svp_resnet
 from jaxbio.errors import InputError
-from jaxbio.measures.accuracy import report_accuracy
+from jaxbio.measures.measure import measure
 from jaxbio.runs.checkpoints import Checkpointer
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
@@ -115,7 +115,7 @@ def test_evaluation_repeats_the_final_numbers(tmp_path):
     config = _config()
     results = loop.train(config, str(tmp_path))
     opened = session.open_session(None, str(tmp_path), "last")
-    measured = report_accuracy(opened)
+    measured = measure(opened, "accuracy")
     for name in ("loss", "top1", "top5", "count"):
         assert measured[name] == pytest.approx(results[name], rel=1e-5)
     written = json.loads((tmp_path / "evaluation" / "accuracy.json").read_text())

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxbio.errors import InputError
-from jaxbio.neural import Recordings, Stimuli
+from jaxbio.neural import Recordings, StimulusSet
 from jaxbio.runs.mesh import batch_sharding, replicated
 from jaxbio.similarity import object_means, rdm
 
@@ -30,7 +30,7 @@ class Partition:
     test: np.ndarray
 
 
-def split_images(stimuli: Stimuli, held_out: float, seed: int) -> Partition:
+def split_images(stimuli: StimulusSet, held_out: float, seed: int) -> Partition:
     """Holds out a share of the images of every object, or, of single images, of every category.
 
     Args:

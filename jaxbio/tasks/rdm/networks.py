@@ -123,10 +123,8 @@ def layer_features(
         network.model,
         variables,
         images,
-        layer,
-        mean=network.preprocessing.mean,
-        std=network.preprocessing.std,
-        times="last",
+        features.FeatureRequest(layer, times="last"),
+        network.preprocessing,
         mesh=mesh,
     )
     return np.concatenate([batch[layer].reshape(len(batch[layer]), -1) for batch in batches])

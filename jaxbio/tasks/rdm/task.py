@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 import jaxbio
-from jaxbio.features import layer_shapes
+from jaxbio.features import FeatureRequest, layer_shapes
 from jaxbio.features.layers import Layer, select_layers
 from jaxbio.neural import Recordings, open_recordings
 from jaxbio.plotting.similarity import plot_fine_tuning
@@ -282,7 +282,7 @@ class RdmFineTuning:
     def _student_layer(self) -> Layer:
         variables = self.like.variables()
         layers = layer_shapes(self.student.model, variables, self.student.preprocessing.image_size)
-        return select_layers(layers, self.config.rdm.layer)[self.config.rdm.layer]
+        return select_layers(layers, FeatureRequest(self.config.rdm.layer))[self.config.rdm.layer]
 
     @cached_property
     def _target_rdm(self) -> np.ndarray:

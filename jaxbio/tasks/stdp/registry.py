@@ -15,9 +15,10 @@ from typing import Any
 from jaxbio.errors import InputError
 from jaxbio.files import read_json, write_json
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.spiking.population import Member, read_members
-from jaxbio.spiking.readouts import READOUTS
+from jaxbio.spiking.population import Member
+from jaxbio.spiking.settings import READOUTS
 from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.stdp.reading import read_members_of
 
 TASK = "stdp"
 _COLUMNS = ("kind", "filters", "kernel", "stride", "mean_weight", "c_w", "trained_competition")
@@ -165,7 +166,7 @@ def _read(root: Path, path: Path) -> Entry | None:
     config = restored_config(recorded)
     if config.task != TASK:
         return None
-    members = read_members(config.seed, config.population.seeds, config.population.grid)
+    members = read_members_of(config)
     name = path.absolute().relative_to(root.absolute()).as_posix()
     results = run.results() or {}
     try:
@@ -174,7 +175,7 @@ def _read(root: Path, path: Path) -> Entry | None:
                 float(measured["accuracy"]), float(measured["error"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{run.results_file} is damaged: remove it, then train again") from error
-    return Entry(name, run, recorded["config"].get("spiking", {}), results, members)
+    return Entry(name, run, config.spiking.to_dict(), results, members)
 
 
 def _inside(root: Path, name: str) -> bool:

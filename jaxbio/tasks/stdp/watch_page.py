@@ -15,7 +15,7 @@ from jaxbio.files import read_json
 from jaxbio.runs.html import document, html_table
 from jaxbio.runs.metrics import MetricsReader
 from jaxbio.runs.svg import Series, line_chart
-from jaxbio.spiking.readouts import READOUTS
+from jaxbio.spiking.settings import READOUTS
 from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.stdp.registry import Entry
 from jaxbio.tasks.stdp.results import grid_points, search_table

@@ -12,7 +12,7 @@ from flax import linen as nn
 from configs import rdm_finetune
 from jaxbio.errors import InputError
 from jaxbio.neural import synthetic_recordings, write_recordings
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.mesh import make_mesh
 from jaxbio.runs.state import make_state
@@ -105,7 +105,7 @@ def _single_images(count=24):
     rdm_ = rng.uniform(0.5, 1.5, (3, count, count))
     rdm_ = (rdm_ + rdm_.swapaxes(1, 2)) / 2
     rdm_[:, np.arange(count), np.arange(count)] = 0
-    return Recordings("single", Stimuli(ids, labels, ids, images=images), rdms={"it": rdm_})
+    return Recordings("single", StimulusSet(ids, labels, ids, images=images), rdms={"it": rdm_})
 
 
 def test_of_single_images_whole_conditions_are_held_out():
@@ -217,13 +217,14 @@ class _StoppedError(Exception):
     """In place of a kill signal."""
 
 
-def test_a_run_learns_reports_and_resumes(neural_file, tmp_path, capsys, monkeypatch):
+def test_a_run_reports_and_resumes(neural_file, tmp_path, capsys, monkeypatch):
     def train(name):
         config = _config(neural_file, **{"optimizer.learning_rate": 1e-2})
         return loop.train(config, str(tmp_path / name))
 
     whole = train("a")
-    assert whole["rdm_loss"] != whole["rdm_loss_before"]  # 6 steps: which is larger is chance
+    # In six steps the held-out loss may rise; that a student learns is tested above.
+    assert whole["rdm_loss"] != whole["rdm_loss_before"]
     assert {"similarity", "similarity_before", "svm", "svm_before"} <= set(whole)
     assert (tmp_path / "a" / "report" / "fine_tuning.png").stat().st_size > 10_000
     printed = capsys.readouterr().out
@@ -256,9 +257,8 @@ def test_dissimilarities_of_single_images(tmp_path):
     )
     results = loop.train(config, str(tmp_path / "run"))
     assert "svm" not in results
-    assert config.train.batch_size == 16
     recorded = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert recorded["resolved"]["data"]["held_out_images"] == 24 - config.train.batch_size
+    assert recorded["resolved"]["data"]["held_out_images"] == 8
 
 
 def test_a_student_goes_on_from_a_run_and_a_run_can_teach(tmp_path):

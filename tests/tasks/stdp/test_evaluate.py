@@ -22,7 +22,7 @@ def _config(**changes):
         "spiking.train_images": 20,
         "spiking.calibration_images": 60,
         "spiking.test_images": 30,
-        "train.batch_size": 10,
+        "spiking.images_per_step": 10,
         "eval.batch_size": 30,
         "population.seeds": max(2, jax.device_count()),
         "log.tensorboard": False,

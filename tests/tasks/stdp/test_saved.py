@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from configs import lc_snn
-from jaxbio.commands.spiking import main
+from jaxbio.commands.main import main
 from jaxbio.errors import InputError
 from jaxbio.tasks.loop import train
 from jaxbio.tasks.stdp import saved as saved_module
@@ -27,7 +27,7 @@ def runs(tmp_path_factory):
     config.spiking.update(
         {"train_images": 20, "calibration_images": 60, "test_images": 30, "theta_plus": 0.01}
     )
-    config.train.batch_size = 10
+    config.spiking.images_per_step = 10
     config.eval.batch_size = 30
     config.population.seeds = max(2, jax.device_count())
     config.log.tensorboard = False
@@ -42,7 +42,7 @@ def root(runs, tmp_path):
 
 
 def run_command(capsys, root, *arguments):
-    status = main([f"--runs={root}", *arguments])
+    status = main(["spiking", f"--runs={root}", *arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -114,7 +114,7 @@ def test_report_holds_every_readout_and_figure(root, capsys):
 def test_command_errors_are_one_line(root, capsys, arguments, message):
     status, _, err = run_command(capsys, root, *arguments)
     assert status == 2
-    assert err.startswith("error: ")
+    assert err.startswith("jaxbio spiking: error: ")
     assert err.count("\n") == 1
     assert message in err
 

@@ -22,7 +22,7 @@ def _config(base=lc_snn, **changes):
         "spiking.train_images": 8,
         "spiking.calibration_images": 60,
         "spiking.test_images": 30,
-        "train.batch_size": 2,
+        "spiking.images_per_step": 2,
         "eval.batch_size": 20,
         "checkpoint.every_steps": 2,
         "log.every_steps": 1,
@@ -180,7 +180,7 @@ def test_a_population_starts_from_one_network(short):
         ({"spiking.start_from": "none"}, "spiking.start_from=none: no such run directory"),
         ({"spiking.filters": 5}, r"spiking.filters=5 \(there 4\); use its settings"),
         ({"spiking.train_images": 4}, "has learned from 4 already"),
-        ({"train.batch_size": 8}, "train.batch_size=8 does not divide the 4"),
+        ({"spiking.images_per_step": 8}, "spiking.images_per_step=8 does not divide the 4"),
         ({"spiking.start_member": 1}, "spiking.start_member=1: .* has 1 networks"),
     ],
 )
