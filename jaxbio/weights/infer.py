@@ -80,6 +80,8 @@ def convert(
         InputError: no tensor fits, or the file does not tell the classes.
     """
     given = {key: value for key, value in model_kwargs.items() if value is not None}
+    if not entries(content):
+        raise InputError("no tensors by name in it; --list shows what it holds")
     names = [str(name) for tensors in entries(content).values() for name in tensors]
     found_end = next(
         (end for end, block in _BLOCKS.items() if any(block in n for n in names)), "none"
@@ -99,7 +101,8 @@ def convert(
 
     probe = Plan(name, {**given, "num_classes": _PROBE})
     found = probe.find(content, entry, prefix)
-    given.setdefault("num_classes", _classes(probe, found))
+    if "num_classes" not in given:
+        given["num_classes"] = _classes(probe, found)
     positions, patch = found.tensors.get("pos_embed"), getattr(probe.body, "patch", 0)
     if front_end == "none" and patch and is_array(positions):
         given.setdefault("image_size", patch * math.isqrt(positions.shape[1] - 1))

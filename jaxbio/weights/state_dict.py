@@ -59,7 +59,7 @@ def find_state_dict(
     """
     places = entries(content) or ({"": content} if content == {} else {})
     if not places:
-        raise InputError("no tensors by name in it; jaxbio weights FILE --list shows what it holds")
+        raise InputError("no tensors by name in it")
     if entry is not None and entry not in entries:
         raise InputError(
             f"no entry {entry!r} of tensors; there are: {', '.join(map(repr, entries))}"
