@@ -216,7 +216,7 @@ class Eval(Evaluation):
     )
     preprocessing: str = option(
         "model",
-        "model: size, mean and std must be those of the run or the weights; config: data's are used",
+        "model: size, mean, std must be those of the run or weights; config: those of data",
         choices=("model", "config"),
     )
 
