@@ -165,8 +165,10 @@ def set_key(config: ConfigDict, path: str, value: Any) -> None:
     for depth, part in enumerate(parts := path.split(".")):
         if not isinstance(section, ConfigDict) or part not in section:
             known = list(section.keys()) if isinstance(section, ConfigDict) else []
+            elsewhere = [name for name in _paths(config) if name.endswith(f".{parts[-1]}")]
+            hint = f": did you mean {elsewhere[0]!r}?" if elsewhere else _hint(part, known)
             prefix = ".".join(parts[:depth]) or "the configuration"
-            raise InputError(f"unknown key {path}: {prefix} has no '{part}'{_hint(part, known)}")
+            raise InputError(f"unknown key {path}: {prefix} has no '{part}'{hint}")
         if depth < len(parts) - 1:
             section = section[part]
     if isinstance(section[parts[-1]], ConfigDict):
@@ -212,6 +214,14 @@ def with_old_meanings(cls: type, config: ConfigDict, recorded: Mapping[str, Any]
 def _recorded(key: Key, recorded: Mapping[str, Any]) -> Any:
     value = _find(recorded, key.path)
     return _find(recorded, key.option.was) if value is _NOTHING and key.option.was else value
+
+
+def _paths(config: ConfigDict, prefix: str = "") -> list[str]:
+    found = []
+    for name, value in config.items():
+        inside = isinstance(value, ConfigDict)
+        found += _paths(value, f"{prefix}{name}.") if inside else [f"{prefix}{name}"]
+    return found
 
 
 def _find(values: Any, path: str) -> Any:

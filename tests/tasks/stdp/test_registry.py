@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxbio.commands.spiking import main
+from jaxbio.commands.main import main
 from jaxbio.errors import InputError
 from jaxbio.tasks.stdp.registry import (
     delete_network,
@@ -116,7 +116,7 @@ def test_only_network(root):
 
 
 def run_command(capsys, root, *arguments):
-    status = main([f"--runs={root}", *arguments])
+    status = main(["spiking", f"--runs={root}", *arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
