@@ -262,6 +262,12 @@ def test_wrong_configurations_are_named(changes, words):
         check_config(_config(**changes))
 
 
+def test_a_network_that_never_fires_says_so(tmp_path, caplog):
+    config = _config(**{"spiking.intensity": 0.0, "spiking.train_images": 2})
+    loop.train(config, str(tmp_path))
+    assert any("spiking.intensity" in line.message for line in caplog.records)
+
+
 def test_members_of_several_intensities():
     """Brighter pictures drive more spikes, in learning and in tests; the others stay the same."""
     bright = stdp.Stdp.prepare(_config(**{"population.grid": "intensity=40,127.5,127.5"}))
