@@ -156,6 +156,11 @@ class Train(Length):
     ema_decay: float = option(
         0.0, "of the averaged parameters that evaluation then uses; 0: off", "[0, 1)"
     )
+    ema_warmup: bool = option(
+        True,
+        "average over the steps so far, at first: else long averages keep the random weights",
+        absent=False,
+    )
 
     def __post_init__(self) -> None:
         if self.batch_size % self.accumulate:

@@ -35,6 +35,7 @@ def make_train_step(
     label_smoothing: float = 0.0,
     accumulate: int = 1,
     ema_decay: float = 0.0,
+    ema_warmup: bool = True,
     regulariser: ResponseRegulariser | None = None,
     augmentation: Augmentation | None = None,
 ) -> Step:
@@ -53,6 +54,8 @@ def make_train_step(
       accumulate: micro-batches that one step runs in sequence and whose gradients it averages.
       ema_decay: of the averaged variables; 0 leaves ``state.ema`` alone. The response memory is
         a running mean already and is taken as it is.
+      ema_warmup: let the decay rise as ``(1 + step) / (10 + step)`` until it is ``ema_decay``, so
+        that the average forgets the random weights at once.
       regulariser: adds ARR to the loss; the state holds its memory. Micro-batches visit the memory
         one after another, so that with ``accumulate=n`` the order is examples 0, n, 2n, ..., then
         1, n + 1, ...
@@ -133,7 +136,10 @@ def make_train_step(
         finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
         ema = state.ema
         if ema_decay:
-            ema = _averaged(ema_decay, ema, {"params": params, "model_state": model_state})
+            decay = ema_decay
+            if ema_warmup:
+                decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+            ema = _averaged(decay, ema, {"params": params, "model_state": model_state})
         metrics = {
             **sums,
             "learning_rate": learning_rate,
@@ -152,7 +158,7 @@ def make_train_step(
     return step
 
 
-def _averaged(decay: float, ema: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def _averaged(decay: jax.Array | float, ema: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     averages = jax.tree.map(lambda a, b: decay * a + (1.0 - decay) * b, ema, new)
     if COLLECTION in new["model_state"]:
         averages["model_state"][COLLECTION] = new["model_state"][COLLECTION]

@@ -125,6 +125,7 @@ class Classification:
             label_smoothing=train.label_smoothing,
             accumulate=train.accumulate,
             ema_decay=train.ema_decay,
+            ema_warmup=train.ema_warmup,
             regulariser=self.classifier.regulariser,
             augmentation=self.augmentation,
         )
