@@ -161,11 +161,10 @@ def table(entries: list[Entry]) -> list[tuple[str, ...]]:
 def _read(root: Path, path: Path) -> Entry | None:
     run = RunDirectory(path)
     recorded = read_json(run.config_file)
-    if "config" not in recorded:  # converted weights
+    settings = recorded.get("config", {})  # of converted weights none
+    if isinstance(settings, dict) and settings.get("task") != TASK:
         return None
     config = restored_config(recorded)
-    if config.task != TASK:
-        return None
     members = read_members_of(config)
     name = path.absolute().relative_to(root.absolute()).as_posix()
     results = run.results() or {}
