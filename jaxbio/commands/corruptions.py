@@ -51,9 +51,10 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"--output={options.output}: there is no folder {options.output.parent}")
     image = _read(options.image, options.size)
     try:
-        save_figure(picture_sheet(image, names, severities, options.seed), options.output)
-    except ValueError as error:  # a picture that is too small, an unknown suffix
-        raise InputError(f"{options.image} to {options.output}: {error}") from error
+        figure = picture_sheet(image, names, severities, options.seed)
+    except ValueError as error:
+        raise InputError(f"{options.image}: {error}") from error
+    save_figure(figure, options.output)
     print(f"{len(names)} corruptions of {options.image} -> {options.output}")
 
 

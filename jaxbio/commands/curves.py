@@ -25,10 +25,7 @@ def run(options: argparse.Namespace) -> None:
     from jaxbio.plotting.saving import save_figure
 
     figure = plot_curves({name: _lines(run) for name, run in _named(options.runs)})
-    try:
-        save_figure(figure, Path(options.output))
-    except ValueError as error:  # an unknown suffix
-        raise InputError(f"--output={options.output} cannot be written: {error}") from error
+    save_figure(figure, Path(options.output))
     print(f"written to {options.output}")
 
 
@@ -36,11 +33,9 @@ def _lines(run: str) -> list[dict]:
     from jaxbio.runs.metrics import read_metrics
 
     path = Path(run) / "metrics.jsonl"
-    lines = read_metrics(path)
+    lines = read_metrics(path, "loss", "top1")
     if not lines:
-        raise InputError(f"{path} does not exist or is empty: pass directories that training wrote")
-    if not all({"loss", "top1"} <= line.keys() for line in lines):
-        raise InputError(f"{path} has no loss and top1: pass runs of classifiers")
+        raise InputError(f"{path} has no loss and top1: pass run directories of classifiers")
     return lines
 
 

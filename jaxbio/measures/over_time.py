@@ -66,12 +66,11 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
             f"mode=time needs a network with readout='all', such as cornet_rt: {error}"
         ) from error
     arrival = model.arrival_steps
-    preprocessing = session.preprocessing
 
     @jax.jit
     def step(variables, batch):
         key = jax.random.fold_in(jax.random.key(session.config.seed), batch["index"][0])
-        images = preprocessing.normalise(batch["image"])
+        images = session.preprocessing.normalise(batch["image"])
         _, endpoints = model.apply(variables, images, rngs={"noise": key})
         logits = endpoints["logits"]
         correct = correct_over_time(logits, batch["label"])

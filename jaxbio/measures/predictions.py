@@ -35,13 +35,12 @@ def predict(session: Session, batches: Iterable[dict[str, Any]]) -> Predictions:
         batches: dicts with ``image`` uint8 ``[B, S, S, 3]``, ``label``, ``index`` and ``mask``
             ``[B]``; pictures with a False mask are left out.
     """
-    preprocessing, model = session.preprocessing, session.model
 
     @jax.jit
     def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
         key = jax.random.fold_in(jax.random.key(session.config.seed), batch["index"][0])
-        images = preprocessing.normalise(batch["image"])
-        logits, _ = model.apply(variables, images, train=False, rngs={"noise": key})
+        images = session.preprocessing.normalise(batch["image"])
+        logits, _ = session.model.apply(variables, images, train=False, rngs={"noise": key})
         return jax.nn.softmax(logits.astype(np.float32))
 
     found, labels = [], []

@@ -96,17 +96,17 @@ def compare_with(
             f"--max_units={options.max_units}: use a number of units, or 0 for all of them"
         )
     request = FeatureRequest(options.layers, options.times)
-    config, data = session.config, session.config.data
-    compared = brains(recordings, options.bins, config.seed)
+    seed, image_size = session.config.seed, session.preprocessing.image_size
+    compared = brains(recordings, options.bins, seed)
     names, remarks = choose_measures(options.measures, compared[0])
     activity = layer_activity(
         session.model,
         session.variables,
-        recordings.stimuli.read_images(data.image_size),
+        recordings.stimuli.read_images(image_size),
         request,
         session.preprocessing,
         max_units=options.max_units,
-        seed=config.seed,
+        seed=seed,
         mesh=session.mesh,
     )
     rows, ceilings = [], []
@@ -126,8 +126,8 @@ def compare_with(
         "settings": {
             "bins": options.bins,
             "max_units": options.max_units,
-            "seed": config.seed,
-            "image_size": data.image_size,
+            "seed": seed,
+            "image_size": image_size,
             "conditions": "objects" if compared[0].has_views else "images",
         },
         "remarks": remarks,

@@ -40,7 +40,7 @@ def write_html(
         remarks.append(f"No RDM pictures of {len(brain.condition_labels)} conditions.")
     else:
         figures |= _geometry(brain, activity)
-    tables = {"Remarks": [(remark,) for remark in remarks]} if remarks else {}
+    tables = {"Remarks": [("",), *((remark,) for remark in remarks)]} if remarks else {}
     tables["What was compared"] = _facts(result)
     title = f"{result['model']['name']} against {brain.recordings.name}"
     write_page(path, title, tables, figures)
@@ -118,6 +118,7 @@ def _facts(result: dict[str, Any]) -> list[tuple[str, str]]:
     recordings = result["recordings"]
     settings = ", ".join(f"{key}: {value}" for key, value in result["settings"].items())
     return [
+        ("", "value"),
         ("run", f"{result['run']}, step {result['step']}"),
         ("recordings", str(recordings["source"])),
         ("stimuli", f"{recordings['stimuli']} images of {recordings['objects']} objects"),

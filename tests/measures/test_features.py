@@ -22,6 +22,7 @@ from jaxbio.files import write_json
 from jaxbio.measures import features as mode
 from jaxbio.measures.measure import measure
 from jaxbio.models import create_model
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.checkpoints import export_variables
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh
@@ -84,8 +85,9 @@ def _session(run, variables=None, **changes):
         model=model,
         variables=own if variables is None else variables,
         source=open_source(config.data),
+        preprocessing=Preprocessing(SIZE, config.data.mean, config.data.std),
         mesh=make_mesh(),
-        eval_step=None,
+        regulariser=None,
     )
 
 

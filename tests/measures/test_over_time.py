@@ -13,6 +13,7 @@ from jaxbio import create_model
 from jaxbio.errors import InputError
 from jaxbio.measures.measure import measure
 from jaxbio.measures.solution_times import correct_over_time, solution_steps
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.mesh import make_mesh
 
 
@@ -53,6 +54,7 @@ def session(tmp_path, name):
         step=7,
         arguments=arguments,
         variables=jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 3))),
+        preprocessing=Preprocessing(32, config.data.mean, config.data.std),
         source=SimpleNamespace(describe=lambda: {"source": "random"}),
         mesh=make_mesh(),
         batches=lambda: iter([batch, batch]),

@@ -63,6 +63,7 @@ def session(tmp_path):
         config=config,
         model=model,
         variables=variables,
+        preprocessing=Preprocessing(_SIZE, config.data.mean, config.data.std),
         run=RunDirectory(tmp_path),
         step=7,
         arguments={"name": "layers"},

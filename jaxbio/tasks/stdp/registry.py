@@ -161,8 +161,8 @@ def table(entries: list[Entry]) -> list[tuple[str, ...]]:
 def _read(root: Path, path: Path) -> Entry | None:
     run = RunDirectory(path)
     recorded = read_json(run.config_file)
-    settings = recorded.get("config", {})  # of converted weights none
-    if isinstance(settings, dict) and settings.get("task") != TASK:
+    told = recorded.get("config", {})  # converted weights have none
+    if isinstance(told, Mapping) and told.get("task") != TASK:
         return None
     config = restored_config(recorded)
     members = read_members_of(config)

@@ -53,7 +53,7 @@ class Snapshot:
 
     Attributes:
       name: of the network.
-      config: of the run.
+      config: of the run, in today's keys.
       results: of the finished run; empty before.
       train: lines of ``metrics.jsonl`` about training, no more than a chart shows.
       tests: lines about tests.
