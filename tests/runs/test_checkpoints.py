@@ -142,6 +142,9 @@ def test_a_damaged_score_of_an_older_version_blocks_nothing(run):
         digests = json.loads((folder / "digests" / "metadata").read_text())
         del digests["check"]
         (folder / "digests" / "metadata").write_text(json.dumps(digests))
+        about = json.loads((folder / "_CHECKPOINT_METADATA").read_text())
+        about["item_handlers"]["metrics"] = about["item_handlers"]["digests"]
+        (folder / "_CHECKPOINT_METADATA").write_text(json.dumps(about))
         (folder / "metrics").mkdir()
         (folder / "metrics" / "metrics").write_text(score)
     like = _like(_state())
