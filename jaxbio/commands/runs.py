@@ -36,8 +36,8 @@ class Row(NamedTuple):
         data: what it is trained on.
         model: the network.
         result: of the finished run.
-        state: ``finished``, ``step N`` (with ``, training`` now), ``converted weights``, or ``DAMAGED``
-            and why.
+        state: ``finished``, ``step N`` (``, training`` now), ``converted weights``, or
+            ``DAMAGED`` and why.
     """
 
     name: str
