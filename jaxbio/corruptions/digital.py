@@ -120,7 +120,7 @@ def elastic_transform_c(x: Array, severity: int, field: tuple[Array, tuple[Array
     corners, displacement = field
     _, height, width, _ = x.shape
     side = min(height, width) // 3 * np.array([[1, 1], [1, -1], [-1, -1]])
-    before = jnp.asarray([height // 2, width // 2] + side, jnp.float32)[None]
+    before = jnp.asarray(np.array([height // 2, width // 2]) + side, jnp.float32)[None]
     # Positions in the image that come to a place: the affine map from the moved corners back.
     after = jnp.pad(before + corners, ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
     back = jnp.linalg.solve(after, jnp.broadcast_to(before, corners.shape))  # [B, 3, 2]
