@@ -27,9 +27,7 @@ def published_elastic(image, severity, corners, dx, dy):
     gain, sigma, _ = PUBLISHED[severity - 1]
     shape = image.shape[:2]
     centre, side = np.float32(shape) // 2, min(shape) // 3
-    before = np.float32(
-        [centre + side, [centre[0] + side, centre[1] - side], centre - side]
-    )
+    before = np.float32([centre + side, [centre[0] + side, centre[1] - side], centre - side])
     matrix = cv2.getAffineTransform(before, before + np.float32(corners))
     image = cv2.warpAffine(
         np.float32(image) / 255, matrix, shape[::-1], borderMode=cv2.BORDER_REFLECT_101
