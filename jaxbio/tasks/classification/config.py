@@ -215,9 +215,9 @@ class Eval(Evaluation):
     """``eval``: tests during training and after it."""
 
     corrupt: str = option(
-        "before_resize",
-        "after_resize: for data smaller than 32 px",
-        choices=("before_resize", "after_resize"),
+        "after_resize",
+        "robustness: corrupt the resized and cropped images; before_resize: whole ones",
+        choices=("after_resize", "before_resize"),
     )
 
 
