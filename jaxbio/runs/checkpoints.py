@@ -13,6 +13,7 @@ import math
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from jax.experimental import multihost_utils
 
 from jaxbio.errors import InputError, WriteError
 from jaxbio.files import read_json, write_json
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.state import State, StateT
 
@@ -227,6 +229,7 @@ def export_variables(
     model_config: dict[str, Any],
     variables: dict[str, Any],
     *,
+    preprocessing: Preprocessing | None = None,
     provenance: dict[str, Any],
 ) -> None:
     """Writes variables as a run directory that evaluation takes.
@@ -236,6 +239,7 @@ def export_variables(
       model_config: ``name``, ``num_classes``, ``image_size``, ``front_end``, ``front_end_options``
         and ``activation``: the arguments of :func:`jaxbio.create_model`.
       variables: ``params``, ``constants``, ``batch_stats``...
+      preprocessing: what the model expects of its images; None if that is not known.
       provenance: where the variables came from; kept in ``config.json``.
 
     Raises:
@@ -251,7 +255,8 @@ def export_variables(
         notes = {"variables": int(digest(variables))}
         manager.save(0, args=_arguments({"variables": variables}, notes))
     # Written last: a directory with a config.json is complete.
-    write_json(run.config_file, {"model": model_config, "provenance": provenance})
+    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
+    write_json(run.config_file, {"model": model_config, **images, "provenance": provenance})
 
 
 def _arguments(items: Mapping[str, Any], notes: dict[str, Any]) -> ocp.args.Composite:

@@ -219,6 +219,11 @@ class Eval(Evaluation):
         "robustness: corrupt the resized and cropped images; before_resize: whole ones",
         choices=("after_resize", "before_resize"),
     )
+    preprocessing: str = option(
+        "model",
+        "model: size, mean and std must be those of the run or the weights; config: data's are used",
+        choices=("model", "config"),
+    )
 
 
 @dataclass(frozen=True)
