@@ -8,12 +8,12 @@ Fewer presentations give better readouts (docs/results.md): --config.spiking.tra
 Several seeds at once: --config.population.seeds=5.
 """
 
-from configs import base, spiking_data
+from jaxbio.configs import base, spiking_data
 
 
 def get_config(variant: str = "digits"):
     """``digits`` or ``mnist``."""
-    config = base.get_config()
+    config = base.get_config("stdp")
     config.name = "c_snn"
     spiking = config.spiking
     spiking.kind = "c"

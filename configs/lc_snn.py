@@ -8,12 +8,12 @@ LC 100/12 (--config.spiking.filters=100): 87.5 +- 0.9 % and 91.5 +- 0.6 %.
 Several seeds at once: --config.population.seeds=5.
 """
 
-from configs import base, spiking_data
+from jaxbio.configs import base, spiking_data
 
 
 def get_config(variant: str = "digits"):
     """``digits`` or ``mnist``."""
-    config = base.get_config()
+    config = base.get_config("stdp")
     config.name = "lc_snn"
     config.spiking.c_w = -80.0  # chosen on validation images, see docs/results.md
     return spiking_data.apply_data(config, variant)

@@ -12,7 +12,7 @@ pretrained on ImageNet, Adam at 1e-6, 1,000 steps of 196 images. The other two s
 small networks, which need larger steps.
 """
 
-from configs import base
+from jaxbio.configs import base
 
 VARIANTS = ("synthetic", "cadieu", "kriegeskorte")
 
@@ -21,9 +21,8 @@ def get_config(variant: str = "synthetic"):
     """One of ``VARIANTS``."""
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant '{variant}': use {', '.join(VARIANTS)}")
-    config = base.get_config()
+    config = base.get_config("rdm")
     config.name = f"rdm_finetune_{variant}"
-    config.task = "rdm"
     config.model.name = "squeezenet1_1"
     config.model.front_end = "none"
     config.optimizer.name = "adamw"

@@ -18,10 +18,7 @@ def apply_data(config: ConfigDict, variant: str) -> ConfigDict:
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant '{variant}' of {config.name}: use {', '.join(VARIANTS)}")
     config.name = f"{config.name}_{variant}"
-    config.task = "stdp"
     config.data.source = variant
-    # Images between two possible checkpoints; images_per_update divides it: 2, 4, 5, 8, ...
-    config.train.batch_size = 40
     config.checkpoint.every_steps = 20
     config.log.every_steps = 2
     if variant == "digits":

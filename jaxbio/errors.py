@@ -1,14 +1,36 @@
-"""Errors that users can mend, and how the commands show warnings."""
+"""Errors that the commands show as one line, and how they show warnings."""
 
 import sys
 import warnings
+from pathlib import Path
 
 
 class InputError(ValueError):
     """Wrong input: one line that names the key, file or value, and the remedy.
 
-    The commands print the message alone and exit with code 2; in a program it is a ``ValueError``.
+    The commands print the message alone and exit with ``exit_code``; in a program it is a
+    ``ValueError``.
     """
+
+    exit_code = 2
+
+
+class WriteError(InputError):
+    """A disk that is full, read-only or gone: what was written before stays and can be resumed."""
+
+    exit_code = 1
+
+    @classmethod
+    def of(cls, path: str | Path, error: OSError) -> "WriteError":
+        """The error of a file that could not be written."""
+        reason = error.strerror or str(error) or type(error).__name__
+        return cls(f"{path} cannot be written ({reason}): make room or mend it, then repeat")
+
+
+class NonFiniteError(RuntimeError):
+    """The loss or a gradient became NaN or infinite."""
+
+    exit_code = 1
 
 
 def shorten_warnings() -> None:

@@ -14,8 +14,10 @@ import pytest
 from flax import linen as nn
 from PIL import Image
 
-from jaxbio.brainscore import TIME_BINS, ActivationsModel, TemporalCommitment
+from jaxbio.brainscore import ActivationsModel, TemporalCommitment
 from jaxbio.errors import InputError
+from jaxbio.models.cornet_s import CORnetS
+from jaxbio.ops.images import Preprocessing
 
 _SIZE = 8
 
@@ -81,9 +83,7 @@ def activations():
         model,
         variables,
         identifier="tiny",
-        image_size=_SIZE,
-        mean=(0.5,) * 3,
-        std=(0.5,) * 3,
+        preprocessing=Preprocessing(_SIZE, (0.5,) * 3, (0.5,) * 3),
         make_extractor=FakeExtractor,
     )
 
@@ -161,4 +161,4 @@ def test_the_published_bins_of_cornet_s():
     }.items():
         edges = np.linspace(start, end, count + 1)
         expected = list(itertools.pairwise(edges))
-        assert [tuple(map(float, b)) for b in TIME_BINS["cornet_s"][region]] == expected
+        assert [tuple(map(float, b)) for b in CORnetS.time_bins[region]] == expected

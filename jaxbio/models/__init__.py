@@ -10,19 +10,17 @@ import jax.numpy as jnp
 from jaxbio.errors import InputError
 from jaxbio.models import activations
 from jaxbio.models.bodies import BODIES, unknown_model
+from jaxbio.models.body import Body
 from jaxbio.models.pathway import Pathway
 from jaxbio.models.spiking_cnn import SpikingCNN
 
 FRONT_ENDS = ("none", "vone", "svp")
 MIN_IMAGE_SIZE = 32
 
-_BODIES: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
+_BODIES: dict[str, tuple[type[Body], dict[str, Any]]] = {
     **BODIES,
     "spiking_cnn": (SpikingCNN, {}),
 }
-
-# Fields of a body that create_model sets itself.
-_SET_HERE = {"act", "after", "num_classes", "dtype", "remat", "parent", "name"}
 
 
 def list_models() -> list[str]:
@@ -37,7 +35,7 @@ def create_model(
     image_size: int = 224,
     front_end: str = "none",
     front_end_options: Mapping[str, Any] | None = None,
-    activation: str = "relu",
+    activation: str | None = None,
     dtype: Any = jnp.float32,
     remat: bool = False,
     **kwargs: Any,
@@ -55,7 +53,8 @@ def create_model(
             bodies take any size.
         front_end: ``"none"``, ``"vone"`` or ``"svp"``.
         front_end_options: fields of ``jaxbio.models.front_end.V1`` that differ from the preset.
-        activation: name of the activation, see ``jaxbio.models.activations``.
+        activation: name of the activation, see ``jaxbio.models.activations``; None takes that of
+            the published network (GELU for vision transformers, ReLU for all others).
         dtype: dtype of the computation (float32 or bfloat16); parameters stay float32.
         remat: whether blocks are recomputed in the backward pass, to save memory.
         **kwargs: the body's own options: ``last_relu`` (ResNets), ``dropout`` (AlexNet, VGG,
@@ -86,7 +85,7 @@ def create_model(
     body_class, preset = _BODIES[name]
     _check_options(body_class, preset, kwargs, f"option of {name}")
     body = body_class(
-        act=activations.make(activation),
+        act=activations.make(activation or body_class.default_activation),
         num_classes=num_classes,
         after={"none": "image", "vone": "v1", "svp": "v2"}[front_end],
         dtype=dtype,
@@ -113,7 +112,9 @@ def _check_options(
     module: type[nn.Module], preset: Mapping[str, Any], options: Mapping[str, Any], what: str
 ) -> None:
     valid = {field.name for field in dataclasses.fields(module)} - set(preset)
-    valid -= _SET_HERE if "act" in valid else {"parent", "name"}
+    valid -= {"parent", "name"}
+    if issubclass(module, Body):  # their common fields create_model sets itself
+        valid -= {field.name for field in dataclasses.fields(Body)}
     for key in options:
         if key not in valid:
             names = ", ".join(sorted(valid)) or "none"

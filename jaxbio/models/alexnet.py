@@ -1,13 +1,13 @@
 """AlexNet, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxbio.models import layers
+from jaxbio.models.body import Body
 from jaxbio.models.layers import Conv, Linear, adaptive_avg_pool, max_pool
 
 # Input: (features, kernel, stride, padding) per convolution; "pool" is a 3x3 max-pool of stride 2.
@@ -34,7 +34,7 @@ _FEATURES = {
 }
 
 
-class AlexNet(nn.Module):
+class AlexNet(Body, kw_only=True):
     """AlexNet as torchvision has it ("one weird trick" widths).
 
     After V1 it starts with a 5x5 convolution of stride 2 and pads its pools by 1 (as VOneNet's);
@@ -42,11 +42,7 @@ class AlexNet(nn.Module):
     instead of 6x6.
 
     Attributes:
-        act: activation factory.
-        num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
         dropout: rate of the classifier's two dropouts, which act in training only.
-        dtype: dtype of the computation; parameters and logits are float32.
         remat: accepted for uniformity; AlexNet has no blocks worth recomputing.
 
     Reference:
@@ -54,15 +50,10 @@ class AlexNet(nn.Module):
         arXiv:1404.5997.
     """
 
-    act: Callable[..., nn.Module]
-    num_classes: int = 1000
-    after: str = "image"
     dropout: float = 0.5
-    dtype: Any = jnp.float32
-    remat: bool = False
 
     v2_channels: ClassVar[int] = 192
-    keeps_time: ClassVar[bool] = False  # endpoints without a time axis
+    blocks: ClassVar[str] = r"pool\d"
     map_linear: ClassVar[tuple[str, int]] = ("classifier_1", 256)
 
     @nn.compact

@@ -4,10 +4,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-import flax.linen as nn
-
 from jaxbio.errors import InputError
 from jaxbio.models.alexnet import AlexNet
+from jaxbio.models.body import Body
 from jaxbio.models.cornet_rt import CORnetRT
 from jaxbio.models.cornet_s import CORnetS
 from jaxbio.models.cornet_z import CORnetZ
@@ -22,7 +21,7 @@ _VIT_TINY = {"width": 192, "depth": 12, "heads": 3}
 _VIT_SMALL = {"width": 384, "depth": 12, "heads": 6}
 _VIT_BASE = {"width": 768, "depth": 12, "heads": 12}
 
-BODIES: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
+BODIES: dict[str, tuple[type[Body], dict[str, Any]]] = {
     "alexnet": (AlexNet, {}),
     "vgg11": (VGG, {"depth": 11}),
     "vgg11_bn": (VGG, {"depth": 11, "batch_norm": True}),

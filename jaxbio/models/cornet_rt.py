@@ -1,13 +1,13 @@
 """CORnet-RT and CORnet-R: four areas, each with lateral recurrence, unrolled in two ways."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models.cornet import AREAS, Decoder, areas_after, check_readout, check_times, unroll_of
+from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after, check_times, unroll_of
 from jaxbio.models.group_norm import GroupNorm
 from jaxbio.models.layers import Conv
 
@@ -124,7 +124,7 @@ class LateralArea(nn.Module):
         )
 
 
-class CORnetRT(nn.Module):
+class CORnetRT(CORnet, kw_only=True):
     """CORnet-RT (biological unrolling) or CORnet-R (sequential unrolling).
 
     In RT an area sees what the area below put out at the *previous* step: one area per step, so the
@@ -140,11 +140,8 @@ class CORnetRT(nn.Module):
     Attributes:
         act: activation factory; an activation's parameters are shared by all steps.
         sequential: True for R, False for RT.
-        num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
         times: number of time steps.
         readout: ``"last"``, or ``"all"`` for the logits of every step in ``endpoints["logits"]``.
-        dtype: dtype of the computation; parameters and logits are float32.
         remat: whether every step of an area is recomputed in the backward pass.
 
     Reference:
@@ -152,21 +149,11 @@ class CORnetRT(nn.Module):
         doi:10.1101/408385.
     """
 
-    act: Callable[..., nn.Module]
     sequential: bool
-    num_classes: int = 1000
-    after: str = "image"
     times: int = 5
-    readout: str = "last"
-    dtype: Any = jnp.float32
-    remat: bool = False
-
-    v2_channels: ClassVar[int] = 128
-    keeps_time: ClassVar[bool] = True  # endpoints have a time axis of their own
 
     def __post_init__(self) -> None:
         check_times(self.times)
-        check_readout(self.readout)
         super().__post_init__()
 
     @property

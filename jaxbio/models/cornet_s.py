@@ -1,6 +1,6 @@
 """CORnet-S: four areas, three of them bottleneck blocks that run several times."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxbio.errors import InputError
 from jaxbio.models.convolution import conv2d
-from jaxbio.models.cornet import AREAS, Decoder, areas_after, check_readout, check_times, unroll_of
+from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after, check_times, unroll_of
 from jaxbio.models.layers import BatchNorm, Conv, max_pool
 
 _EXPANSION = 4
@@ -151,7 +151,7 @@ class SharedKernel(nn.Module):
         return self.param("kernel", Conv.kernel_init, self.shape, jnp.float32).astype(self.dtype)
 
 
-class CORnetS(nn.Module):
+class CORnetS(CORnet, kw_only=True):
     """CORnet-S: V1, then V2, V4 and IT, which run 2, 4 and 2 times.
 
     The areas run one after the other: an area sees the last output of the area below, at each of
@@ -160,13 +160,10 @@ class CORnetS(nn.Module):
 
     Attributes:
         act: activation factory; every step has sites of its own.
-        num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
         times: passes of V2, V4 and IT through their blocks: three numbers, or one for all. Each
             pass has norms of its own: other numbers than the published ones are other networks.
         readout: ``"last"``, or ``"all"`` for the logits after every pass of IT in
             ``endpoints["logits"]``.
-        dtype: dtype of the computation; parameters and logits are float32.
         remat: whether every pass is recomputed in the backward pass.
 
     Reference:
@@ -174,16 +171,21 @@ class CORnetS(nn.Module):
         ANNs", arXiv:1909.06161.
     """
 
-    act: Callable[..., nn.Module]
-    num_classes: int = 1000
-    after: str = "image"
     times: int | Sequence[int] = (2, 4, 2)
-    readout: str = "last"
-    dtype: Any = jnp.float32
-    remat: bool = False
+    time_bins: ClassVar[Mapping[str, Sequence[tuple[float, float]]]] = {
+        "V1": [(50, 150)],
+        "V2": [(70, 170), (170, 270)],
+        "V4": [(90, 140), (140, 190), (190, 240), (240, 290)],
+        "IT": [(100, 200), (200, 300)],
+    }
 
-    v2_channels: ClassVar[int] = 128
-    keeps_time: ClassVar[bool] = True  # endpoints have a time axis of their own
+    @classmethod
+    def torch_name(cls, path: Sequence[str]) -> str:
+        """As :meth:`Body.torch_name`; ``V2.norm1_0`` is ``V2/first/norm1``, the others stacked."""
+        if path[1] in ("first", "later"):
+            area, which, norm, tensor = path
+            return f"{area}.{norm}_{0 if which == 'first' else '{step}'}.{tensor}"
+        return super().torch_name(path)
 
     def __post_init__(self) -> None:
         if isinstance(self.times, (list, tuple)):
@@ -196,13 +198,7 @@ class CORnetS(nn.Module):
                 check_times(times)
         else:
             check_times(self.times)
-        check_readout(self.readout)
         super().__post_init__()
-
-    @property
-    def arrival_steps(self) -> dict[str, int]:
-        """Area to the first step at which its output depends on the image: 0 everywhere."""
-        return dict.fromkeys(areas_after(self.after), 0)
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -1,12 +1,13 @@
 """DenseNets, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxbio.models.body import Body
 from jaxbio.models.layers import (
     BatchNorm,
     Conv,
@@ -102,7 +103,7 @@ class Transition(nn.Module):
         return Conv(features, 1, kernel_init=kaiming_fan_in, dtype=self.dtype, name="conv")(x)
 
 
-class DenseNet(nn.Module):
+class DenseNet(Body, kw_only=True):
     """DenseNet-121, 161, 169 or 201.
 
     After V1 the network starts at its first dense block (jaxbio's analogy to VOneNet), after V2 at
@@ -110,10 +111,6 @@ class DenseNet(nn.Module):
 
     Attributes:
         depth: 121, 161, 169 or 201.
-        act: activation factory.
-        num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
-        dtype: dtype of the computation; parameters and logits are float32.
         remat: whether dense layers are recomputed in the backward pass.
 
     Reference:
@@ -121,14 +118,16 @@ class DenseNet(nn.Module):
     """
 
     depth: int
-    act: Callable[..., nn.Module]
-    num_classes: int = 1000
-    after: str = "image"
-    dtype: Any = jnp.float32
-    remat: bool = False
 
-    v2_channels: ClassVar[int] = 128
-    keeps_time: ClassVar[bool] = False  # endpoints without a time axis
+    blocks: ClassVar[str] = r"denseblock\d"
+    torch_renames: ClassVar[Sequence[tuple[str, str]]] = (
+        (r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2"),
+    )
+
+    @classmethod
+    def torch_name(cls, path: Sequence[str]) -> str:
+        """As :meth:`Body.torch_name`; all but the classifier is in ``features``."""
+        return ("" if path[0] == "classifier" else "features.") + super().torch_name(path)
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -1,7 +1,11 @@
 """A body behind a fixed front-end: V1, or V1 and V2."""
 
+from collections.abc import Mapping, Sequence
+
 import flax.linen as nn
 import jax
+
+from jaxbio.models.body import Body
 
 
 class Pathway(nn.Module):
@@ -19,12 +23,38 @@ class Pathway(nn.Module):
 
     v1: nn.Module
     v2: nn.Module | None
-    body: nn.Module
+    body: Body
 
     @property
     def arrival_steps(self) -> dict[str, int]:
-        """Area of a recurrent body to the step at which the image arrives there; else empty."""
-        return getattr(self.body, "arrival_steps", {})
+        """The body's."""
+        return self.body.arrival_steps
+
+    @property
+    def time_bins(self) -> Mapping[str, Sequence[tuple[float, float]]]:
+        """The body's."""
+        return self.body.time_bins
+
+    @property
+    def blocks(self) -> str:
+        """The body's."""
+        return self.body.blocks
+
+    @property
+    def torch_prefixes(self) -> dict[str, str]:
+        """What the published programs call the parts, with V2 (SVP) or V1 alone (VOneNet)."""
+        if self.v2 is None:
+            return {"v1": "vone_block.", "body": "model."}
+        return {"v1": "voneblock.", "v2": "vtwoblock.", "body": "backend."}
+
+    def torch_name(self, path: Sequence[str]) -> str:
+        """What PyTorch files call a tensor, see :meth:`jaxbio.models.body.Body.torch_name`."""
+        part, *inner = path
+        if part == "body":
+            return self.torch_prefixes["body"] + self.body.torch_name(inner)
+        if part == "v1" and self.v2 is None:
+            return ".".join(inner)  # VOneNet keeps the bottleneck outside its block
+        return self.torch_prefixes[part] + ".".join(inner)
 
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Returns logits ``[B, num_classes]`` and the endpoints of every part.

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxbio.models.body import Body
 from jaxbio.models.layers import BatchNorm, Conv, Linear, global_avg_pool, max_pool
 
 # Depth: (blocks per layer, whether they are bottlenecks).
@@ -58,7 +59,7 @@ class ResidualBlock(nn.Module):
         return self.act(name=f"act{len(convs)}")(y) if self.final_act else y
 
 
-class ResNet(nn.Module):
+class ResNet(Body, kw_only=True):
     """ResNet-18, 34, 50, 101 or 152.
 
     After V1 the network starts at layer1 (as VOneNet's), after V2 at layer2, whose first block then
@@ -66,12 +67,8 @@ class ResNet(nn.Module):
 
     Attributes:
         depth: 18, 34, 50, 101 or 152.
-        act: activation factory.
-        num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
         last_relu: whether the last block's addition is followed by an activation, as torchvision
             has it; without it the pooled features may be negative.
-        dtype: dtype of the computation; parameters and logits are float32.
         remat: whether blocks are recomputed in the backward pass.
 
     Reference:
@@ -79,15 +76,9 @@ class ResNet(nn.Module):
     """
 
     depth: int
-    act: Callable[..., nn.Module]
-    num_classes: int = 1000
-    after: str = "image"
     last_relu: bool = True
-    dtype: Any = jnp.float32
-    remat: bool = False
 
-    v2_channels: ClassVar[int] = 128
-    keeps_time: ClassVar[bool] = False  # endpoints without a time axis
+    blocks: ClassVar[str] = r"layer\d"
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -5,7 +5,6 @@ before the next one starts: convolutions and norms take time as part of the batc
 neurons scan it. Hence any body of this package runs as a spiking network, unchanged.
 """
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 from jaxbio.errors import InputError
 from jaxbio.models.activations import ReLU
 from jaxbio.models.bodies import BODIES, unknown_model
+from jaxbio.models.body import Body
 from jaxbio.models.layers import BatchNorm, Conv, Linear, global_avg_pool
 from jaxbio.models.lif_layer import LIF
 
@@ -40,24 +40,18 @@ class FoldedLIF(nn.Module):
         return spikes.reshape(x.shape)
 
 
-class SmallCNN(nn.Module):
+class SmallCNN(Body, kw_only=True):
     """Three convolutions of stride 2 with norms and activations, average pool, linear.
 
     Attributes:
-        act: activation factory.
-        num_classes: number of logits.
         after: unused; takes any input.
         width: channels of the first convolution, doubled by each of the next.
-        dtype: dtype of the computation.
         remat: accepted for uniformity; there are no blocks worth recomputing.
     """
 
-    act: Callable[..., nn.Module]
-    num_classes: int = 10
-    after: str = "image"
     width: int = 32
-    dtype: Any = jnp.float32
-    remat: bool = False
+
+    blocks: ClassVar[str] = r"layer\d"
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -73,7 +67,7 @@ class SmallCNN(nn.Module):
         return logits, endpoints | {"penultimate": x, "logits": logits}
 
 
-class SpikingCNN(nn.Module):
+class SpikingCNN(Body, kw_only=True):
     """A convolutional body with LIF neurons in place of its activations.
 
     The image is a constant input of ``steps`` time steps: the first layer's neurons turn it into
@@ -81,8 +75,6 @@ class SpikingCNN(nn.Module):
 
     Attributes:
         act: must be ReLU, the default: neurons take its place.
-        num_classes: number of logits.
-        after: what the input is: ``"image"``, or the maps of a front-end, ``"v1"`` or ``"v2"``.
         body: ``"small"``, or the name of any feed-forward body of :func:`jaxbio.create_model`.
         steps: time steps T.
         tau: time constant of the neurons, in steps.
@@ -96,19 +88,18 @@ class SpikingCNN(nn.Module):
         arXiv:1809.05793 (the image as a constant current of the first layer).
     """
 
-    act: Callable[..., nn.Module]
-    num_classes: int = 10
-    after: str = "image"
     body: str = _SMALL
     steps: int = 8
     tau: float = 2.0
     surrogate: str = "arctan"
     slope: float | None = None
-    dtype: Any = jnp.float32
-    remat: bool = False
 
-    v2_channels: ClassVar[int] = 128
     keeps_time: ClassVar[bool] = True
+
+    @property
+    def blocks(self) -> str:
+        """Those of the network that spikes."""
+        return self._body()[0].blocks
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -145,11 +136,14 @@ class SpikingCNN(nn.Module):
             return FoldedLIF(self.steps, tuple(neuron.items()), name=name)
 
         options = {"num_classes": self.num_classes, "dtype": self.dtype, "remat": self.remat}
+        body_class, preset = self._body()
+        return body_class(act=act, after=self.after, name="body", **preset, **options)
+
+    def _body(self) -> tuple[type[Body], dict[str, Any]]:
         if self.body == _SMALL:
-            return SmallCNN(act=act, after=self.after, name="body", **options)
+            return SmallCNN, {}
         if self.body not in BODIES:
             raise unknown_model(self.body, BODIES)
-        body_class, preset = BODIES[self.body]
-        if body_class.keeps_time:
+        if BODIES[self.body][0].keeps_time:
             raise InputError(f"body='{self.body}' keeps time itself: choose a feed-forward body")
-        return body_class(act=act, after=self.after, name="body", **preset, **options)
+        return BODIES[self.body]

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxbio.models.body import Body
 from jaxbio.models.layers import Conv, global_avg_pool, kaiming_uniform_fan_in, max_pool, normal
 
 # Version: stem (features, kernel), then stages of squeeze widths; a 3x3 max-pool of stride 2 with
@@ -50,7 +51,7 @@ class Fire(nn.Module):
         return jnp.concatenate(expanded, axis=-1)
 
 
-class SqueezeNet(nn.Module):
+class SqueezeNet(Body, kw_only=True):
     """SqueezeNet 1.0 or 1.1.
 
     Behind a front-end (jaxbio's analogy to the published back-ends) V1 takes the place of the stem
@@ -58,11 +59,7 @@ class SqueezeNet(nn.Module):
 
     Attributes:
         version: ``"1_0"`` or ``"1_1"``.
-        act: activation factory.
-        num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
         dropout: rate of the classifier's dropout, which acts in training only.
-        dtype: dtype of the computation; parameters and logits are float32.
         remat: whether fire modules are recomputed in the backward pass.
 
     Reference:
@@ -71,15 +68,9 @@ class SqueezeNet(nn.Module):
     """
 
     version: str
-    act: Callable[..., nn.Module]
-    num_classes: int = 1000
-    after: str = "image"
     dropout: float = 0.5
-    dtype: Any = jnp.float32
-    remat: bool = False
 
-    v2_channels: ClassVar[int] = 128
-    keeps_time: ClassVar[bool] = False  # endpoints without a time axis
+    blocks: ClassVar[str] = r"pool\d"
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -1,12 +1,12 @@
 """VGG networks, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxbio.models.body import Body
 from jaxbio.models.layers import BatchNorm, Conv, Linear, adaptive_avg_pool, max_pool, normal
 
 # Depth: number of 3x3 convolutions in each of the five stages.
@@ -14,7 +14,7 @@ _DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2
 _WIDTHS = (64, 128, 256, 512, 512)
 
 
-class VGG(nn.Module):
+class VGG(Body, kw_only=True):
     """VGG-11, 13, 16 or 19, with or without BatchNorm.
 
     Behind a front-end it starts at its third stage: V1 brings 224 px to 56x56, the resolution at
@@ -24,12 +24,8 @@ class VGG(nn.Module):
 
     Attributes:
         depth: 11, 13, 16 or 19.
-        act: activation factory.
         batch_norm: whether a BatchNorm follows each convolution.
-        num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
         dropout: rate of the classifier's two dropouts, which act in training only.
-        dtype: dtype of the computation; parameters and logits are float32.
         remat: whether stages are recomputed in the backward pass.
 
     Reference:
@@ -38,16 +34,10 @@ class VGG(nn.Module):
     """
 
     depth: int
-    act: Callable[..., nn.Module]
     batch_norm: bool = False
-    num_classes: int = 1000
-    after: str = "image"
     dropout: float = 0.5
-    dtype: Any = jnp.float32
-    remat: bool = False
 
-    v2_channels: ClassVar[int] = 128
-    keeps_time: ClassVar[bool] = False  # endpoints without a time axis
+    blocks: ClassVar[str] = r"pool\d"
     map_linear: ClassVar[tuple[str, int]] = ("classifier_0", 512)
 
     @nn.compact

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbio.errors import InputError
+from jaxbio.models.body import Body
 from jaxbio.models.layers import Linear
 
 _INIT = nn.initializers.truncated_normal(0.02)
@@ -142,7 +143,7 @@ class Block(nn.Module):
         return x + DropPath(self.drop_path, name="drop_path2")(y, train)
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(Body, kw_only=True):
     """Vision transformer with a class token and learned positions.
 
     Behind a front-end the patches are cut from its maps and are smaller by the front-end's stride
@@ -156,10 +157,7 @@ class VisionTransformer(nn.Module):
         heads: attention heads; divide ``width``.
         act: activation factory, of the MLPs.
         mlp_ratio: hidden features of an MLP per feature of a token.
-        num_classes: number of logits.
-        after: what the network's input is: ``"image"``, ``"v1"`` or ``"v2"``.
         drop_path: rate of stochastic depth in the last block; rises linearly from 0 in the first.
-        dtype: dtype of the computation; parameters and logits are float32.
         remat: whether blocks are recomputed in the backward pass.
 
     Reference:
@@ -171,16 +169,11 @@ class VisionTransformer(nn.Module):
     width: int
     depth: int
     heads: int
-    act: Callable[..., nn.Module]
     mlp_ratio: int = 4
-    num_classes: int = 1000
-    after: str = "image"
     drop_path: float = 0.0
-    dtype: Any = jnp.float32
-    remat: bool = False
 
-    v2_channels: ClassVar[int] = 128
-    keeps_time: ClassVar[bool] = False  # endpoints without a time axis
+    default_activation: ClassVar[str] = "gelu"
+    blocks: ClassVar[str] = r"block\d+"
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -5,47 +5,15 @@
 """
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError
+from jaxbio.files import read_json, write_json
 
 # These change where and how a run executes, not its numbers.
 _FREE_KEYS = ("data.data_dir", "data.num_threads", "data.prefetch", "data.cache", "log.", "mesh.")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file atomically, making its folder: it is the old one or the whole new one,
-    whatever happens."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically; see :func:`write_text`."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Reads JSON, or raises an ``InputError`` that names the file."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: is --workdir a run directory?") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({error}): restore or remove it") from error
 
 
 class RunDirectory:
@@ -73,27 +41,36 @@ class RunDirectory:
                 f"--workdir={self.path} is not writable ({error.strerror}): choose another"
             ) from error
 
-    def record_config(self, config: dict[str, Any], resolved: dict[str, Any]) -> None:
+    def recorded(self) -> dict[str, Any] | None:
+        """The contents of ``config.json``, or None if the run has not begun."""
+        return read_json(self.config_file) if self.config_file.exists() else None
+
+    def record_config(
+        self,
+        config: dict[str, Any],
+        resolved: dict[str, Any],
+        then: dict[str, Any] | None = None,
+    ) -> None:
         """Writes ``config.json``, or checks that an existing one describes the same run.
 
         Args:
-          config: the configuration as nested dicts.
-          resolved: facts derived from it (class count, data fingerprint, versions).
+            config: the configuration as nested dicts.
+            resolved: facts derived from it (class count, data fingerprint, versions).
+            then: the recorded configuration in today's keys, if the run has begun.
 
         Raises:
           InputError: the directory holds a run with another configuration or other data.
         """
-        if self.config_file.exists():
-            recorded = read_json(self.config_file)
-            compare_configs(recorded["config"], config, self.path)
-            then, now = recorded["resolved"].get("data"), resolved.get("data")
-            if then != now:
-                raise InputError(
-                    f"{self.path} holds a run on other data ({then}, now {now}): "
-                    "restore the data or choose another --workdir"
-                )
-        else:
+        if then is None:
             write_json(self.config_file, {"config": config, "resolved": resolved})
+            return
+        compare_configs(then, config, self.path)
+        old, now = read_json(self.config_file)["resolved"].get("data"), resolved.get("data")
+        if old != now:
+            raise InputError(
+                f"{self.path} holds a run on other data ({old}, now {now}): "
+                "restore the data or choose another --workdir"
+            )
 
     def results(self) -> dict[str, Any] | None:
         """The final results, or None while the run has not finished."""
@@ -101,12 +78,15 @@ class RunDirectory:
 
 
 def compare_configs(recorded: dict[str, Any], config: dict[str, Any], where: Path) -> None:
-    """Raises an ``InputError`` naming the keys in which a run differs from a configuration."""
-    old, new = _flatten(recorded), _flatten(json.loads(json.dumps(config)))
+    """Raises an ``InputError`` naming the keys in which a run differs from a configuration.
+
+    Keys that only one of them has are not compared.
+    """
+    old, new = (_flatten(json.loads(json.dumps(tree))) for tree in (recorded, config))
     changed = [
-        f"{key}={new.get(key)!r} (there {old.get(key)!r})"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and not key.startswith(_FREE_KEYS)
+        f"{key}={new[key]!r} (there {old[key]!r})"
+        for key in sorted(old.keys() & new.keys())
+        if old[key] != new[key] and not key.startswith(_FREE_KEYS)
     ]
     if changed:
         raise InputError(

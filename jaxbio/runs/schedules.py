@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxbio.errors import InputError
-
-SCHEDULES = ("constant", "step", "cosine", "timm_cosine", "plateau")
+from jaxbio.options import read
+from jaxbio.runs.config import Schedule
 
 
 def duration_in_steps(section: Any, name: str, steps_per_epoch: int) -> int:
@@ -31,7 +31,7 @@ def duration_in_steps(section: Any, name: str, steps_per_epoch: int) -> int:
     Raises:
       InputError: a negative duration.
     """
-    steps, epochs = section.get(f"{name}_steps"), section.get(f"{name}_epochs")
+    steps, epochs = getattr(section, f"{name}_steps"), getattr(section, f"{name}_epochs")
     value = steps if steps is not None else epochs or 0
     if value < 0:
         raise InputError(
@@ -68,12 +68,9 @@ def make_schedule(
     Raises:
       InputError: an unknown schedule, or a step schedule without a period.
     """
-    if config.name not in SCHEDULES:
-        raise InputError(f"schedule.name='{config.name}': use one of {', '.join(SCHEDULES)}")
+    config = read(Schedule, config, "schedule.")
     warmup = duration_in_steps(config, "warmup", steps_per_epoch)
     drop_every = duration_in_steps(config, "drop_every", steps_per_epoch)
-    if config.name == "step" and drop_every == 0:
-        raise InputError("schedule.drop_every_epochs=0: a step schedule needs a positive period")
 
     def schedule(step: jax.Array) -> jax.Array:
         step = jnp.asarray(step, jnp.float32)

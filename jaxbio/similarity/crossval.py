@@ -61,12 +61,12 @@ def stratified_splits(
     return Splits(*(np.stack([np.sort(pair[i]) for pair in pairs]) for i in (0, 1)))
 
 
-def svmstrata(objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def svm_strata(objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """By what the splits of the SVM are stratified: objects, or categories where images are few.
 
     Args:
-      objects: ``[S]`` object of each image.
-      labels: ``[S]`` category of each image.
+        objects: ``[S]`` object of each image.
+        labels: ``[S]`` category of each image.
     """
     return strata(objects, labels, _SVM_SHARE)
 

@@ -17,58 +17,31 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.ops.lif import LIFParameters, decay_factor
-from jaxbio.ops.stdp import normalise
+from jaxbio.ops.stdp import normalise_weights
+from jaxbio.options import check_key, keys
+from jaxbio.spiking.settings import Numbers, Shape
 
 Array = jax.Array
 Scalar = Array | float
 
-KINDS = ("lc", "c", "fc")
-
 
 @dataclass(frozen=True)
-class Network:
+class Network(Shape):
     """What decides the shapes; hashable, so that it can be a static argument of jitted functions.
 
-    Attributes:
-      kind: ``lc``, ``c`` or ``fc``.
-      filters: neurons per position ("channels").
-      kernel: side of a window, pixels; ``fc``: equal to ``crop``.
-      stride: distance of neighbouring windows, pixels.
-      crop: side of the input, pixels.
-      steps: length of a presentation, steps of ``dt``.
-      dt: length of a step, ms.
-      refractory: steps without input after a spike; published 2 for ``lc``, 5 for ``c`` and ``fc``.
-      trained_competition: whether lateral weights are a matrix that learns.
+    Its fields are those of :class:`jaxbio.spiking.settings.Shape`.
 
     Raises:
-      InputError: windows that do not tile the input, an unknown kind, sizes below one.
+        InputError: windows that do not tile the input, or a field out of its range.
 
     Example:
-      >>> Network(kind="lc", filters=25).positions
-      9
+        >>> Network(kind="lc", filters=25).positions
+        9
     """
 
-    kind: str = "lc"
-    filters: int = 25
-    kernel: int = 12
-    stride: int = 4
-    crop: int = 20
-    steps: int = 250
-    dt: float = 1.0
-    refractory: int = 2
-    trained_competition: bool = False
-
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise InputError(f"spiking.kind='{self.kind}': use {', '.join(KINDS)}")
-        for name in ("filters", "kernel", "stride", "crop", "steps"):
-            if getattr(self, name) < 1:
-                raise InputError(f"spiking.{name}={getattr(self, name)}: use 1 or more")
-        if self.dt <= 0 or self.refractory < 0:
-            raise InputError(
-                f"spiking.dt={self.dt}, spiking.refractory={self.refractory}: use a positive step "
-                "and 0 or more refractory steps"
-            )
+        for name, key in keys(Shape).items():
+            check_key(key, getattr(self, name), f"spiking.{name}")
         if self.kind == "fc" and self.kernel != self.crop:
             raise InputError(
                 f"spiking.kernel={self.kernel}: an fc network sees all of "
@@ -129,45 +102,27 @@ class Network:
 class Parameters(NamedTuple):
     """Numbers of a network; arrays when traced, so that one program serves all values.
 
-    Attributes:
-      mean_weight: of a window after normalisation.
-      c_w: fixed competition, or the scale of the initial trained competition, mV, <= 0.
-      intensity: rate of a white pixel, Hz.
-      tau_pos: time constant of Y's presynaptic trace, ms.
-      tau_neg: time constant of Y's postsynaptic trace, ms.
-      a_pos: trained competition: change per presynaptic spike, mV (published: negative).
-      a_neg: trained competition: change per postsynaptic spike, mV (published: negative).
-      weight_decay: trained competition: subtracted per step, mV.
-      c_w_min: lower clamp of trained competition, mV.
-      c_w_max: upper clamp of trained competition, mV.
-      depression: learning rate of X to Y at presynaptic spikes.
-      potentiation: learning rate of X to Y at postsynaptic spikes.
-      tau_x: time constant of X's trace, ms.
-      tau_v: time constant of the membrane, ms.
-      rest: resting and reset potential, mV.
-      threshold: mV, without its adaptive part.
-      theta_plus: rise of the threshold per spike, mV.
-      tau_theta: time constant of the adaptive threshold, ms.
+    :class:`jaxbio.spiking.settings.Numbers` has their meanings, units and ranges.
     """
 
-    mean_weight: Scalar = 0.46
-    c_w: Scalar = -100.0
-    intensity: Scalar = 127.5
-    tau_pos: Scalar = 20.0
-    tau_neg: Scalar = 20.0
-    a_pos: Scalar = -0.05
-    a_neg: Scalar = -1.6
-    weight_decay: Scalar = 0.0
-    c_w_min: Scalar = -jnp.inf
-    c_w_max: Scalar = 0.0
-    depression: Scalar = 1e-4
-    potentiation: Scalar = 1e-2
-    tau_x: Scalar = 20.0
-    tau_v: Scalar = 20.0
-    rest: Scalar = -65.0
-    threshold: Scalar = -52.0
-    theta_plus: Scalar = 0.05
-    tau_theta: Scalar = 1e6
+    mean_weight: Scalar = Numbers.mean_weight
+    c_w: Scalar = Numbers.c_w
+    intensity: Scalar = Numbers.intensity
+    tau_pos: Scalar = Numbers.tau_pos
+    tau_neg: Scalar = Numbers.tau_neg
+    a_pos: Scalar = Numbers.a_pos
+    a_neg: Scalar = Numbers.a_neg
+    weight_decay: Scalar = Numbers.weight_decay
+    c_w_min: Scalar = Numbers.c_w_min
+    c_w_max: Scalar = Numbers.c_w_max
+    depression: Scalar = Numbers.depression
+    potentiation: Scalar = Numbers.potentiation
+    tau_x: Scalar = Numbers.tau_x
+    tau_v: Scalar = Numbers.tau_v
+    rest: Scalar = Numbers.rest
+    threshold: Scalar = Numbers.threshold
+    theta_plus: Scalar = Numbers.theta_plus
+    tau_theta: Scalar = Numbers.tau_theta
 
     def lif(self, network: Network) -> LIFParameters:
         """The neurons' constants."""
@@ -186,10 +141,10 @@ class Weights(NamedTuple):
     """Everything that learns.
 
     Attributes:
-      xy: ``[positions, window, filters]`` (``[1, ...]`` if shared), normally in [0, 1].
-      theta: ``[positions, filters]``, adaptive thresholds, mV.
-      yy: trained competition ``[neurons, neurons]`` (source, target), mV, in the published order of
-        neurons (``filter * positions + position``); None where competition is fixed.
+        xy: ``[positions, window, filters]`` (``[1, ...]`` if shared), normally in [0, 1].
+        theta: ``[positions, filters]``, adaptive thresholds, mV.
+        yy: trained competition ``[neurons, neurons]`` (source, target), mV, in the published order
+            of neurons (``filter * positions + position``); None where competition is fixed.
     """
 
     xy: Array
@@ -208,7 +163,7 @@ def initial_weights(network: Network, parameters: Parameters, key: Array) -> Wei
     places = 1 if network.shared else network.positions
     xy = jax.random.uniform(key_xy, (places, network.window, network.filters))
     if not network.shared:
-        xy = normalise(xy, parameters.mean_weight * network.window, axis=1)
+        xy = normalise_weights(xy, parameters.mean_weight * network.window, axis=1)
     theta = jnp.zeros((network.positions, network.filters))
     if not network.trained_competition:
         return Weights(xy, theta)

@@ -1,4 +1,4 @@
-"""The training loop: one for every experiment.
+"""The training loop: one for every task.
 
 The loop owns time: what happens after which step. Everything that computes is elsewhere.
 """
@@ -12,17 +12,16 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
+from jaxbio.errors import NonFiniteError
+from jaxbio.files import write_json
 from jaxbio.runs.checkpoints import Checkpointer
-from jaxbio.runs.directory import RunDirectory, write_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.interrupts import Interrupts
 from jaxbio.runs.metrics import MetricsLog, MetricsWindow
 from jaxbio.runs.progress import Progress, format_table
-from jaxbio.runs.state import TrainState, count_parameters
-from jaxbio.tasks.task import Experiment, Results, prepare
-
-
-class NonFiniteError(RuntimeError):
-    """The loss or a gradient became NaN or infinite."""
+from jaxbio.runs.state import State
+from jaxbio.tasks.config import check_config, config_to_go_on, restored_config
+from jaxbio.tasks.task import Results, Task, prepare
 
 
 def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
@@ -43,32 +42,37 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     run = RunDirectory(workdir)
     run.create()
     speaks = jax.process_index() == 0
-    experiment = prepare(config)
+    check_config(config)
+    recorded, then = run.recorded(), None
+    if recorded is not None:
+        then = restored_config(recorded).to_dict()
+        config = config_to_go_on(config, recorded)
+    task = prepare(config)
     if speaks:
-        resolved = experiment.record(new=not run.config_file.exists())
-        run.record_config(config.to_dict(), resolved)
+        resolved = task.record(new=recorded is None)
+        run.record_config(config.to_dict(), resolved, then)
     if (results := run.results()) is not None:
         if speaks:
-            print(f"{run.path} has finished: nothing to do.\n{_table(experiment, results)}")
+            print(f"{run.path} has finished: nothing to do.\n{_table(task, results)}")
         return results
 
     checkpointer = Checkpointer(
         run.checkpoints,
         keep_last=config.checkpoint.keep_last,
         keep_best=config.checkpoint.keep_best,
-        best_by=experiment.best_by,
+        best_by=task.best_by,
     )
-    state = checkpointer.restore_latest(experiment.like)
+    state = checkpointer.restore_latest(task.like)
     resumed = state is not None
     if state is None:
-        state = experiment.initial_state()
+        state = task.initial_state()
     if speaks:
-        _announce(experiment, state, run, resumed)
+        _announce(task, state, run, resumed)
 
-    total, start = experiment.periods.total, int(state.step)
+    total, start = task.periods.total, int(state.step)
     loop = _Loop(
         run_directory=run,
-        experiment=experiment,
+        task=task,
         checkpointer=checkpointer,
         progress=Progress(total, start, enabled=speaks),
         log=MetricsLog(run.metrics_file, start, tensorboard=config.log.tensorboard, enabled=speaks),
@@ -89,13 +93,13 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     results = {
         "step": total,
         **tested,
-        "parameters": count_parameters(state.params),
+        "parameters": state.count_parameters(),
         "run": str(run.path),
     }
     if speaks:
-        experiment.write_report(run, state)
+        task.write_report(run, state)
         write_json(run.results_file, results)
-        print(f"\n{_table(experiment, results)}")
+        print(f"\n{_table(task, results)}")
     return results
 
 
@@ -104,21 +108,21 @@ class _Loop:
     """What the steps of one process share."""
 
     run_directory: RunDirectory
-    experiment: Experiment
+    task: Task
     checkpointer: Checkpointer
     progress: Progress
     log: MetricsLog
 
-    def run(self, state: TrainState) -> tuple[TrainState, Results | None]:
+    def run(self, state: State) -> tuple[State, Results | None]:
         """Steps to the end, or to an interrupt. Returns the final test, None after an interrupt."""
-        config, periods = self.experiment.config, self.experiment.periods
-        train_step = self.experiment.train_step()
-        window = MetricsWindow(config.train.batch_size)
+        config, periods = self.task.config, self.task.periods
+        train_step = self.task.train_step()
+        window = MetricsWindow(self.task.images_per_step)
         step = start = int(state.step)
         tested, stop = None, False
         began = last_save = time.monotonic()
         with Interrupts() as interrupts:
-            for batch in self.experiment.train_batches(start):
+            for batch in self.task.batches(start):
                 state, metrics = train_step(state, batch)
                 step += 1
                 window.add(metrics)
@@ -139,7 +143,7 @@ class _Loop:
                 if log_now:
                     self._log_training(step, window)
                     if jax.process_index() == 0:
-                        self.experiment.watch(self.run_directory, state)
+                        self.task.watch(self.run_directory, state)
                 tested = None
                 if test_now:
                     state, tested = self._test(step, state)
@@ -152,7 +156,7 @@ class _Loop:
         if step < periods.total:
             return state, None
         if tested is None:  # resumed after the last step, before the results were written
-            state, tested = self.experiment.test(state)
+            state, tested = self.task.test(state)
         return state, tested
 
     def _check_finite(self, window: MetricsWindow) -> None:
@@ -167,13 +171,13 @@ class _Loop:
     def _log_training(self, step: int, window: MetricsWindow) -> None:
         metrics = window.close()
         self.log.write(step, "train", metrics)
-        self.progress.show(self.experiment.progress_line(metrics), metrics["images_per_s"])
+        self.progress.show(self.task.progress_line(metrics), metrics["images_per_s"])
 
-    def _test(self, step: int, state: TrainState) -> tuple[TrainState, Results]:
-        state, tested = self.experiment.test(state)
+    def _test(self, step: int, state: State) -> tuple[State, Results]:
+        state, tested = self.task.test(state)
         numbers = {name: v for name, v in tested.items() if isinstance(v, int | float)}
         self.log.write(step, "test", numbers)
-        self.progress.say(f"step {step}: {self.experiment.headline(tested)}")
+        self.progress.say(f"step {step}: {self.task.headline(tested)}")
         return state, tested
 
 
@@ -189,10 +193,10 @@ def _minutes_over(since: float, minutes: float) -> bool:
     return over
 
 
-def _announce(experiment: Experiment, state: TrainState, run: RunDirectory, resumed: bool) -> None:
+def _announce(task: Task, state: State, run: RunDirectory, resumed: bool) -> None:
     print(
-        f"{experiment.describe(state)}\n"
-        f"{experiment.periods.total} steps, {jax.device_count()} x {jax.devices()[0].device_kind}\n"
+        f"{task.describe(state)}\n"
+        f"{task.periods.total} steps, {jax.device_count()} x {jax.devices()[0].device_kind}\n"
         f"run directory: {run.path}",
         flush=True,
     )
@@ -200,10 +204,10 @@ def _announce(experiment: Experiment, state: TrainState, run: RunDirectory, resu
         print(f"resuming at step {int(state.step)}", flush=True)
 
 
-def _table(experiment: Experiment, results: dict[str, Any]) -> str:
+def _table(task: Task, results: dict[str, Any]) -> str:
     rows = [
         ("test set", "result"),
-        *experiment.result_rows(results),
+        *task.result_rows(results),
         ("parameters", f"{results['parameters']:,}"),
         ("steps", f"{results['step']}"),
         ("run directory", results["run"]),

@@ -1,13 +1,13 @@
 """PyTorch state dicts to flax variables, by a mapping computed from the model's own variables.
 
 The flax modules carry PyTorch's names with ``.<n>`` written ``_<n>``, so the expected PyTorch name,
-shape and layout of every tensor follow from the variable tree; what remains is a table of prefixes.
+shape and layout of every tensor follow from the variable tree; what differs the model's class says.
 """
 
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,13 +16,9 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.models import create_model
+from jaxbio.models.body import Body
+from jaxbio.models.pathway import Pathway
 
-# Variable tree's first module (or "" for a body alone) -> prefix of the PyTorch names.
-_PREFIXES = {
-    "none": {"": ""},
-    "svp": {"v1": "voneblock.", "v2": "vtwoblock.", "body": "backend."},
-    "vone": {"v1": "vone_block.", "body": "model."},
-}
 _LEAVES = {
     ("params", "kernel"): "weight",
     ("params", "scale"): "weight",
@@ -35,7 +31,6 @@ _LEAVES = {
     ("batch_stats", "mean"): "running_mean",
     ("batch_stats", "var"): "running_var",
 }
-_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
 
 class WeightMismatchError(InputError):
@@ -121,14 +116,15 @@ def from_torch(
     image = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
     key = jax.eval_shape(lambda: jax.random.key(0))
     tree = jax.eval_shape(model.init, key, image)
-    given = _normalised(state_dict)
+    body = model if front_end == "none" else model.body
+    given = _normalised(state_dict, body.torch_renames)
 
     variables: dict[str, Any] = {}
     used: set[str] = set()
     missing: list[str] = []
     mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
     stacks: dict[tuple[str, ...], list[np.ndarray]] = {}  # in the order of the steps
-    targets = _targets(model, tree, front_end)
+    targets = _targets(model, body, tree)
     for torch_name, target in targets.items():
         if torch_name not in given:
             missing.append(torch_name)
@@ -216,55 +212,41 @@ def load_v2(path: str | os.PathLike) -> dict[str, jax.Array]:
     )
 
 
-def _normalised(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+def _normalised(
+    state_dict: Mapping[str, Any], renames: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
     """Tensors by today's names: unwrapped, without ``module.`` and batch counters."""
     for entry in ("state_dict", "model"):
         if isinstance(state_dict.get(entry), Mapping):
             state_dict = state_dict[entry]
     given = {}
     for name, value in state_dict.items():
-        name = _OLD_DENSENET.sub(r"\1\2", name.removeprefix("module."))
+        name = name.removeprefix("module.")
+        for pattern, replacement in renames:
+            name = re.sub(pattern, replacement, name)
         if not name.endswith("num_batches_tracked"):
             given[name] = value
     return given
 
 
-def _targets(model: Any, tree: Mapping[str, Any], front_end: str) -> dict[str, _Target]:
+def _targets(model: Body | Pathway, body: Body, tree: Mapping[str, Any]) -> dict[str, _Target]:
     """PyTorch names that the model's parameters and running statistics have."""
-    from jaxbio.models.cornet_s import CORnetS
-    from jaxbio.models.densenet import DenseNet
-
-    body = model if front_end == "none" else model.body
-    map_linear, map_channels = getattr(body, "map_linear", ("", 0))
+    map_linear, map_channels = body.map_linear
     targets = {}
     for collection in ("params", "batch_stats"):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree.get(collection, {})):
             keys = tuple(entry.key for entry in path)
-            part, modules = ("", keys[:-1]) if front_end == "none" else (keys[0], keys[1:-1])
-            prefix = _PREFIXES[front_end][part]
-            if front_end == "vone" and part == "v1":
-                prefix = ""  # VOneNet keeps the bottleneck outside its block
-            if isinstance(body, DenseNet) and part in ("", "body") and modules != ("classifier",):
-                prefix += "features."
-            if isinstance(body, CORnetS) and modules[1:2] in (("first",), ("later",)):
-                targets |= _step_targets(prefix, (collection, *keys), leaf.shape)
+            name = model.torch_name((*keys[:-1], _LEAVES[collection, keys[-1]]))
+            if "{step}" in name:
+                each = _torch_shape(leaf.shape[1:])
+                for step in range(leaf.shape[0]):
+                    place = _Target((collection, *keys), each, step=step)
+                    targets[name.format(step=step + 1)] = place
                 continue
-            names = (re.sub(r"^(.*)_(\d+)$", r"\1.\2", m) for m in modules)
-            torch_name = prefix + ".".join((*names, _LEAVES[collection, keys[-1]]))
             shape = _torch_shape(leaf.shape)
-            flattened = map_channels if modules == (map_linear,) and len(shape) == 2 else 0
-            targets[torch_name] = _Target((collection, *keys), shape, flattened)
+            flattened = map_channels if keys[-2:-1] == (map_linear,) and len(shape) == 2 else 0
+            targets[name] = _Target((collection, *keys), shape, flattened)
     return targets
-
-
-def _step_targets(prefix: str, path: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, _Target]:
-    """CORnet-S: ``V2.norm1_0`` is ``V2/first/norm1``; ``V2/later/norm1`` stacks 1, 2, ..."""
-    area, which, norm, leaf = path[-4:]
-    name = f"{prefix}{area}.{norm}_%d.{_LEAVES[path[0], leaf]}"
-    if which == "first":
-        return {name % 0: _Target(path, _torch_shape(shape))}
-    each = _torch_shape(shape[1:])
-    return {name % (i + 1): _Target(path, each, step=i) for i in range(shape[0])}
 
 
 def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -314,13 +296,13 @@ def _add_constants(
         return [np.asarray(given[name], np.float32) for name in shapes]
 
     v1 = model.v1
-    prefix = _PREFIXES[front_end]["v1"]
+    prefix = model.torch_prefixes["v1"]
     bank = (v1.simple_channels + v1.complex_channels, 3, v1.kernel_size, v1.kernel_size)
     banks = take({f"{prefix}simple_conv_{q}.weight": bank for q in ("q0", "q1")})
     if banks is not None:
         _insert(variables, ("constants", "v1"), bank_to_constants(*banks, v1.simple_channels))
     if front_end == "svp":
-        prefix = _PREFIXES[front_end]["v2"]
+        prefix = model.torch_prefixes["v2"]
         fixed = take({f"{prefix}weight": (192, 64, 5, 5), f"{prefix}bias": (192,)})
         if fixed is not None:
             _insert(variables, ("constants", "v2"), v2_constants(*fixed))

@@ -1,5 +1,7 @@
 """A model small enough to compile in a second, with everything that a step has to carry."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -11,6 +13,7 @@ class Tiny(nn.Module):
     num_classes: int = 10
     dropout: float = 0.1
     batch_norm: bool = True
+    blocks: ClassVar[str] = ""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False):

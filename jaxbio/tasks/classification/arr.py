@@ -7,16 +7,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
 from jaxbio.errors import InputError
+from jaxbio.models.body import Body
+from jaxbio.models.pathway import Pathway
 from jaxbio.ops.response import Memory, arr_loss, new_memory, read_memory, update_memory
+from jaxbio.options import read
+from jaxbio.tasks.classification.config import Arr
 
 # The name of the memory among a model's collections of variables.
 COLLECTION = "response_memory"
-
-# Names of block outputs: transformers, ResNets, DenseNets, SqueezeNets; AlexNet, VGG; CORnets.
-_BLOCKS = re.compile(r"(block|layer|denseblock|fire)\d+|pool[1-9]|V1|V2|V4|IT")
 
 
 @dataclass(frozen=True)
@@ -24,23 +24,23 @@ class ResponseRegulariser:
     """Pulls responses of a class towards their running mean, endpoint by endpoint.
 
     Attributes:
-      widths: endpoints that are aggregated, and their number of features.
-      num_classes: rows of the memory.
-      coefficient: weight of the regulariser in the loss.
-      momentum: weight of a new response in its class mean.
-      start: visits, beyond the first, up to which a response replaces the class mean.
-      interval: visits of a class between updates of its mean.
+        widths: endpoints that are aggregated, and their number of features.
+        num_classes: rows of the memory.
+        coefficient: weight of the regulariser in the loss.
+        momentum: weight of a new response in its class mean.
+        start: visits, beyond the first, up to which a response replaces the class mean.
+        interval: visits of a class between updates of its mean.
 
     Reference:
-      Qiu et al. 2024, "Dynamic Neural Response Tuning", ICLR 2024.
+        Qiu et al. 2024, "Dynamic Neural Response Tuning", ICLR 2024.
     """
 
     widths: Mapping[str, int]
     num_classes: int
     coefficient: float
-    momentum: float = 0.1
-    start: int = 0
-    interval: int = 1
+    momentum: float = Arr.momentum
+    start: int = Arr.start
+    interval: int = Arr.interval
 
     def new_memory(self) -> Memory:
         """A memory that has seen nothing."""
@@ -80,56 +80,55 @@ class ResponseRegulariser:
 
 
 def make_regulariser(
-    config: Mapping[str, Any], model: nn.Module, image_size: int
+    config: Mapping[str, Any], model: Body | Pathway, image_size: int
 ) -> ResponseRegulariser | None:
     """The regulariser that a configuration asks for.
 
     Args:
-      config: the ``arr`` section.
-      model: whose endpoints are meant.
-      image_size: in pixels.
+        config: the ``arr`` section.
+        model: whose endpoints are meant.
+        image_size: in pixels.
 
     Returns:
-      The regulariser; None if its coefficient is 0.
+        The regulariser; None if its coefficient is 0.
 
     Raises:
-      InputError: an unknown endpoint, or a number out of range.
+        InputError: an unknown endpoint, or a number out of range.
     """
-    if not config["coefficient"]:
+    arr = read(Arr, config, "arr.")
+    if not arr.coefficient and arr.endpoints == Arr.endpoints:
         return None
-    for key, good, remedy in (
-        ("coefficient", config["coefficient"] > 0, "use 0 (off) or more"),
-        ("momentum", 0 < config["momentum"] <= 1, "use a share above 0, at most 1"),
-        ("start", config["start"] >= 0, "use 0 or more"),
-        ("interval", config["interval"] >= 1, "use 1 or more"),
-    ):
-        if not good:
-            raise InputError(f"arr.{key}={config[key]}: {remedy}")
     shapes = endpoint_shapes(model, image_size)
-    names = choose_endpoints(config["endpoints"], shapes)
+    # A wrong name is an error even without a use.
+    names = choose_endpoints(arr.endpoints, shapes, model.blocks)
+    if not arr.coefficient:
+        return None
     return ResponseRegulariser(
         widths={name: shapes[name][-1] for name in names},
         num_classes=shapes["logits"][-1],
-        coefficient=float(config["coefficient"]),
-        momentum=float(config["momentum"]),
-        start=int(config["start"]),
-        interval=int(config["interval"]),
+        coefficient=arr.coefficient,
+        momentum=arr.momentum,
+        start=arr.start,
+        interval=arr.interval,
     )
 
 
-def choose_endpoints(wanted: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+def choose_endpoints(
+    wanted: str, shapes: Mapping[str, tuple[int, ...]], blocks: str
+) -> tuple[str, ...]:
     """Names of endpoints from a setting.
 
     Args:
-      wanted: names with commas, or ``default``: every block's output.
-      shapes: of all endpoints.
+        wanted: names with commas, or ``default``: every block's output.
+        shapes: of all endpoints.
+        blocks: pattern of the block outputs' names, see :class:`jaxbio.models.body.Body`.
 
     Raises:
-      InputError: an unknown endpoint, one that cannot be aggregated, or no default.
+        InputError: an unknown endpoint, one that cannot be aggregated, or no default.
     """
     usable = [name for name, shape in shapes.items() if len(shape) in (2, 4, 5)]
     if wanted == "default":
-        names = [name for name in usable if _BLOCKS.fullmatch(name)]
+        names = [name for name in usable if re.fullmatch(blocks, name)]
         if not names:
             raise InputError(
                 "arr.endpoints=default: this model names no blocks; use some of "
@@ -150,12 +149,12 @@ def aggregate(name: str, response: jax.Array) -> jax.Array:
     """One vector per example, ``[B, C]``.
 
     Args:
-      name: of the endpoint, for the error.
-      response: vectors ``[B, C]``, as they are; maps ``[B, H, W, C]``, averaged over space; maps
-        over time ``[T, B, H, W, C]``, of which the last step's count.
+        name: of the endpoint, for the error.
+        response: vectors ``[B, C]``, as they are; maps ``[B, H, W, C]``, averaged over space; maps
+            over time ``[T, B, H, W, C]``, of which the last step's count.
 
     Raises:
-      InputError: any other shape.
+        InputError: any other shape.
     """
     if response.ndim == 5:
         response = response[-1]
@@ -169,7 +168,7 @@ def aggregate(name: str, response: jax.Array) -> jax.Array:
     return response
 
 
-def endpoint_shapes(model: nn.Module, image_size: int) -> dict[str, tuple[int, ...]]:
+def endpoint_shapes(model: Body | Pathway, image_size: int) -> dict[str, tuple[int, ...]]:
     """Shapes of a model's endpoints for one image; computes nothing."""
     image = jnp.zeros((1, image_size, image_size, 3))
     keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}

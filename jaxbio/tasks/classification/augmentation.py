@@ -5,9 +5,10 @@ from typing import Any
 
 import jax
 
-from jaxbio.errors import InputError
-from jaxbio.ops.rand_augment import MAX_MAGNITUDE, rand_augment
+from jaxbio.ops.rand_augment import rand_augment
 from jaxbio.ops.random_erasing import random_erasing
+from jaxbio.options import read
+from jaxbio.tasks.classification.config import Data
 
 _RAND_AUGMENT, _ERASING = 0, 1
 
@@ -63,22 +64,15 @@ def read_augmentation(data: Any) -> Augmentation | None:
     Raises:
       InputError: a number out of range.
     """
-    for key, good, remedy in (
-        ("rand_augment", data.rand_augment >= 0, "use a number of operations, 0 (off) or more"),
-        ("rand_magnitude", 0 <= data.rand_magnitude <= MAX_MAGNITUDE, f"use 0..{MAX_MAGNITUDE}"),
-        ("rand_magnitude_std", data.rand_magnitude_std >= 0, "use 0 or more"),
-        ("random_erasing", 0 <= data.random_erasing <= 1, "use a probability"),
-    ):
-        if not good:
-            raise InputError(f"data.{key}={data[key]}: {remedy}")
+    data = read(Data, data, "data.")
     if not data.rand_augment and not data.random_erasing:
         return None
     return Augmentation(
-        layers=int(data.rand_augment),
-        magnitude=float(data.rand_magnitude),
-        magnitude_std=float(data.rand_magnitude_std),
-        fill=tuple(float(value) for value in data.mean),
-        erase=float(data.random_erasing),
+        layers=data.rand_augment,
+        magnitude=data.rand_magnitude,
+        magnitude_std=data.rand_magnitude_std,
+        fill=data.mean,
+        erase=data.random_erasing,
     )
 
 

@@ -39,8 +39,6 @@ def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
             f"model.num_classes={model.num_classes}, but {config.data.source} has {num_classes} "
             "classes: set it to 0 or use other data"
         )
-    if model.dtype not in _DTYPES:
-        raise InputError(f"model.dtype='{model.dtype}': use {' or '.join(_DTYPES)}")
     arguments = {
         "name": model.name,
         "num_classes": num_classes,
@@ -52,9 +50,9 @@ def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
         "dtype": model.dtype,
     }
     for option in ("times", "readout"):  # of CORnets only
-        if model.get(option) is not None:
+        if model[option] is not None:
             arguments[option] = model[option]
-    spiking = model.get("spiking", {})  # options of spiking_cnn only
+    spiking = model.spiking  # options of spiking_cnn only
     arguments |= {option: value for option, value in spiking.items() if value is not None}
     if not model.last_relu:  # an option of ResNets only
         arguments["last_relu"] = False

@@ -9,9 +9,8 @@ from typing import Any
 import jax
 import optax
 
-from jaxbio.errors import InputError
-
-OPTIMIZERS = ("sgd", "adamw")
+from jaxbio.options import read
+from jaxbio.tasks.classification.config import Optimizer
 
 
 def make_optimizer(config: Any) -> optax.GradientTransformation:
@@ -27,12 +26,9 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
       A transformation whose updates are to be scaled by ``-learning_rate``.
 
     Raises:
-      InputError: an unknown optimiser or decay mode.
+      InputError: a key out of its range.
     """
-    if config.name not in OPTIMIZERS:
-        raise InputError(f"optimizer.name='{config.name}': use one of {', '.join(OPTIMIZERS)}")
-    if config.decay not in ("all", "kernels"):
-        raise InputError(f"optimizer.decay='{config.decay}': use all or kernels")
+    config = read(Optimizer, config, "optimizer.")
     parts = []
     if config.clip_norm:
         parts.append(optax.clip_by_global_norm(config.clip_norm))

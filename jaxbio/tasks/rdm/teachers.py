@@ -7,7 +7,8 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import RunDirectory, read_json, write_json, write_text
+from jaxbio.files import read_json, write_json, write_text
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.progress import format_table
 from jaxbio.tasks.loop import train
 from jaxbio.tasks.rdm.networks import RANDOM

@@ -7,7 +7,6 @@ and settings are the same: the file holds their digest.
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 
 import jax
 import numpy as np
+
+from jaxbio.files import atomic
 
 Counts = tuple[np.ndarray, np.ndarray]
 
@@ -52,13 +53,8 @@ def recorded_counts(path: Path, digest: str, record: Callable[[], Counts]) -> Co
     if kept is not None:
         return kept
     counts, labels = (np.asarray(values) for values in record())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    try:
+    with atomic(path) as temporary:
         np.savez_compressed(temporary, digest=np.array(digest), counts=counts, labels=labels)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return counts, labels
 
 

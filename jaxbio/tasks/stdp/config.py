@@ -1,125 +1,144 @@
-"""The section ``spiking`` of a configuration: read, and checked before anything is computed."""
+"""Configuration of the task "stdp": spiking networks that learn image by image, docs/spiking.md."""
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from ml_collections import ConfigDict
-
+from jaxbio.data.settings import Place
 from jaxbio.errors import InputError
-from jaxbio.ops.encoding import list_encoders
-from jaxbio.runs.periods import Periods
-from jaxbio.runs.schedules import duration_in_steps
-from jaxbio.spiking.network import Network, Parameters
-from jaxbio.spiking.presentation import Learning
-from jaxbio.spiking.readouts import READOUTS
+from jaxbio.options import option
+from jaxbio.runs.config import Checkpoint, Evaluation, Log
+from jaxbio.spiking.settings import MAX_SEEDS, READOUTS, Numbers, Shape
+from jaxbio.tasks.classification.config import SEED
 
-_POSITIVE = ("tau_pos", "tau_neg", "tau_x", "tau_v", "tau_theta", "mean_weight")
-_TEST_ON = ("test", "validation")
+IMAGES = "[1, 1000000000]"
 
 
-def read_network(config: ConfigDict) -> tuple[Network, Parameters]:
-    """The network and its numbers that ``config.spiking`` describes.
+def _encoders() -> Sequence[str]:
+    from jaxbio.ops.encoding import list_encoders
 
-    Raises:
-      InputError: sizes that do not fit each other, a negative intensity, excitatory
-        competition, a time constant that is not positive, an unknown encoder.
-    """
-    spiking = config.spiking
-    fields = {field.name for field in dataclasses.fields(Network)}
-    network = Network(**{name: spiking[name] for name in fields})
-    check_numbers({name: spiking[name] for name in Parameters._fields}, "spiking.")
-    if spiking.encoder not in list_encoders():
-        raise InputError(f"spiking.encoder='{spiking.encoder}': use {', '.join(list_encoders())}")
-    return network, Parameters(**{name: spiking[name] for name in Parameters._fields})
+    return list_encoders()
 
 
-def check_numbers(numbers: Mapping[str, float], where: str) -> None:
-    """Raises an ``InputError`` for a number that a network cannot have.
+@dataclass(frozen=True)
+class Spiking(Numbers, Shape):
+    """``spiking``: the network, what it is shown, and how it is tested."""
 
-    Args:
-      numbers: some of the ``Parameters``, by name.
-      where: what the message puts before the name.
-    """
-    for name, value in numbers.items():
-        if name == "intensity" and value < 0:
-            raise InputError(f"{where}{name}={value}: use 0 or more, in Hz")
-        if name == "c_w" and value > 0:
-            raise InputError(f"{where}{name}={value}: competition inhibits, use 0 or less, in mV")
-        if name in _POSITIVE and value <= 0:
-            raise InputError(f"{where}{name}={value}: use more than 0")
+    encoder: str = option(
+        "renewal", "of grey levels to spikes; renewal is the published one", choices=_encoders
+    )
+    two_step: bool = option(
+        False, "trained competition: first half X to Y alone, second half Y to Y"
+    )
+    learn_xy: bool = option(True, "False: weights from X to Y are frozen")
+    learn_yy: bool = option(
+        True, "False: trained competition is frozen (fixed competition never learns)"
+    )
+    train_images: int = option(
+        5000, "presentations, drawn with replacement; with start_from: in all", IMAGES
+    )
+    images_per_step: int = option(
+        40,
+        "images between two possible checkpoints; divides train_images",
+        "[1, 1000000]",
+        was="train.batch_size",
+    )
+    images_per_update: int = option(
+        1,
+        "more: an approximation, changes of several images are added up; divides images_per_step",
+        "[1, 1000000]",
+    )
+    start_from: str = option(
+        "",
+        "run directory, or name in runs/, of a saved network to go on with in this (new) run: "
+        'weights and thresholds of its newest checkpoint; "": random weights',
+    )
+    start_member: int | None = option(
+        None, "of a population; not set: each from its own", "[0, 1000000]"
+    )
+    calibration_share: float = option(1 / 6, "of the training set, from its end", "(0, 1)")
+    calibration_images: int = option(10_000, "presentations that votes are counted from", IMAGES)
+    test_images: int = option(10_000, "presentations", IMAGES)
+    test_on: str = option(
+        "test",
+        "the test set; or validation: the second half of the calibration images, to choose by",
+        choices=("test", "validation"),
+    )
+    readout: str = option(
+        "patch_voting", "decides the best checkpoint; all are measured", choices=READOUTS
+    )
+    top_n: int = option(1, "of the readout top_n: filters of a position that vote", "[1, 16384]")
 
-
-def check_test(spiking: Any, network: Network) -> None:
-    """Raises an ``InputError`` for a readout, a number or a choice of images that cannot be.
-
-    Runs recorded before there was a choice of images have no such key: they test on the test set.
-
-    Args:
-      spiking: the section of the configuration.
-      network: whose filters vote.
-    """
-    if spiking.readout not in READOUTS:
-        raise InputError(f"spiking.readout='{spiking.readout}': use {', '.join(READOUTS)}")
-    if not 1 <= spiking.top_n <= network.filters:
-        raise InputError(
-            f"spiking.top_n={spiking.top_n}: use 1 to {network.filters}, the filters of a position"
-        )
-    if (test_on := spiking.get("test_on", _TEST_ON[0])) not in _TEST_ON:
-        raise InputError(f"spiking.test_on='{test_on}': use {' or '.join(_TEST_ON)}")
-    for name in ("calibration_images", "test_images"):
-        if spiking[name] < 1:
-            raise InputError(f"spiking.{name}={spiking[name]}: use 1 or more")
-
-
-def what_learns(spiking: Any, network: Network) -> Learning:
-    """The connections that learn; two-step training changes them on its way.
-
-    Runs recorded before a connection could be frozen have no such keys: there all learn.
-
-    Raises:
-      InputError: two-step training with a frozen connection or a saved network, or without trained
-        competition.
-    """
-    xy, yy = spiking.get("learn_xy", True), spiking.get("learn_yy", True)
-    if spiking.two_step:
-        if not network.trained_competition:
-            raise InputError("spiking.two_step=True needs spiking.trained_competition=True")
-        if not (xy and yy):
+    def __post_init__(self) -> None:
+        self._check_times()
+        self._check_images()
+        if self.top_n > self.filters:
             raise InputError(
-                f"spiking.two_step=True decides itself what learns when: remove spiking.learn_xy="
-                f"{xy}, spiking.learn_yy={yy}"
+                f"spiking.top_n={self.top_n}: use 1 to {self.filters}, the filters of a position"
             )
-        if spiking.get("start_from", ""):
+        if self.c_w_min > self.c_w_max:
             raise InputError(
-                f"spiking.start_from={spiking.start_from} with spiking.two_step=True: the second "
+                f"spiking.c_w_min={self.c_w_min}: use at most spiking.c_w_max={self.c_w_max}"
+            )
+        if self.threshold <= self.rest:
+            raise InputError(
+                f"spiking.threshold={self.threshold}: use more than spiking.rest={self.rest}, in mV"
+            )
+
+    def _check_times(self) -> None:
+        if self.two_step and not self.trained_competition:
+            raise InputError("spiking.two_step=True needs spiking.trained_competition=True")
+        if self.two_step and not (self.learn_xy and self.learn_yy):
+            raise InputError(
+                "spiking.two_step=True decides itself what learns when: remove spiking.learn_xy="
+                f"{self.learn_xy}, spiking.learn_yy={self.learn_yy}"
+            )
+        if self.two_step and self.start_from:
+            raise InputError(
+                f"spiking.start_from={self.start_from} with spiking.two_step=True: the second "
                 "step of a saved network is spiking.learn_xy=False, without two_step"
             )
-    return Learning(xy=xy, yy=yy)
+
+    def _check_images(self) -> None:
+        step, update = self.images_per_step, self.images_per_update
+        if self.train_images % step:
+            raise InputError(
+                f"spiking.train_images={self.train_images} must be a multiple of "
+                f"spiking.images_per_step={step}, the images between two possible checkpoints"
+            )
+        if step % update:
+            raise InputError(
+                f"spiking.images_per_update={update} must divide spiking.images_per_step={step}"
+            )
 
 
-def read_periods(config: ConfigDict) -> Periods:
-    """When things happen, in chunks of ``train.batch_size`` images.
+@dataclass(frozen=True)
+class Population:
+    """``population``: networks that learn side by side."""
 
-    Raises:
-      InputError: numbers of images that are not multiples of each other.
-    """
-    chunk, images = config.train.batch_size, config.spiking.train_images
-    if chunk < 1 or images < chunk or images % chunk:
-        raise InputError(
-            f"spiking.train_images={images} must be a multiple of train.batch_size={chunk}, the "
-            "number of images between two possible checkpoints"
-        )
-    together = config.spiking.images_per_update
-    if together < 1 or chunk % together:
-        raise InputError(
-            f"spiking.images_per_update={together} must be 1 or more and divide "
-            f"train.batch_size={chunk}"
-        )
-    total = images // chunk
-    return Periods(
-        total=total,
-        evaluate=duration_in_steps(config.eval, "every", total),
-        checkpoint=duration_in_steps(config.checkpoint, "every", total),
-        patience=0,
-    )
+    seeds: int = option(1, "networks with seed, seed + 1, ...", f"[1, {MAX_SEEDS}]")
+    grid: str = option("", '"mean_weight=0.4,0.46;c_w=-80,-100": every point with every seed')
+
+
+@dataclass(frozen=True)
+class Config:
+    """Spiking networks that learn by spike-timing-dependent plasticity, without labels."""
+
+    name: str = option("base", "the run directory's default is runs/<name>")
+    task: str = option("stdp", "what is trained how", choices=("stdp",))
+    seed: int = option(0, "initial weights, images and spikes", SEED)
+    data: Place = field(default_factory=Place)
+    spiking: Spiking = field(default_factory=Spiking)
+    population: Population = field(default_factory=Population)
+    eval: Evaluation = field(default_factory=Evaluation)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    log: Log = field(default_factory=Log)
+
+    def check_names(self) -> None:
+        """What needs an import to be checked: windows that tile the input, the population's grid.
+
+        Raises:
+            InputError: they do not, or the networks together are too large.
+        """
+        from jaxbio.tasks.stdp.reading import read_members_of
+
+        read_members_of(self)

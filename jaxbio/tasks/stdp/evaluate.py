@@ -6,11 +6,13 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxbio.runs.directory import RunDirectory, compare_configs, read_json, write_json
+from jaxbio.errors import InputError
+from jaxbio.files import read_json, write_json
+from jaxbio.runs.directory import RunDirectory, compare_configs
 from jaxbio.runs.progress import format_table
 from jaxbio.spiking.accuracy import Accuracy
-from jaxbio.tasks.stdp.config import check_test
-from jaxbio.tasks.stdp.registry import find_network
+from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.stdp.registry import TASK, find_network
 from jaxbio.tasks.stdp.report import accuracy_rows, measure_readouts
 from jaxbio.tasks.stdp.results import grid_points, search_table, summarise
 from jaxbio.tasks.stdp.saved import SavedNetwork, open_network
@@ -20,6 +22,7 @@ _OF_THE_TEST = ("readout", "top_n", "calibration_images", "test_images", "test_o
 # These say how a network came to be; a test does not depend on them.
 _OF_THE_TRAINING = (
     "train_images",
+    "images_per_step",
     "images_per_update",
     "two_step",
     "learn_xy",
@@ -52,16 +55,15 @@ def report_spiking(
     changes = {} if config is None else _changes(run, config)
     entry = find_network(run.path.parent, run.path.name)
     saved = open_network(entry, checkpoint, member or 0, changes)
-    spiking = saved.experiment.config.spiking
-    check_test(spiking, saved.network)
-    members = saved.experiment.members
+    spiking = saved.task.config.spiking
+    members = saved.task.members
     chosen = range(len(members)) if member is None else [member]
     measured = [_measure(dataclasses.replace(saved, member=number)) for number in chosen]
     results = summarise(measured, [members[number] for number in chosen], spiking.readout)
     result = {
         "run": str(run.path),
         "step": int(saved.state.step),
-        "data": saved.experiment.source.describe(),
+        "data": saved.task.source.describe(),
         "readout": spiking.readout,
         **results,
     }
@@ -83,8 +85,8 @@ def _measure(saved: SavedNetwork) -> dict[str, Accuracy]:
         saved.activity("calibration"),
         saved.activity("test"),
         len(saved.class_names),
-        top_n=saved.experiment.config.spiking.top_n,
-        seed=saved.experiment.members[saved.member].seed,
+        top_n=saved.task.config.spiking.top_n,
+        seed=saved.task.members[saved.member].seed,
     )
 
 
@@ -96,11 +98,10 @@ def _table(measured: list[Mapping[str, Accuracy]], results: Mapping[str, Any]) -
 
 def _changes(run: RunDirectory, config: ConfigDict) -> dict[str, Any]:
     """What a test with ``config`` changes in the run's own configuration."""
-    recorded = read_json(run.config_file)["config"]
-    then = _network_settings(recorded)
-    now = _network_settings(config.to_dict())
-    now["spiking"] = {key: v for key, v in now["spiking"].items() if key in then["spiking"]}
-    compare_configs(then, now, run.path)
+    if config.task != TASK:
+        raise InputError(f"--config is of task {config.task}, {run.path} of {TASK}: use its own")
+    then = restored_config(read_json(run.config_file))
+    compare_configs(_network_settings(then), _network_settings(config), run.path)
     return {
         **{f"spiking.{name}": config.spiking[name] for name in _OF_THE_TEST},
         "eval.batch_size": config.eval.batch_size,
@@ -108,13 +109,13 @@ def _changes(run: RunDirectory, config: ConfigDict) -> dict[str, Any]:
     }
 
 
-def _network_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+def _network_settings(config: ConfigDict) -> dict[str, Any]:
     """The part of a configuration that says what the network is, and what it is shown."""
     left_out = (*_OF_THE_TEST, *_OF_THE_TRAINING)
     return {
-        "task": config["task"],
-        "seed": config["seed"],
-        "data": {"source": config["data"]["source"]},
-        "population": config["population"],
-        "spiking": {key: v for key, v in config["spiking"].items() if key not in left_out},
+        "task": config.task,
+        "seed": config.seed,
+        "data": {"source": config.data.source},
+        "population": config.population.to_dict(),
+        "spiking": {key: v for key, v in config.spiking.items() if key not in left_out},
     }

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import RunDirectory, read_json, write_json
-from jaxbio.spiking.population import Member, read_members
-from jaxbio.spiking.readouts import READOUTS
+from jaxbio.files import read_json, write_json
+from jaxbio.runs.directory import RunDirectory
+from jaxbio.spiking.population import Member
+from jaxbio.spiking.settings import READOUTS
+from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.stdp.reading import read_members_of
 
 TASK = "stdp"
 _COLUMNS = ("kind", "filters", "kernel", "stride", "mean_weight", "c_w", "trained_competition")
@@ -153,15 +156,12 @@ def table(entries: list[Entry]) -> list[tuple[str, ...]]:
 def _read(root: Path, path: Path) -> Entry | None:
     run = RunDirectory(path)
     recorded = read_json(run.config_file)
-    config = recorded.get("config", {})
-    if config.get("task") != TASK:
+    if recorded.get("config", {}).get("task") != TASK:
         return None
+    config = restored_config(recorded)
     name = path.absolute().relative_to(root.absolute()).as_posix()
-    population = config.get("population", {})
-    members = read_members(
-        config.get("seed", 0), population.get("seeds", 1), population.get("grid", "")
-    )
-    return Entry(name, run, config["spiking"], run.results() or {}, members)
+    members = read_members_of(config)
+    return Entry(name, run, config.spiking.to_dict(), run.results() or {}, members)
 
 
 def _inside(root: Path, name: str) -> bool:

@@ -15,13 +15,14 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
+from jaxbio.files import read_json
 from jaxbio.runs.checkpoints import load_variables
-from jaxbio.runs.directory import RunDirectory, read_json
-from jaxbio.runs.state import TrainState
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.spiking.network import Network, Parameters
-from jaxbio.spiking.population import Member, member_parameters, read_members
-from jaxbio.tasks.stdp.config import read_network
-from jaxbio.tasks.stdp.state import abstract_state, weights_of, with_weights
+from jaxbio.spiking.population import Member, member_parameters
+from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.stdp.reading import read_members_of, read_network
+from jaxbio.tasks.stdp.state import SpikingState, abstract_state
 
 _RUNS = Path("runs")  # where train.py keeps runs that have no --workdir
 _SAME = ("kind", "filters", "kernel", "stride", "crop")  # these decide the shapes
@@ -78,11 +79,10 @@ def find_start(config: ConfigDict, network: Network, members: int) -> Start | No
     if not name:
         return None
     run = _find_run(name)
-    theirs = ConfigDict(read_json(run.config_file)["config"])
+    theirs = restored_config(read_json(run.config_file))
     saved, parameters = read_network(theirs)
     _check_shapes(name, saved, network)
-    population = theirs.population
-    saved_members = read_members(theirs.seed, population.seeds, population.grid)
+    saved_members = read_members_of(theirs)
     steps = [
         int(folder.name.removeprefix("step_"))
         for folder in run.checkpoints.glob("step_*")
@@ -90,7 +90,7 @@ def find_start(config: ConfigDict, network: Network, members: int) -> Start | No
     ]
     if not steps:
         raise InputError(f"spiking.start_from={name} has no checkpoint: train it first")
-    images = max(steps) * theirs.train.batch_size
+    images = max(steps) * theirs.spiking.images_per_step
     _check_images(config, name, images)
     return Start(
         run=run,
@@ -103,7 +103,7 @@ def find_start(config: ConfigDict, network: Network, members: int) -> Start | No
     )
 
 
-def begin_from(state: TrainState, start: Start, mesh: Mesh, chunk: int) -> TrainState:
+def begin_from(state: SpikingState, start: Start, mesh: Mesh, chunk: int) -> SpikingState:
     """The first state of the new run.
 
     Args:
@@ -120,11 +120,11 @@ def begin_from(state: TrainState, start: Start, mesh: Mesh, chunk: int) -> Train
       InputError: the checkpoint cannot be read.
     """
     like = abstract_state(start.network, start.parameters, start.members, mesh, spread=False)
-    variables, _ = load_variables(start.run, like.variables(), str(start.step))
-    saved = weights_of(like.replace(params=variables.pop("params"), model_state=variables))
+    variables, _ = load_variables(start.run, like.items()["variables"], str(start.step))
+    saved = like.with_items(start.step, {"variables": variables}).weights
     if len(start.members) > 1 and start.member is not None:
         saved = jax.tree.map(lambda leaf: leaf[start.member], saved)
-    fresh = weights_of(state)
+    fresh = state.weights
     if saved.yy is None:
         saved = saved._replace(yy=fresh.yy)
 
@@ -134,7 +134,7 @@ def begin_from(state: TrainState, start: Start, mesh: Mesh, chunk: int) -> Train
 
     weights = jax.tree.map(place, fresh, saved)
     step = jax.device_put(jnp.int32(start.images // chunk), state.step.sharding)
-    return with_weights(state, weights).replace(step=step)
+    return state.replace(weights=weights, step=step)
 
 
 def _find_run(name: str) -> RunDirectory:
@@ -170,7 +170,7 @@ def _check_shapes(name: str, saved: Network, network: Network) -> None:
 
 
 def _check_images(config: ConfigDict, name: str, images: int) -> None:
-    chunk, total = config.train.batch_size, config.spiking.train_images
+    chunk, total = config.spiking.images_per_step, config.spiking.train_images
     if images >= total:
         raise InputError(
             f"spiking.train_images={total} counts those of spiking.start_from={name}, which has "
@@ -178,7 +178,7 @@ def _check_images(config: ConfigDict, name: str, images: int) -> None:
         )
     if images % chunk:
         raise InputError(
-            f"train.batch_size={chunk} does not divide the {images} images that "
+            f"spiking.images_per_step={chunk} does not divide the {images} images that "
             f"spiking.start_from={name} has learned from: use a number that does"
         )
 

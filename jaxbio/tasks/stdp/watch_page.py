@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import read_json
-from jaxbio.runs.html import STYLE, html_table
+from jaxbio.files import read_json
+from jaxbio.runs.html import document, html_table
 from jaxbio.runs.metrics import read_metrics
 from jaxbio.runs.svg import line_chart
-from jaxbio.spiking.readouts import READOUTS
+from jaxbio.spiking.settings import READOUTS
+from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.stdp.registry import Entry
 from jaxbio.tasks.stdp.results import grid_points, search_table
 
@@ -34,7 +37,7 @@ async function refresh() {{
 setInterval(refresh, {1000 * _REFRESH_SECONDS});
 """
 
-_MORE_STYLE = """
+_STYLE = """
 svg { margin: .5rem .5rem 0 0 } .map { max-width: 34rem } #note { color: #b00 }
 """
 
@@ -45,7 +48,7 @@ class Snapshot:
 
     Attributes:
       name: of the network.
-      config: of the run, nested dicts.
+      config: of the run, in today's keys.
       results: of the finished run; empty before.
       train: lines of ``metrics.jsonl`` about training.
       tests: lines about tests.
@@ -54,7 +57,7 @@ class Snapshot:
     """
 
     name: str
-    config: dict[str, Any]
+    config: ConfigDict
     results: dict[str, Any]
     train: list[dict[str, Any]]
     tests: list[dict[str, Any]]
@@ -85,7 +88,7 @@ def read_snapshot(entry: Entry) -> Snapshot:
         raise InputError(f"{run.path} is gone: renamed or deleted?") from error
     return Snapshot(
         name=entry.name,
-        config=read_json(run.config_file)["config"],
+        config=restored_config(read_json(run.config_file)),
         results=run.results() or {},
         train=[line for line in lines if line["split"] == "train"],
         tests=[line for line in lines if line["split"] == "test"],
@@ -96,13 +99,11 @@ def read_snapshot(entry: Entry) -> Snapshot:
 
 def page(snapshot: Snapshot) -> str:
     """The whole page; a script replaces its content every few seconds. It loads nothing else."""
-    title = html.escape(f"Spiking network {snapshot.name}")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<noscript><meta http-equiv="refresh" content="{_REFRESH_SECONDS}"></noscript>'
-        f"<style>{STYLE}{_MORE_STYLE}</style></head><body><h1>{title}</h1>"
-        f'<p id="note"></p><div id="content">{content(snapshot)}</div>'
-        f"<script>{_SCRIPT}</script></body></html>\n"
+    return document(
+        f"Spiking network {snapshot.name}",
+        f'<p id="note"></p><div id="content">{content(snapshot)}</div><script>{_SCRIPT}</script>',
+        style=_STYLE,
+        head=f'<noscript><meta http-equiv="refresh" content="{_REFRESH_SECONDS}"></noscript>',
     )
 
 
@@ -128,8 +129,8 @@ def content(snapshot: Snapshot) -> str:
 
 def status(snapshot: Snapshot) -> str:
     """One line: how far the run is, how fast, and whether it goes on."""
-    chunk = snapshot.config["train"]["batch_size"]
-    total = snapshot.config["spiking"]["train_images"]
+    chunk = snapshot.config.spiking.images_per_step
+    total = snapshot.config.spiking.train_images
     done = snapshot.train[-1]["step"] * chunk if snapshot.train else 0
     words = [f"{done} of {total} images"]
     if snapshot.train:
@@ -147,7 +148,7 @@ def status(snapshot: Snapshot) -> str:
 
 
 def _charts(snapshot: Snapshot) -> list[str]:
-    chunk = snapshot.config["train"]["batch_size"]
+    chunk = snapshot.config.spiking.images_per_step
     images = [line["step"] * chunk for line in snapshot.train]
     charts = [
         line_chart({title: (images, [line[key] for line in snapshot.train])}, title, "images")
@@ -181,8 +182,8 @@ def _accuracies(snapshot: Snapshot) -> list[tuple[str, ...]]:
     return rows
 
 
-def _parameters(config: dict[str, Any]) -> Sequence[tuple[str, ...]]:
-    rows = [("seed", str(config["seed"])), ("data", str(config["data"]["source"]))]
-    population = config.get("population", {})
-    rows += [(f"population.{key}", str(value)) for key, value in population.items() if value]
-    return [("parameter", "value"), *rows, *((k, str(v)) for k, v in config["spiking"].items())]
+def _parameters(config: ConfigDict) -> Sequence[tuple[str, ...]]:
+    rows = [("seed", str(config.seed)), ("data", config.data.source)]
+    population = config.population.items()
+    rows += [(f"population.{key}", str(value)) for key, value in population if value]
+    return [("parameter", "value"), *rows, *((k, str(v)) for k, v in config.spiking.items())]

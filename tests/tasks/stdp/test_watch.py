@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from jaxbio.commands.spiking import main
+from jaxbio.commands.main import main
 from jaxbio.tasks.stdp.registry import find_network
 from jaxbio.tasks.stdp.watch import make_server
 from jaxbio.tasks.stdp.watch_page import read_snapshot, status
@@ -160,9 +160,9 @@ def test_it_answers_this_machine_only(entry):
     ],
 )
 def test_errors_are_one_line(run, capsys, arguments, words):
-    assert main([f"--runs={run.parent}", "watch", *arguments]) == 2
+    assert main(["spiking", f"--runs={run.parent}", "watch", *arguments]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: ")
+    assert err.startswith("jaxbio spiking: error: ")
     assert words in err
     assert err.count("\n") == 1
 
@@ -172,7 +172,7 @@ def test_a_port_that_is_taken(run, capsys):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert main([f"--runs={run.parent}", "watch", f"--port={port}"]) == 2
+        assert main(["spiking", f"--runs={run.parent}", "watch", f"--port={port}"]) == 2
     err = capsys.readouterr().err
     assert f"--port={port} cannot be listened at" in err
     assert err.count("\n") == 1
@@ -183,5 +183,5 @@ def test_ctrl_c_ends_it(run, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupted)
-    assert main([f"--runs={run.parent}", "watch", "--port=0"]) == 0
+    assert main(["spiking", f"--runs={run.parent}", "watch", "--port=0"]) == 0
     assert re.match(r"watch tiny & small at http://127\.0\.0\.1:\d+/", capsys.readouterr().out)

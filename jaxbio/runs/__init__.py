@@ -1,0 +1,1 @@
+"""What any run has: its directory, checkpoints, metrics, state, devices."""

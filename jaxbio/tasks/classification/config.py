@@ -1,0 +1,253 @@
+"""Configuration of the task "classification"; the model and the optimiser are also task rdm's."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jaxbio.data.settings import Settings
+from jaxbio.errors import InputError
+from jaxbio.options import option
+from jaxbio.runs.config import BATCH, Checkpoint, Evaluation, Length, Log, Mesh, Schedule
+
+SEED = "[0, 4294967295]"  # of NumPy's generators and of JAX's keys
+MIN_IMAGE_SIZE = 32  # of the models
+
+
+def _models() -> Sequence[str]:
+    from jaxbio.models import list_models
+
+    return list_models()
+
+
+def _activations() -> Sequence[str]:
+    from jaxbio.models.activations import list_activations
+
+    return list_activations()
+
+
+@dataclass(frozen=True)
+class Spiking:
+    """``model.spiking``: fields of jaxbio.models.spiking_cnn.SpikingCNN; None keeps its own."""
+
+    body: str | None = option(None, "small, or any feed-forward network")
+    steps: int | None = option(None, "time steps of a presentation", "[1, 100000]")
+    tau: float | None = option(None, "time constant of the neurons, steps", "(0, inf)")
+    surrogate: str | None = option(
+        None, "its derivative", choices=("fast_sigmoid", "arctan", "straight_through")
+    )
+    slope: float | None = option(None, "of the surrogate", "(0, inf)")
+
+
+@dataclass(frozen=True)
+class V1:
+    """``model.v1``: fields of jaxbio.models.front_end.V1; None keeps those of the front-end."""
+
+    simple_channels: int | None = option(None, "simple cells", "[0, 65536]")
+    complex_channels: int | None = option(None, "complex cells", "[0, 65536]")
+    out_channels: int | None = option(None, "of the trainable 1x1 bottleneck", "[1, 65536]")
+    param_mode: str | None = option(
+        None, "sampling of the Gabor parameters", choices=("neuronal", "uniform")
+    )
+    seed: int | None = option(None, "of the Gabor parameters and their colour channels", SEED)
+    sf_corr: float | None = option(
+        None, "correlation of receptive-field size and frequency", "[-1, 1]"
+    )
+    sf_min: float | None = option(None, "cycles per degree", "[0, inf)")
+    sf_max: float | None = option(None, "cycles per degree", "(0, inf)")
+    visual_degrees: float | None = option(
+        None, "field of view; default image_size / 28", "(0, inf)"
+    )
+    kernel_size: int | None = option(None, "pixels, odd", "[1, 1023]")
+    stride: int | None = option(None, "pixels", "[1, 1024]")
+    k_exc: float | None = option(None, "gain", "(0, inf)")
+    same_color: bool | None = option(None, "both quadratures of a complex cell read one colour")
+    noise_mode: str | None = option(None, "of the cells", choices=("none", "neuronal", "gaussian"))
+    noise_scale: float | None = option(None, "of the noise", "(0, inf)")
+    noise_level: float | None = option(None, "spontaneous rate of neuronal noise", "[0, inf)")
+    noise_at_eval: bool | None = option(None, "noise when not training, too")
+    fixed_noise_seed: int | None = option(None, "one noise sample for every call", SEED)
+
+    def __post_init__(self) -> None:
+        if self.kernel_size is not None and self.kernel_size % 2 == 0:
+            raise InputError(f"model.v1.kernel_size={self.kernel_size}: use an odd number")
+
+
+@dataclass(frozen=True)
+class Model:
+    """``model``: the network."""
+
+    name: str = option("resnet18", "a name of jaxbio.list_models()", choices=_models)
+    front_end: str = option("svp", "svp: V1 and V2; vone: V1", choices=("svp", "vone", "none"))
+    activation: str = option(
+        "relu",
+        "of the body: relu, gelu; raa (starts as GELU) or raa2 (as ReLU) with a learned shift, "
+        "either also with _simple or _elementwise; see jaxbio/models/activations.py",
+        choices=_activations,
+    )
+    num_classes: int = option(0, "0: as many as the data has", "[0, 1000000]")
+    dtype: str = option(
+        "float32",
+        "of the computation; parameters are float32 always",
+        choices=("float32", "bfloat16"),
+    )
+    remat: bool = option(False, "recompute activations when going back: less memory, more time")
+    drop_path: float = option(
+        0.0, "ViTs: stochastic depth of the last block, rising from 0 in the first", "[0, 1)"
+    )
+    times: int | None = option(
+        None, "steps of CORnet-R, RT (5), passes of each area of S (2, 4, 2)", "[1, 10000]"
+    )
+    readout: str | None = option(
+        None, "CORnets: all gives the logits of every step, too", choices=("last", "all")
+    )
+    last_relu: bool = option(True, "ResNets: ReLU after the very last addition, as torchvision")
+    v2_weights: str = option("", '.pth with AlexNet\'s second convolution; "": a seeded stand-in')
+    spiking: Spiking = field(default_factory=Spiking)
+    v1: V1 = field(default_factory=V1)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """``data``: what a network's images are like."""
+
+    mean: tuple[float, float, float] = option(
+        (0.5, 0.5, 0.5), "per colour channel, of images in [0, 1]"
+    )
+    std: tuple[float, float, float] = option((0.5, 0.5, 0.5), "per colour channel", "(0, inf)")
+
+
+@dataclass(frozen=True)
+class Data(Pixels, Settings):
+    """``data``: jaxbio.data.settings, normalisation, and augmentation on the devices."""
+
+    corruption_augmentation: str = option(
+        "", 'image corruptions: names with commas, benchmark, validation, all; "": none'
+    )
+    corruption_severities: str = option("1,2,3", "of them, 1 to 5, or all")
+    corruption_share: float = option(0.5, "of the images of a batch", "(0, 1]")
+    rand_augment: int = option(0, "RandAugment: operations per image; 0: off", "[0, 100]")
+    rand_magnitude: float = option(9.0, "their mean strength", "[0, 10]")
+    rand_magnitude_std: float = option(0.5, "of the strength", "[0, inf)")
+    random_erasing: float = option(0.0, "probability of noise in a rectangle", "[0, 1]")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_image_size(self.image_size)
+        if not re.fullmatch(r"([1-5]|all)(,([1-5]|all))*", self.corruption_severities):
+            raise InputError(
+                f"data.corruption_severities={self.corruption_severities!r}: use 1 to 5, with "
+                "commas, or all"
+            )
+
+
+def check_image_size(size: int) -> None:
+    """Raises an ``InputError`` for images that are too small for every model."""
+    if size < MIN_IMAGE_SIZE:
+        raise InputError(f"data.image_size={size}: models need {MIN_IMAGE_SIZE} or more")
+
+
+@dataclass(frozen=True)
+class Train(Length):
+    """``train``: steps and what they minimise."""
+
+    batch_size: int = option(256, "over all devices", BATCH)
+    accumulate: int = option(1, "micro-batches per optimiser step", "[1, 1000000]")
+    label_smoothing: float = option(0.0, "share of the label spread over all classes", "[0, 1)")
+    ema_decay: float = option(
+        0.0, "of the averaged parameters that evaluation then uses; 0: off", "[0, 1)"
+    )
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.accumulate:
+            raise InputError(
+                f"train.accumulate={self.accumulate}: use a divisor of "
+                f"train.batch_size={self.batch_size}"
+            )
+
+
+OPTIMIZERS = ("sgd", "adamw")
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """``optimizer``: the direction and size of an update."""
+
+    name: str = option(
+        "sgd",
+        "sgd (momentum, L2 decay in the gradient) or adamw (decoupled decay)",
+        choices=OPTIMIZERS,
+    )
+    learning_rate: float = option(0.1, "the schedule's peak", "[0, inf)")
+    momentum: float = option(0.9, "sgd", "[0, 1)")
+    nesterov: bool = option(False, "sgd")
+    b1: float = option(0.9, "adamw: decay of the first moment", "[0, 1)")
+    b2: float = option(0.999, "adamw: decay of the second moment", "[0, 1)")
+    eps: float = option(1e-8, "adamw", "(0, inf)")
+    weight_decay: float = option(1e-4, "L2", "[0, inf)")
+    decay: str = option(
+        "all", "all parameters, or arrays of two and more dimensions", choices=("all", "kernels")
+    )
+    clip_norm: float = option(0.0, "global gradient norm; 0: off", "[0, inf)")
+
+
+@dataclass(frozen=True)
+class Arr:
+    """``arr``: aggregated response regularisation draws responses of a class to their mean."""
+
+    coefficient: float = option(0.0, "weight in the loss; 0: off", "[0, inf)")
+    endpoints: str = option("default", "names with commas; default: the output of every block")
+    momentum: float = option(0.1, "weight of a new response in its class mean", "(0, 1]")
+    start: int = option(
+        0,
+        "visits of a class, beyond the first, up to which a response replaces the mean",
+        "[0, inf)",
+    )
+    interval: int = option(1, "visits of a class between updates of its mean", "[1, inf)")
+
+
+@dataclass(frozen=True)
+class Eval(Evaluation):
+    """``eval``: tests during training and after it."""
+
+    corrupt: str = option(
+        "before_resize",
+        "after_resize: for data smaller than 32 px",
+        choices=("before_resize", "after_resize"),
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """A classifier that is trained on labelled images."""
+
+    name: str = option("base", "the run directory's default is runs/<name>")
+    task: str = option("classification", "what is trained how", choices=("classification",))
+    seed: int = option(0, "initial weights, data order, augmentation, dropout and noise", SEED)
+    model: Model = field(default_factory=Model)
+    data: Data = field(default_factory=Data)
+    train: Train = field(default_factory=Train)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    arr: Arr = field(default_factory=Arr)
+    eval: Eval = field(default_factory=Eval)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    log: Log = field(default_factory=Log)
+    mesh: Mesh = field(default_factory=Mesh)
+
+    def __post_init__(self) -> None:
+        check_length(self.train)
+
+    def check_names(self) -> None:
+        """What needs an import to be checked: names of corruptions."""
+        if self.data.corruption_augmentation:
+            from jaxbio.tasks.classification.corruption_augmentation import (
+                read_corruption_augmentation,
+            )
+
+            read_corruption_augmentation(self.data)
+
+
+def check_length(train: Length) -> None:
+    """Raises an ``InputError`` for a training without a length."""
+    if train.total_epochs is None and train.total_steps is None:
+        raise InputError("train.total_epochs and train.total_steps are both unset: set one")

@@ -1,0 +1,67 @@
+"""From the configuration of the task "stdp" to its networks, what they learn, and when."""
+
+import dataclasses
+from typing import Any
+
+from jaxbio.errors import InputError
+from jaxbio.options import check_key, keys
+from jaxbio.runs.periods import Periods
+from jaxbio.runs.schedules import duration_in_steps
+from jaxbio.spiking.network import Network, Parameters
+from jaxbio.spiking.population import Member, read_members
+from jaxbio.spiking.presentation import Learning
+from jaxbio.spiking.settings import Numbers
+
+# Of all networks together: in float32 and with what learning needs, more do not fit into any
+# machine that this is meant for.
+MAX_WEIGHTS = 2_000_000_000
+
+
+def read_network(config: Any) -> tuple[Network, Parameters]:
+    """The network and its numbers that ``config.spiking`` describes.
+
+    Raises:
+        InputError: sizes that do not fit each other.
+    """
+    spiking = config.spiking
+    network = Network(**{f.name: getattr(spiking, f.name) for f in dataclasses.fields(Network)})
+    return network, Parameters(*(getattr(spiking, name) for name in Parameters._fields))
+
+
+def read_members_of(config: Any) -> list[Member]:
+    """The networks of a run: one, or a population.
+
+    Raises:
+        InputError: an unknown parameter, one out of its range, or more weights than
+            ``MAX_WEIGHTS``.
+    """
+    network, _ = read_network(config)
+    members = read_members(config.seed, config.population.seeds, config.population.grid)
+    for name, value in {pair for member in members for pair in member.changes.items()}:
+        check_key(keys(Numbers)[name], value, f"population.grid: {name}")
+    positions = 1 if network.shared else network.positions
+    weights = positions * network.window * network.filters
+    if network.trained_competition:
+        weights += network.neurons**2
+    if (count := weights * len(members)) > MAX_WEIGHTS:
+        raise InputError(
+            f"spiking.filters={network.filters}, population.seeds={config.population.seeds}: "
+            f"{count:,} weights, at most {MAX_WEIGHTS:,} are possible; use fewer"
+        )
+    return members
+
+
+def what_learns(config: Any) -> Learning:
+    """The connections that learn; two-step training changes them on its way."""
+    return Learning(xy=config.spiking.learn_xy, yy=config.spiking.learn_yy)
+
+
+def read_periods(config: Any) -> Periods:
+    """When things happen, in steps of ``spiking.images_per_step`` images."""
+    total = config.spiking.train_images // config.spiking.images_per_step
+    return Periods(
+        total=total,
+        evaluate=duration_in_steps(config.eval, "every", total),
+        checkpoint=duration_in_steps(config.checkpoint, "every", total),
+        patience=0,
+    )

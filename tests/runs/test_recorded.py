@@ -1,0 +1,93 @@
+"""Runs that an older version recorded go on to the end that it would have had."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jaxbio.measures.accuracy import report_accuracy
+from jaxbio.tasks.classification.opened import open_session
+from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.loop import train
+from jaxbio.tasks.stdp.evaluate import report_spiking
+
+_RUNS = Path(__file__).with_name("recorded") / "0.1.0.tar.xz"
+_STOPPED_AT = {"classification": 3, "stdp": 1, "rdm": 2}
+# Other processors round otherwise: a sum of 364 losses differs in its last digits, and of the 364
+# or 40 test images the odd one lies between two labels.
+_IMAGES_APART = 1
+_RELATIVE = 1e-3
+
+
+@pytest.fixture(autouse=True)
+def _one_device(monkeypatch):
+    """The runs were recorded on one device; eight would not divide their batches."""
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    monkeypatch.setattr(
+        jax, "make_mesh", lambda shape, names, **_: jax.sharding.Mesh(_first(shape), names)
+    )
+
+
+def _first(shape):
+    return np.array(jax.devices()[:1]).reshape(shape)
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    def unpack(task):
+        with tarfile.open(_RUNS) as archive:
+            members = [m for m in archive.getmembers() if m.name.split("/")[0] == task]
+            archive.extractall(tmp_path, members, filter="data")
+        run = tmp_path / task
+        expected = json.loads((run / "expected.json").read_text())
+        assert {f.name for f in (run / "checkpoints").iterdir()} == {f"step_{_STOPPED_AT[task]}"}
+        return run, expected
+
+    return unpack
+
+
+def _config(run):
+    return restored_config(json.loads((run / "config.json").read_text()))
+
+
+def _near(results, expected):
+    """Every number that the older version gave."""
+    for name, number in expected.items():
+        if name in ("top1", "top5"):
+            assert results[name] == pytest.approx(number, abs=1.5 * _IMAGES_APART / 364), name
+        elif isinstance(number, float):
+            assert results[name] == pytest.approx(number, rel=_RELATIVE, abs=1e-4), name
+        elif isinstance(number, int):
+            assert results[name] == number, name
+
+
+@pytest.mark.parametrize("task", ["classification", "rdm"])
+def test_a_run_of_0_1_0_is_resumed_to_its_end(recorded, task):
+    run, expected = recorded(task)
+    results = train(_config(run), str(run))
+    _near(results, expected)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines if line["split"] == "train"]
+    assert steps == sorted(set(steps))
+    assert max(steps) == expected["step"]
+    if task == "classification":
+        again = report_accuracy(open_session(None, str(run), "last"))
+        _near(again, {name: expected[name] for name in ("loss", "top1", "top5", "count")})
+
+
+def test_a_spiking_run_of_0_1_0_is_resumed_to_its_end(recorded):
+    run, expected = recorded("stdp")
+    config = _config(run)
+    assert config.spiking.images_per_step == 40  # recorded as train.batch_size
+    results = train(config, str(run))
+    assert (results["step"], results["images"]) == (expected["step"], expected["images"])
+    assert results["parameters"] == expected["parameters"]
+    again = report_spiking(None, str(run), "last")
+    for name, entry in expected["readouts"].items():
+        # Spikes are exact but where a sum of currents rounds across the threshold.
+        near = pytest.approx(entry["accuracy"], abs=1.5 * _IMAGES_APART / 40)
+        assert results["readouts"][name]["accuracy"] == near
+        assert again["readouts"][name] == results["readouts"][name]
