@@ -98,7 +98,9 @@ def _table(measured: list[Mapping[str, Accuracy]], results: Mapping[str, Any]) -
 def _changes(run: RunDirectory, config: ConfigDict) -> dict[str, Any]:
     """What a test with ``config`` changes in the run's own configuration."""
     if config.task != TASK:
-        raise InputError(f"--config is of task {config.task}, {run.path} of task {TASK}: use its own")
+        raise InputError(
+            f"--config is of task {config.task}, {run.path} of task {TASK}: use its own"
+        )
     then = restored_config(read_json(run.config_file))
     compare_configs(_network_settings(then), _network_settings(config), run.path)
     return {
