@@ -16,10 +16,10 @@ def closed_at_exit(generator: Generator) -> Generator:
     A thread that calls into Python (to read a record, say) while that happens would hang it.
 
     Args:
-      generator: whose ``close`` ends its threads.
+        generator: whose ``close`` ends its threads.
 
     Returns:
-      The same generator.
+        The same generator.
     """
     _open.append(weakref.ref(generator, _open.remove))
     return generator
@@ -41,8 +41,8 @@ def in_background(items: Iterator[Any], depth: int) -> Generator[Any, None, None
     items before it.
 
     Args:
-      items: the iterator; used by the thread alone.
-      depth: items to hold ready, 1 or more.
+        items: the iterator; used by the thread alone.
+        depth: items to hold ready, 1 or more.
     """
     return closed_at_exit(_worked_ahead(items, depth))
 

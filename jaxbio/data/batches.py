@@ -11,7 +11,7 @@ def steps_per_epoch(source: Source, global_batch_size: int) -> int:
     """Training steps in an epoch; the incomplete batch at its end is dropped.
 
     Raises:
-      DataError: the batch is larger than the training set, or not positive.
+        DataError: the batch is larger than the training set, or not positive.
     """
     if global_batch_size < 1:
         raise DataError(f"a batch size of {global_batch_size}: use a positive integer")
@@ -44,22 +44,22 @@ def train_batches(
     next good one in the epoch's order, until there are more than ``cfg.max_bad_files`` of them.
 
     Args:
-      source: from :func:`open_source`.
-      cfg: ``config.data``, see :class:`jaxbio.data.settings.Settings`.
-      global_batch_size: examples per step over all processes.
-      seed: of order and augmentation.
-      start_step: number of the first step.
-      num_steps: how many steps; None: no end.
-      process_index: of this process, 0..process_count - 1.
-      process_count: number of processes; divides ``global_batch_size``.
+        source: from :func:`open_source`.
+        cfg: ``config.data``, see :class:`jaxbio.data.settings.Settings`.
+        global_batch_size: examples per step over all processes.
+        seed: of order and augmentation.
+        start_step: number of the first step.
+        num_steps: how many steps; None: no end.
+        process_index: of this process, 0..process_count - 1.
+        process_count: number of processes; divides ``global_batch_size``.
 
     Returns:
-      Iterator of dicts with ``image`` uint8 ``[b, S, S, 3]``, ``label`` int32 ``[b]`` and ``index``
-      int32 ``[b]`` (the example's number in the training split), where b is
-      ``global_batch_size // process_count`` and S is ``cfg.image_size``. Arrays may be read-only.
+        Iterator of dicts with ``image`` uint8 ``[b, S, S, 3]``, ``label`` int32 ``[b]`` and
+        ``index`` int32 ``[b]`` (the example's number in the training split), where b is
+        ``global_batch_size // process_count`` and S is ``cfg.image_size``. Arrays may be read-only.
 
     Raises:
-      DataError: a setting does not fit; from the iterator: too many files that do not decode.
+        DataError: a setting does not fit; from the iterator: too many files that do not decode.
     """
     settings = read_settings(cfg)
     rows = _rows_of_process(global_batch_size, process_index, process_count)
@@ -93,25 +93,25 @@ def eval_batches(
     black, its label 0), until there are more than ``cfg.max_bad_files`` of them.
 
     Args:
-      source: from :func:`open_source`.
-      cfg: ``config.data``, see :class:`jaxbio.data.settings.Settings`.
-      global_batch_size: examples per step over all processes.
-      process_index: of this process, 0..process_count - 1.
-      process_count: number of processes; divides ``global_batch_size``.
-      split: "eval" or "train".
-      transform: changes whole images before they are resized and cropped: a function of a list of
-        uint8 ``[H, W, 3]`` arrays (one batch of this process, without padding; sizes may differ)
-        and the list of their indices, that returns as many uint8 ``[H', W', 3]`` arrays. It runs
-        in a background thread while the caller works on earlier batches.
+        source: from :func:`open_source`.
+        cfg: ``config.data``, see :class:`jaxbio.data.settings.Settings`.
+        global_batch_size: examples per step over all processes.
+        process_index: of this process, 0..process_count - 1.
+        process_count: number of processes; divides ``global_batch_size``.
+        split: "eval" or "train".
+        transform: changes whole images before they are resized and cropped: a function of a list of
+            uint8 ``[H, W, 3]`` arrays (one batch of this process, without padding; sizes may
+            differ) and the list of their indices, that returns as many uint8 ``[H', W', 3]``
+            arrays. It runs in a background thread while the caller works on earlier batches.
 
     Returns:
-      Iterator of dicts with ``image`` uint8 ``[b, S, S, 3]``, ``label`` int32 ``[b]`` (0 in
-      padding), ``index`` int32 ``[b]`` (-1 in padding) and ``mask`` bool ``[b]``. Arrays may be
-      read-only.
+        Iterator of dicts with ``image`` uint8 ``[b, S, S, 3]``, ``label`` int32 ``[b]`` (0 in
+        padding), ``index`` int32 ``[b]`` (-1 in padding) and ``mask`` bool ``[b]``. Arrays may be
+        read-only.
 
     Raises:
-      DataError: a setting does not fit; from the iterator: too many files that do not decode, or a
-        transform that returns something else.
+        DataError: a setting does not fit; from the iterator: too many files that do not decode, or
+            a transform that returns something else.
     """
     settings = read_settings(cfg)
     rows = _rows_of_process(global_batch_size, process_index, process_count)

@@ -25,10 +25,10 @@ def decode(contents: "tf.Tensor") -> "tf.Tensor":
     dropped, 16-bit values cut to their high byte. EXIF orientation is ignored.
 
     Args:
-      contents: scalar string.
+        contents: scalar string.
 
     Returns:
-      uint8 ``[H, W, 3]``.
+        uint8 ``[H, W, 3]``.
     """
     image = tf.cond(
         tf.io.is_jpeg(contents),
@@ -46,12 +46,12 @@ def decode_window(
     Of a JPEG only the window is decoded, which is faster.
 
     Args:
-      contents: scalar string.
-      choose: function of the image's (height, width) that returns the window's
-        (top, left, height, width), all int32 scalars.
+        contents: scalar string.
+        choose: function of the image's (height, width) that returns the window's
+            (top, left, height, width), all int32 scalars.
 
     Returns:
-      uint8 ``[height, width, 3]``.
+        uint8 ``[height, width, 3]``.
     """
 
     def whole() -> "tf.Tensor":

@@ -85,13 +85,14 @@ def eval_batches(
     """Evaluation batches; ``steps`` is what :func:`jaxbio.data.order.evaluation_steps` returns.
 
     Args:
-      source: that ``split`` belongs to.
-      split: to go through.
-      settings: for sizes, threads and the limit of bad files.
-      global_batch_size: over all processes.
-      rows: this process's of the global batch.
-      steps: step numbers with their indices.
-      whole: leave the images as they are: ``image`` is then an object array of uint8 ``[H, W, 3]``.
+        source: that ``split`` belongs to.
+        split: to go through.
+        settings: for sizes, threads and the limit of bad files.
+        global_batch_size: over all processes.
+        rows: this process's of the global batch.
+        steps: step numbers with their indices.
+        whole: leave the images as they are: ``image`` is then an object array of uint8 ``[H, W,
+            3]``.
     """
     read = split.reader()
 
@@ -146,9 +147,9 @@ def _chunks(
     """The stream of markers and of the examples that decode, some at a time.
 
     Returns:
-      Iterator of dicts of arrays with an entry per example or marker: ``slot`` (rows + 1 of them
-      per step, the last one for the marker), ``image``, ``label``, ``index``, ``mask``. If
-      ``shape`` leaves sizes open, ``image`` is an object array.
+        Iterator of dicts of arrays with an entry per example or marker: ``slot`` (rows + 1 of them
+        per step, the last one for the marker), ``image``, ``label``, ``index``, ``mask``. If
+        ``shape`` leaves sizes open, ``image`` is an object array.
     """
     count = rows.stop - rows.start
 
@@ -196,11 +197,11 @@ def _whole_batches(
     """Cuts a stream of chunks at the markers, and fills the gaps.
 
     Args:
-      chunks: from :func:`_chunks`.
-      names: of the arrays to hand on.
-      count: rows of a batch.
-      repair: (number of the batch in the stream, row) -> values of a missing row; what it leaves
-        out is zero.
+        chunks: from :func:`_chunks`.
+        names: of the arrays to hand on.
+        count: rows of a batch.
+        repair: (number of the batch in the stream, row) -> values of a missing row; what it leaves
+            out is zero.
     """
     width = count + 1
     rest = None

@@ -15,7 +15,7 @@ _FINGERPRINT_FILES = 10_000
 _logger = logging.getLogger("jaxbio.data")
 
 
-def open_folder(settings: Settings) -> Source:
+def open_image_folder(settings: Settings) -> Source:
     """Opens a folder of images, ImageNet's layout.
 
     Classes are the folders' names, sorted; examples are sorted by class and path. Images may lie
@@ -23,7 +23,7 @@ def open_folder(settings: Settings) -> Source:
     case) and are decoded by content; hidden files are ignored, other files with a warning.
 
     Raises:
-      DataError: no such folders, no images, or classes that differ between the splits.
+        DataError: no such folders, no images, or classes that differ between the splits.
     """
     if settings.cache is True:
         raise DataError(

@@ -19,11 +19,11 @@ def resize(images: "tf.Tensor", size: int) -> "tf.Tensor":
     """Resizes to squares, whatever the aspect ratio.
 
     Args:
-      images: ``[B, H, W, C]`` of values 0..255.
-      size: new side in pixels.
+        images: ``[B, H, W, C]`` of values 0..255.
+        size: new side in pixels.
 
     Returns:
-      float32 ``[B, size, size, C]``, not rounded.
+        float32 ``[B, size, size, C]``, not rounded.
     """
     images = tf.cast(images, tf.float32)
     shape = tf.shape(images)
@@ -39,12 +39,12 @@ def resize_and_centre_crop(images: "tf.Tensor", resize_side: int, size: int) -> 
     """Resizes the shorter side, keeps the aspect ratio, cuts out the central square.
 
     Args:
-      images: ``[B, H, W, C]`` of values 0..255.
-      resize_side: new length of the shorter side in pixels; 0: plain :func:`resize`.
-      size: side of the square in pixels, at most ``resize_side``.
+        images: ``[B, H, W, C]`` of values 0..255.
+        resize_side: new length of the shorter side in pixels; 0: plain :func:`resize`.
+        size: side of the square in pixels, at most ``resize_side``.
 
     Returns:
-      float32 ``[B, size, size, C]``, not rounded.
+        float32 ``[B, size, size, C]``, not rounded.
     """
     if not resize_side:
         return resize(images, size)
@@ -78,13 +78,13 @@ def random_window(
     first of ten tries that fits, else the largest central window within the ratios.
 
     Args:
-      draws: uniform numbers in [0, 1), ``[B, WINDOW_DRAWS]``.
-      height: of the image in pixels, int32 scalar.
-      width: likewise.
-      scale: smallest and largest area, as shares of the image.
+        draws: uniform numbers in [0, 1), ``[B, WINDOW_DRAWS]``.
+        height: of the image in pixels, int32 scalar.
+        width: likewise.
+        scale: smallest and largest area, as shares of the image.
 
     Returns:
-      ``(top, left, height, width)`` in pixels, int32 ``[B]`` each.
+        ``(top, left, height, width)`` in pixels, int32 ``[B]`` each.
     """
     draws = tf.reshape(draws, [-1, _TRIES, 4])
     h, w = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
@@ -117,13 +117,13 @@ def crop_flip(
     Crops are enlarged, never shrunk, so that no antialiasing is needed.
 
     Args:
-      images: float32 ``[B, S, S, C]``.
-      draws: uniform numbers, ``[B, WINDOW_DRAWS + 1]``; the last one decides about the flip.
-      scale: smallest and largest area, as shares of the image.
-      flip: whether to mirror every second image.
+        images: float32 ``[B, S, S, C]``.
+        draws: uniform numbers, ``[B, WINDOW_DRAWS + 1]``; the last one decides about the flip.
+        scale: smallest and largest area, as shares of the image.
+        flip: whether to mirror every second image.
 
     Returns:
-      float32 ``[B, S, S, C]``, not rounded.
+        float32 ``[B, S, S, C]``, not rounded.
     """
     side = tf.shape(images)[1]
     size = tf.cast(side, tf.float32)
@@ -146,13 +146,13 @@ def shift_zoom(
     """Small random translations and zooms about the centre; what comes in from outside is black.
 
     Args:
-      images: float32 ``[B, S, S, C]``.
-      draws: uniform numbers, ``[B, SHIFT_DRAWS]``.
-      max_shift: largest translation each way, as a share of S.
-      max_zoom: the zoom factor is uniform in 1 - max_zoom..1 + max_zoom.
+        images: float32 ``[B, S, S, C]``.
+        draws: uniform numbers, ``[B, SHIFT_DRAWS]``.
+        max_shift: largest translation each way, as a share of S.
+        max_zoom: the zoom factor is uniform in 1 - max_zoom..1 + max_zoom.
 
     Returns:
-      float32 ``[B, S, S, C]``, not rounded.
+        float32 ``[B, S, S, C]``, not rounded.
     """
     size = tf.cast(tf.shape(images)[1], tf.float32)
     draws = 2 * draws - 1

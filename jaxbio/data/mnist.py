@@ -26,10 +26,10 @@ def open_mnist(settings: Settings) -> Source:
     these files works too if its images are squares and its labels 0..9.
 
     Raises:
-      DataError: files are missing or broken.
+        DataError: files are missing or broken.
 
     Reference:
-      LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998.
+        LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998.
     """
     folder = Path(existing_data_dir(settings)) / "mnist"
     paths = {split: [_find(folder, stem) for stem in stems] for split, stems in _FILES.items()}
@@ -65,14 +65,14 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Reads an IDX file of unsigned bytes, gzipped if its name ends in .gz.
 
     Args:
-      path: the file.
-      dimensions: expected number of dimensions.
+        path: the file.
+        dimensions: expected number of dimensions.
 
     Returns:
-      uint8 array of that many dimensions.
+        uint8 array of that many dimensions.
 
     Raises:
-      DataError: not an IDX file of this kind, or its size is not what its header says.
+        DataError: not an IDX file of this kind, or its size is not what its header says.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:

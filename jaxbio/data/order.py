@@ -24,7 +24,7 @@ def epoch_order(num_examples: int, seed: int, epoch: "tf.Tensor | int") -> "tf.T
     give single entries, but has few permutations of small sets and fails for one example.)
 
     Returns:
-      int32 ``[num_examples]``.
+        int32 ``[num_examples]``.
     """
     return tf.random.experimental.stateless_shuffle(
         tf.range(num_examples), stream_seed(seed, epoch, augmentation=False)
@@ -45,15 +45,15 @@ def training_steps(
     it is dropped.
 
     Args:
-      num_examples: in the training split.
-      global_batch_size: at most ``num_examples``.
-      rows: this process's rows of the global batch.
-      seed: of the order.
-      start_step: number of the first step.
-      num_steps: how many; None: no end.
+        num_examples: in the training split.
+        global_batch_size: at most ``num_examples``.
+        rows: this process's rows of the global batch.
+        seed: of the order.
+        start_step: number of the first step.
+        num_steps: how many; None: no end.
 
     Returns:
-      Dataset of (int64 scalar, int32 ``[rows]``).
+        Dataset of (int64 scalar, int32 ``[rows]``).
     """
     per_epoch = num_examples // global_batch_size
     first_epoch, first_batch = divmod(start_step, per_epoch)
@@ -74,7 +74,7 @@ def evaluation_steps(num_examples: int, global_batch_size: int, rows: slice) -> 
     """All examples in order; the last batch is padded with index -1.
 
     Returns:
-      Dataset of (int64 step, int32 ``[rows]``), as many on every process.
+        Dataset of (int64 step, int32 ``[rows]``), as many on every process.
     """
     columns = tf.range(global_batch_size)[rows]
 

@@ -111,13 +111,13 @@ def _transformed(
     """Applies a function to whole images, then evaluation's resize and crop.
 
     Args:
-      batches: evaluation batches whose ``image`` is a sequence of uint8 ``[H, W, 3]``.
-      transform: see :func:`jaxbio.data.eval_batches`.
-      settings: for the sizes and the number of threads.
-      one_size: whether the source's images are squares of one size.
+        batches: evaluation batches whose ``image`` is a sequence of uint8 ``[H, W, 3]``.
+        transform: see :func:`jaxbio.data.eval_batches`.
+        settings: for the sizes and the number of threads.
+        one_size: whether the source's images are squares of one size.
 
     Yields:
-      The batches with ``image`` uint8 ``[b, S, S, 3]``; masked rows are black.
+        The batches with ``image`` uint8 ``[b, S, S, 3]``; masked rows are black.
     """
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)], autograph=False)

@@ -28,9 +28,9 @@ def augmented(images: "tf.Tensor", draws: "tf.Tensor", settings: Settings) -> "t
     """The configured augmentation of images that have their final size.
 
     Args:
-      images: float32 ``[B, S, S, C]``.
-      draws: uniform numbers, ``[B, DRAWS[settings.augmentation]]``.
-      settings: which augmentation, and how strong.
+        images: float32 ``[B, S, S, C]``.
+        draws: uniform numbers, ``[B, DRAWS[settings.augmentation]]``.
+        settings: which augmentation, and how strong.
     """
     if settings.augmentation == "crop_flip":
         return geometry.crop_flip(images, draws, settings.crop_scale, settings.flip)

@@ -75,7 +75,7 @@ class Settings(Place):
         """Shorter side before the centre crop; 0: resize without a crop.
 
         Args:
-          one_size: whether all images of the source are squares of one size.
+            one_size: whether all images of the source are squares of one size.
         """
         if self.resize_size or one_size:
             return self.resize_size

@@ -12,17 +12,17 @@ def open_source(cfg: Any) -> Source:
     Needs no tensorflow, except for ``tfds:<name>``.
 
     Args:
-      cfg: ``config.data``: an object with the keys of :class:`jaxbio.data.settings.Settings` as
-        attributes; absent keys take their defaults.
+        cfg: ``config.data``: an object with the keys of :class:`jaxbio.data.settings.Settings` as
+            attributes; absent keys take their defaults.
 
     Raises:
-      DataError: unknown source, missing or broken data, or a setting out of range.
+        DataError: unknown source, missing or broken data, or a setting out of range.
 
     Example:
-      >>> from types import SimpleNamespace
-      >>> source = open_source(SimpleNamespace(source="digits"))
-      >>> source.num_classes, source.num_train, source.num_eval
-      (10, 1433, 364)
+        >>> from types import SimpleNamespace
+        >>> source = open_source(SimpleNamespace(source="digits"))
+        >>> source.num_classes, source.num_train, source.num_eval
+        (10, 1433, 364)
     """
     settings = read_settings(cfg)
     # Each opener is imported where it is needed: a run pays for its own source only.
@@ -35,9 +35,9 @@ def open_source(cfg: Any) -> Source:
 
         return open_mnist(settings)
     if settings.source == "folder":
-        from jaxbio.data.folder import open_folder
+        from jaxbio.data.folder import open_image_folder
 
-        return open_folder(settings)
+        return open_image_folder(settings)
     if settings.source.startswith("tfds:") and len(settings.source) > len("tfds:"):
         from jaxbio.data.tfds import open_tfds
 

@@ -19,12 +19,12 @@ def open_tfds(settings: Settings, name: str) -> Source:
     (2 GiB) or ``data.cache`` is True, and not if that is False.
 
     Args:
-      settings: ``data_dir`` (default: that of tfds), ``cache``.
-      name: ``name``, ``name/config`` or ``name/config:version``, as in tfds.
+        settings: ``data_dir`` (default: that of tfds), ``cache``.
+        name: ``name``, ``name/config`` or ``name/config:version``, as in tfds.
 
     Raises:
-      DataError: tensorflow_datasets is missing, the set is unknown, not prepared, not a labelled
-        image set, or too large for memory in its format.
+        DataError: tensorflow_datasets is missing, the set is unknown, not prepared, not a labelled
+            image set, or too large for memory in its format.
     """
     import jaxbio.data.tensorflow_cpu  # noqa: F401 (first: it makes tensorflow quiet)
 

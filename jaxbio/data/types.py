@@ -18,8 +18,8 @@ class ArraySplit:
     """Decoded images of one size, in memory.
 
     Attributes:
-      images: uint8 ``[N, H, W, C]``, C 1 or 3.
-      labels: int32 ``[N]``.
+        images: uint8 ``[N, H, W, C]``, C 1 or 3.
+        labels: int32 ``[N]``.
     """
 
     images: np.ndarray
@@ -34,8 +34,8 @@ class FileSplit:
     """One encoded image per file.
 
     Attributes:
-      paths: ``N`` file names.
-      labels: int32 ``[N]``.
+        paths: ``N`` file names.
+        labels: int32 ``[N]``.
     """
 
     paths: list[str]
@@ -62,10 +62,10 @@ class RecordSplit:
     """Encoded images of a record file.
 
     Attributes:
-      name: what to call the split in a message.
-      size: number of examples.
-      read: index -> (encoded image, label), fast at any index; None if ``memory`` is given.
-      memory: (array of N byte strings, int32 labels), or None.
+        name: what to call the split in a message.
+        size: number of examples.
+        read: index -> (encoded image, label), fast at any index; None if ``memory`` is given.
+        memory: (array of N byte strings, int32 labels), or None.
     """
 
     name: str
@@ -108,14 +108,14 @@ class Source:
     """An open data set.
 
     Attributes:
-      name: the configuration's ``data.source``.
-      class_names: one per label.
-      train: the training split.
-      eval: the evaluation split.
-      one_size: whether all images are squares of one size (then evaluation does not crop).
-      fingerprint: computes a short hash of the content.
-      bad_files: examples that did not decode, in the order in which they were met. Shared by all
-        pipelines over this source in this process.
+        name: the configuration's ``data.source``.
+        class_names: one per label.
+        train: the training split.
+        eval: the evaluation split.
+        one_size: whether all images are squares of one size (then evaluation does not crop).
+        fingerprint: computes a short hash of the content.
+        bad_files: examples that did not decode, in the order in which they were met. Shared by all
+            pipelines over this source in this process.
     """
 
     name: str
@@ -156,7 +156,7 @@ def existing_data_dir(settings: Settings) -> str:
     """The data directory.
 
     Raises:
-      DataError: it is not set, or does not exist.
+        DataError: it is not set, or does not exist.
     """
     if settings.data_dir is None:
         raise DataError(

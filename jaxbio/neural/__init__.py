@@ -11,12 +11,12 @@ from jaxbio.neural.cadieu import load_cadieu
 from jaxbio.neural.kriegeskorte import load_kriegeskorte
 from jaxbio.neural.open import open_recordings
 from jaxbio.neural.portable import read_portable, write_recordings
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 from jaxbio.neural.synthetic import synthetic_recordings
 
 __all__ = [
     "Recordings",
-    "Stimuli",
+    "StimulusSet",
     "load_brainio",
     "load_cadieu",
     "load_kriegeskorte",

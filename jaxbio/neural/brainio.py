@@ -7,8 +7,8 @@ The assembly's coordinates are flat arrays along one dimension each: ``stimulus_
 it, or in a zip archive of its name.
 
 Reference:
-  Schrimpf et al. 2020, "Integrative Benchmarking to Advance Neurally Mechanistic Models of Human
-  Intelligence", doi:10.1016/j.neuron.2020.07.040 (BrainIO is Brain-Score's data format).
+    Schrimpf et al. 2020, "Integrative Benchmarking to Advance Neurally Mechanistic Models of Human
+    Intelligence", doi:10.1016/j.neuron.2020.07.040 (BrainIO is Brain-Score's data format).
 """
 
 import csv
@@ -20,7 +20,7 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.neural.images import image_files
 from jaxbio.neural.netcdf import Variable, read_netcdf
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 
 _logger = logging.getLogger("jaxbio")
 _DIMS = ("presentation", "neuroid", "time_bin")
@@ -37,12 +37,12 @@ def load_brainio(path: str | Path, stimuli: str | Path | None = None) -> Recordi
     presentations: as many of each stimulus as the one shown least often has, in the file's order.
 
     Args:
-      path: the ``.nc`` file, or a folder with one ``.nc`` and one ``.csv``.
-      stimuli: the CSV; default: the only one beside the assembly, if there is one. Without it there
-        are no images, and objects and categories come from the assembly.
+        path: the ``.nc`` file, or a folder with one ``.nc`` and one ``.csv``.
+        stimuli: the CSV; default: the only one beside the assembly, if there is one. Without it
+            there are no images, and objects and categories come from the assembly.
 
     Raises:
-      InputError: a file that is not as described; the message names file and field.
+        InputError: a file that is not as described; the message names file and field.
     """
     path, table = _find(Path(path), Path(stimuli) if stimuli else None)
     variables = read_netcdf(path)
@@ -158,7 +158,7 @@ def _stimuli(
     shown: dict[str, np.ndarray],
     rows: dict[str, np.ndarray] | None,
     table: Path | None,
-) -> Stimuli:
+) -> StimulusSet:
     """Objects and labels of the CSV, else of the assembly, else ids; images of the CSV."""
     listed: dict[str, np.ndarray] = {}
     if rows is not None:
@@ -176,7 +176,7 @@ def _stimuli(
         images = image_files(table.parent, names)
         if images is None and archive.exists():
             images = image_files(archive, names)
-    return Stimuli(
+    return StimulusSet(
         ids=order,
         labels=objects if labels is None else labels,
         objects=objects,

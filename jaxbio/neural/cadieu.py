@@ -5,8 +5,8 @@ and ``NeuralData_V4_multiunits.mat``. A file has ``features`` ``[S, N]`` and ``m
 per image: path, category, and 0/1 flags of the published training/test splits.
 
 Reference:
-  Cadieu et al. 2014, "Deep Neural Networks Rival the Representation of Primate IT Cortex for Core
-  Visual Object Recognition", doi:10.1371/journal.pcbi.1003963.
+    Cadieu et al. 2014, "Deep Neural Networks Rival the Representation of Primate IT Cortex for Core
+    Visual Object Recognition", doi:10.1371/journal.pcbi.1003963.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.neural.images import image_files, read_member, zip_members
 from jaxbio.neural.matlab import read_mat, require
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 
 _FILES = "NeuralData_{area}_multiunits.mat"
 _AREAS = ("IT", "V4")
@@ -37,17 +37,17 @@ def load_cadieu(
     checked as far as counts can tell.
 
     Args:
-      path: the archive, its folder, or one ``.mat`` file of that layout.
-      area: ``IT`` or ``V4``; None: the one that a single file is named after, else IT.
-      objects_per_category: 7 as published; 0 if unknown: every category is then one object.
-      images: folder or archive of the images, if they are not beside the recordings.
+        path: the archive, its folder, or one ``.mat`` file of that layout.
+        area: ``IT`` or ``V4``; None: the one that a single file is named after, else IT.
+        objects_per_category: 7 as published; 0 if unknown: every category is then one object.
+        images: folder or archive of the images, if they are not beside the recordings.
 
     Returns:
-      Responses ``[S, N, 1]``, in the file's dtype.
+        Responses ``[S, N, 1]``, in the file's dtype.
 
     Raises:
-      InputError: a missing or malformed file or field, an archive with members outside its folder,
-        or image counts that do not divide into objects.
+        InputError: a missing or malformed file or field, an archive with members outside its
+            folder, or image counts that do not divide into objects.
     """
     path = Path(path)
     area = _area_of(path, area)
@@ -62,7 +62,7 @@ def load_cadieu(
     order = np.argsort(labels, kind="stable")
     features, paths, labels, splits = (a[order] for a in (features, paths, labels, splits))
     root = Path(images) if images else (path if path.suffix != ".mat" else path.parent)
-    stimuli = Stimuli(
+    stimuli = StimulusSet(
         ids=paths,
         labels=labels,
         objects=_objects(labels, objects_per_category, file),

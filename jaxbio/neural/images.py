@@ -31,8 +31,8 @@ class ImageFiles:
     """Image files of a folder or a zip archive, decoded on demand.
 
     Attributes:
-      root: the folder, or the archive.
-      names: ``[S]`` str, relative to the root; members of the archive.
+        root: the folder, or the archive.
+        names: ``[S]`` str, relative to the root; members of the archive.
     """
 
     root: Path
@@ -48,7 +48,7 @@ class ImageFiles:
         """All images as ``[S, size, size, 3]`` uint8.
 
         Raises:
-          InputError: a file is missing or does not decode.
+            InputError: a file is missing or does not decode.
         """
         images = np.empty((len(self), size, size, 3), np.uint8)
         with _opener(self.root) as open_bytes:
@@ -69,11 +69,11 @@ def image_files(root: Path, names: np.ndarray) -> ImageFiles | None:
     """The files ``names`` below ``root``, or None if none is there: no images came along.
 
     Args:
-      root: a folder or a zip archive. In an archive the names may lie below a common folder.
-      names: ``[S]`` relative paths.
+        root: a folder or a zip archive. In an archive the names may lie below a common folder.
+        names: ``[S]`` relative paths.
 
     Raises:
-      InputError: a name points outside the root, or only some of the files are there.
+        InputError: a name points outside the root, or only some of the files are there.
     """
     for name in names:
         check_inside(str(name), str(root))
@@ -97,7 +97,7 @@ def check_inside(name: str, where: str) -> None:
     """Refuses a relative path that leaves its folder.
 
     Raises:
-      InputError: an absolute path, a drive, or ``..``.
+        InputError: an absolute path, a drive, or ``..``.
     """
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name or not name.strip():
@@ -108,7 +108,7 @@ def zip_members(archive: Path) -> list[str]:
     """Names of an archive's files, all of them checked.
 
     Raises:
-      InputError: not a zip, a member outside the folder, a link, or a member beyond 4 GiB.
+        InputError: not a zip, a member outside the folder, a link, or a member beyond 4 GiB.
     """
     with _open_zip(archive) as file:
         for info in file.infolist():

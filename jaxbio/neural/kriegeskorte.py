@@ -5,8 +5,8 @@ human and the monkey RDM), ``92_brainRDMs.mat`` (human RDMs per subject and sess
 an ``.npz`` with both. A folder with the two ``.mat`` files gives everything.
 
 Reference:
-  Kriegeskorte et al. 2008, "Matching categorical object representations in inferior temporal cortex
-  of man and monkey", doi:10.1016/j.neuron.2008.10.043.
+    Kriegeskorte et al. 2008, "Matching categorical object representations in inferior temporal
+    cortex of man and monkey", doi:10.1016/j.neuron.2008.10.043.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from scipy.spatial.distance import squareform
 from jaxbio.errors import InputError
 from jaxbio.neural.matlab import read_mat, require, struct_field, text
 from jaxbio.neural.npz import read_npz
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 
 SUPPLEMENT = "Kriegeskorte_Neuron2008_supplementalData.mat"
 BRAIN_RDMS = "92_brainRDMs.mat"
@@ -35,10 +35,10 @@ def load_kriegeskorte(path: str | Path) -> Recordings:
     Dissimilarities are 1 - Pearson correlation. Every image is an object of its own.
 
     Args:
-      path: one of the files named above, or a folder with both ``.mat`` files.
+        path: one of the files named above, or a folder with both ``.mat`` files.
 
     Raises:
-      InputError: a missing or malformed file or field.
+        InputError: a missing or malformed file or field.
     """
     path = Path(path)
     if path.is_dir():
@@ -119,16 +119,16 @@ def _square(vector: np.ndarray, path: Path, field: str) -> np.ndarray:
         ) from None
 
 
-def _stimuli(images: np.ndarray, labels: np.ndarray, path: Path, field: str) -> Stimuli:
+def _stimuli(images: np.ndarray, labels: np.ndarray, path: Path, field: str) -> StimulusSet:
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
         raise InputError(
             f"{path}: field '{field}' is {images.dtype} of shape {images.shape}: must be uint8 "
             "[S, H, W, 3]"
         )
     bare = _bare(len(labels))
-    return Stimuli(ids=bare.ids, labels=labels.astype(str), objects=bare.objects, images=images)
+    return StimulusSet(ids=bare.ids, labels=labels.astype(str), objects=bare.objects, images=images)
 
 
-def _bare(count: int) -> Stimuli:
+def _bare(count: int) -> StimulusSet:
     ids = np.array([f"object_{i:02d}" for i in range(count)])
-    return Stimuli(ids=ids, labels=np.full(count, "object"), objects=ids)
+    return StimulusSet(ids=ids, labels=np.full(count, "object"), objects=ids)

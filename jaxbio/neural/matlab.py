@@ -14,11 +14,11 @@ def read_mat(path: Path, data: bytes | None = None) -> dict[str, Any]:
     """Reads the variables of a ``.mat`` file (versions 4 to 7).
 
     Args:
-      path: the file; with ``data`` only its name in messages.
-      data: the file's bytes, if they came out of an archive.
+        path: the file; with ``data`` only its name in messages.
+        data: the file's bytes, if they came out of an archive.
 
     Raises:
-      InputError: it cannot be read, or is a version 7.3 file.
+        InputError: it cannot be read, or is a version 7.3 file.
     """
     try:
         # No code runs: MATLAB function handles and objects stay opaque arrays.
@@ -34,7 +34,7 @@ def require(variables: dict[str, Any], name: str, path: Path) -> np.ndarray:
     """A variable by name.
 
     Raises:
-      InputError: it is missing.
+        InputError: it is missing.
     """
     if name not in variables:
         known = ", ".join(key for key in variables if not key.startswith("__")) or "nothing"
@@ -46,7 +46,7 @@ def struct_field(struct: np.ndarray, name: str, path: Path, variable: str) -> li
     """One field of every element of a struct array, in MATLAB's row order.
 
     Raises:
-      InputError: not a struct array, or without that field.
+        InputError: not a struct array, or without that field.
     """
     if struct.dtype.names is None or name not in struct.dtype.names:
         raise InputError(f"{path}: {variable} has no field '{name}': it is not the published file")

@@ -26,13 +26,13 @@ def read_netcdf(path: Path) -> dict[str, Variable]:
     """Reads all variables of the root group.
 
     Args:
-      path: a NetCDF-4 or a classic NetCDF file.
+        path: a NetCDF-4 or a classic NetCDF file.
 
     Returns:
-      Per name, dimensions and values; texts as ``str`` arrays (character axes joined).
+        Per name, dimensions and values; texts as ``str`` arrays (character axes joined).
 
     Raises:
-      InputError: the file cannot be read as NetCDF.
+        InputError: the file cannot be read as NetCDF.
     """
     try:
         with path.open("rb") as file:

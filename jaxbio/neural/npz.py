@@ -16,12 +16,12 @@ def read_npz(
     """The arrays asked for.
 
     Args:
-      path: the file.
-      required: fields that must be there.
-      optional: fields that are read if they are there; None reads every field.
+        path: the file.
+        required: fields that must be there.
+        optional: fields that are read if they are there; None reads every field.
 
     Raises:
-      InputError: the file is unreadable, a field is missing or holds Python objects.
+        InputError: the file is unreadable, a field is missing or holds Python objects.
     """
     required = list(required)
     names = npz_names(path)  # first: of anything but a zip file NumPy speaks of pickles
@@ -42,7 +42,7 @@ def npz_names(path: Path) -> list[str]:
     """Names of the arrays in a file, without reading them.
 
     Raises:
-      InputError: not an ``.npz`` file.
+        InputError: not an ``.npz`` file.
     """
     try:
         with zipfile.ZipFile(path) as file:

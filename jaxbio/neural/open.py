@@ -28,19 +28,19 @@ def open_recordings(
     """Opens a file or folder of any known format.
 
     Args:
-      path: Cadieu 2014 ``.mat``, folder or zip; Kriegeskorte 2008 ``.mat``, folder or ``.npz``;
-        a BrainIO ``.nc`` or its folder; a portable ``.npz`` or ``.h5``; or the word ``synthetic``
-        for the offline stand-in.
-      region: part of the recordings to keep, for example ``IT``, ``V4`` or ``human_it``; None takes
-        all of them (Cadieu: IT).
-      stimuli: where the images are, if not beside the recordings: a folder, an archive, or the CSV
-        of a BrainIO stimulus set.
-      objects_per_category: Cadieu's layout: objects that a category is made of.
-      drop_nan: drop neuroids with NaN responses instead of refusing them.
-      seed: of the synthetic recordings.
+        path: Cadieu 2014 ``.mat``, folder or zip; Kriegeskorte 2008 ``.mat``, folder or ``.npz``; a
+            BrainIO ``.nc`` or its folder; a portable ``.npz`` or ``.h5``; or the word ``synthetic``
+            for the offline stand-in.
+        region: part of the recordings to keep, for example ``IT``, ``V4`` or ``human_it``; None
+            takes all of them (Cadieu: IT).
+        stimuli: where the images are, if not beside the recordings: a folder, an archive, or the
+            CSV of a BrainIO stimulus set.
+        objects_per_category: Cadieu's layout: objects that a category is made of.
+        drop_nan: drop neuroids with NaN responses instead of refusing them.
+        seed: of the synthetic recordings.
 
     Raises:
-      InputError: unknown format, malformed file, unknown region, NaN responses.
+        InputError: unknown format, malformed file, unknown region, NaN responses.
     """
     if str(path) == SYNTHETIC:
         return synthetic_recordings(seed=seed).select(region=region)

@@ -8,19 +8,16 @@ Keys, all arrays: ``format`` ("jaxbio-recordings-1"), ``name``, ``source``, ``sy
 Needed are ``stimulus_ids`` and either ``responses`` or an RDM: what is missing is unknown.
 """
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxbio import files
 from jaxbio.errors import InputError
 from jaxbio.neural.images import check_inside, image_files
 from jaxbio.neural.npz import read_npz
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 
 FORMAT = "jaxbio-recordings-1"
 SUFFIXES = (".npz", ".h5", ".hdf5")
@@ -31,19 +28,19 @@ def write_recordings(recordings: Recordings, path: str | Path, *, image_size: in
     """Writes a portable file, atomically: the old one stays whole until the new one is.
 
     Args:
-      recordings: anything a loader returned.
-      path: ``.npz`` or ``.h5``.
-      image_size: images in files are stored resized to this side in pixels; 0 stores their paths
-        only. Images in memory are stored as they are.
+        recordings: anything a loader returned.
+        path: ``.npz`` or ``.h5``.
+        image_size: images in files are stored resized to this side in pixels; 0 stores their paths
+            only. Images in memory are stored as they are.
 
     Raises:
-      InputError: another suffix, or the place is not writable.
+        InputError: another suffix, or the place is not writable.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path}: a portable file ends in {' or '.join(SUFFIXES)}")
     arrays = _arrays(recordings, image_size)
-    with _replacing(path) as temporary:
+    with files.atomic(path) as temporary:
         if path.suffix == ".npz":
             with temporary.open("wb") as file:
                 np.savez_compressed(file, **arrays)
@@ -55,11 +52,11 @@ def read_portable(path: str | Path, images: str | Path | None = None) -> Recordi
     """Reads a portable file.
 
     Args:
-      path: ``.npz`` or ``.h5``.
-      images: folder or archive of ``stimulus_paths``; default: the file's own folder.
+        path: ``.npz`` or ``.h5``.
+        images: folder or archive of ``stimulus_paths``; default: the file's own folder.
 
     Raises:
-      InputError: unreadable, a missing key, or arrays whose shapes do not fit.
+        InputError: unreadable, a missing key, or arrays whose shapes do not fit.
     """
     path = Path(path)
     arrays = read_npz(path, optional=None) if path.suffix == ".npz" else _read_hdf5(path)
@@ -113,7 +110,7 @@ def _recordings(arrays: dict[str, np.ndarray], path: Path, root: Path) -> Record
     responses = arrays.get("responses")
     return Recordings(
         name=str(arrays.get("name", path.stem)),
-        stimuli=Stimuli(
+        stimuli=StimulusSet(
             ids=ids,
             labels=arrays.get("stimulus_labels", objects).astype(str),
             objects=objects,
@@ -181,21 +178,3 @@ def _hdf5_array(dataset: Any) -> np.ndarray:
     if h5py.check_string_dtype(dataset.dtype) is not None:
         return np.asarray(dataset.asstr()[()]).astype(str)
     return np.asarray(dataset[()])
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place if nothing fails."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(f"{path} is not writable ({error.strerror}): choose another") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -13,16 +13,16 @@ _LISTED = 8  # names in an error message
 
 
 @dataclass(frozen=True)
-class Stimuli:
+class StimulusSet:
     """What was shown.
 
     Attributes:
-      ids: ``[S]`` str, unique.
-      labels: ``[S]`` str, the category.
-      objects: ``[S]`` str, the object's identity; several images of one object share it.
-      paths: ``[S]`` str, image files relative to their folder, or None.
-      images: ``[S, H, W, 3]`` uint8, or files that are read when asked for, or None.
-      splits: ``[S, K]`` 0 or 1, published training/test splits, or None.
+        ids: ``[S]`` str, unique.
+        labels: ``[S]`` str, the category.
+        objects: ``[S]`` str, the object's identity; several images of one object share it.
+        paths: ``[S]`` str, image files relative to their folder, or None.
+        images: ``[S, H, W, 3]`` uint8, or files that are read when asked for, or None.
+        splits: ``[S, K]`` 0 or 1, published training/test splits, or None.
     """
 
     ids: np.ndarray
@@ -39,13 +39,13 @@ class Stimuli:
         """All images, resized to a square as Brain-Score does (antialiased, no crop).
 
         Args:
-          size: side in pixels.
+            size: side in pixels.
 
         Returns:
-          ``[S, size, size, 3]`` uint8.
+            ``[S, size, size, 3]`` uint8.
 
         Raises:
-          InputError: the recordings came without images, or a file does not decode.
+            InputError: the recordings came without images, or a file does not decode.
         """
         if self.images is None:
             raise InputError(
@@ -55,13 +55,13 @@ class Stimuli:
             return self.images.read(size)
         return resize_images(self.images, size)
 
-    def take(self, index: np.ndarray) -> "Stimuli":
+    def take(self, index: np.ndarray) -> "StimulusSet":
         """The stimuli of ``index`` (integers or a mask), in that order."""
         kept = {
             f.name: None if (value := getattr(self, f.name)) is None else value[index]
             for f in dataclasses.fields(self)
         }
-        return Stimuli(**kept)
+        return StimulusSet(**kept)
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,20 @@ class Recordings:
     """Responses of a population to stimuli, or dissimilarities where only those were published.
 
     Attributes:
-      name: what a table calls the data.
-      stimuli: what was shown.
-      responses: ``[S, N, T]`` float, means over repetitions, in the file's own unit; None where
-        only dissimilarities are known.
-      repetitions: ``[R, S, N, T]``, or None if single presentations are not known.
-      neuroids: per property (``neuroid_id``, ``region``, ...) an array ``[N]``.
-      time_bins: ``[T, 2]`` start and end in ms after stimulus onset, or None if unknown (T = 1).
-      rdms: per name (``human_it``, ...) ``[subjects, S, S]`` symmetric dissimilarities.
-      synthetic: not measured but simulated; said wherever results show.
-      source: where the data came from, in words.
+        name: what a table calls the data.
+        stimuli: what was shown.
+        responses: ``[S, N, T]`` float, means over repetitions, in the file's own unit; None where
+            only dissimilarities are known.
+        repetitions: ``[R, S, N, T]``, or None if single presentations are not known.
+        neuroids: per property (``neuroid_id``, ``region``, ...) an array ``[N]``.
+        time_bins: ``[T, 2]`` start and end in ms after stimulus onset, or None if unknown (T = 1).
+        rdms: per name (``human_it``, ...) ``[subjects, S, S]`` symmetric dissimilarities.
+        synthetic: not measured but simulated; said wherever results show.
+        source: where the data came from, in words.
     """
 
     name: str
-    stimuli: Stimuli
+    stimuli: StimulusSet
     responses: np.ndarray | None = None
     repetitions: np.ndarray | None = None
     neuroids: dict[str, np.ndarray] = field(default_factory=dict)
@@ -105,11 +105,11 @@ class Recordings:
         """A part of the recordings; the name says which region.
 
         Args:
-          region: keep these neuroids (``neuroids["region"]``), or this entry of ``rdms``.
-          stimuli: keep these stimuli: integers or a mask.
+            region: keep these neuroids (``neuroids["region"]``), or this entry of ``rdms``.
+            stimuli: keep these stimuli: integers or a mask.
 
         Raises:
-          InputError: no such region.
+            InputError: no such region.
         """
         part = self
         if region is not None:
@@ -130,7 +130,7 @@ class Recordings:
         """Without the neuroids that have a NaN response.
 
         Raises:
-          InputError: every neuroid has one.
+            InputError: every neuroid has one.
         """
         if self.responses is None:
             return self
@@ -145,7 +145,7 @@ class Recordings:
         """The recordings themselves if no response is NaN or infinite.
 
         Raises:
-          InputError: there are some; it counts them and names the remedy.
+            InputError: there are some; it counts them and names the remedy.
         """
         for name in ("responses", "repetitions"):
             values = getattr(self, name)

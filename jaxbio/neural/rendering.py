@@ -74,11 +74,11 @@ class Views:
     """Where and how an object is seen; arrays ``[n]``.
 
     Attributes:
-      x: centre, in half image widths to the right of the middle.
-      y: centre, in half image heights below the middle.
-      size: half size of the object, in half image widths.
-      angle: in-plane rotation in radians.
-      squeeze: width left by turning away in depth, in (0, 1]; negative values are mirrored.
+        x: centre, in half image widths to the right of the middle.
+        y: centre, in half image heights below the middle.
+        size: half size of the object, in half image widths.
+        angle: in-plane rotation in radians.
+        squeeze: width left by turning away in depth, in (0, 1]; negative values are mirrored.
     """
 
     x: np.ndarray
@@ -96,7 +96,7 @@ def object_shapes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Geometry and colours of all objects, category by category.
 
     Returns:
-      Parts ``[49, 5, 6]`` as above, and colours ``[49, 5, 3]`` in [0, 1].
+        Parts ``[49, 5, 6]`` as above, and colours ``[49, 5, 3]`` in [0, 1].
     """
     templates = np.repeat([_PARTS[c] for c in CATEGORIES], OBJECTS_PER_CATEGORY, axis=0)
     parts = np.array(templates, np.float64)
@@ -136,14 +136,14 @@ def render(
     """Draws one object per image.
 
     Args:
-      parts: ``[n, P, 6]``, see :func:`object_shapes`.
-      colours: ``[n, P, 3]`` in [0, 1].
-      views: of the n images.
-      size: side in pixels.
-      rng: of the backgrounds; None leaves them grey.
+        parts: ``[n, P, 6]``, see :func:`object_shapes`.
+        colours: ``[n, P, 3]`` in [0, 1].
+        views: of the n images.
+        size: side in pixels.
+        rng: of the backgrounds; None leaves them grey.
 
     Returns:
-      ``[n, size, size, 3]`` uint8.
+        ``[n, size, size, 3]`` uint8.
     """
     images = np.empty((len(parts), size, size, 3), np.uint8)
     for start in range(0, len(parts), _CHUNK):

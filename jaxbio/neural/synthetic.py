@@ -8,7 +8,7 @@ runs anywhere; a score against it says that the code works, not that a model is 
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.neural.recordings import Recordings, Stimuli
+from jaxbio.neural.recordings import Recordings, StimulusSet
 from jaxbio.neural.rendering import (
     CATEGORIES,
     OBJECTS_PER_CATEGORY,
@@ -42,18 +42,18 @@ def synthetic_recordings(
     ``0.14 r + 0.92``.
 
     Args:
-      seed: of everything.
-      views: images of each of the 49 objects.
-      image_size: side in pixels.
-      sites: simulated sites.
-      repetitions: presentations of each image; 2 or more for a noise ceiling.
+        seed: of everything.
+        views: images of each of the 49 objects.
+        image_size: side in pixels.
+        sites: simulated sites.
+        repetitions: presentations of each image; 2 or more for a noise ceiling.
 
     Returns:
-      ``49 * views`` stimuli, object by object, with responses of three time bins. ``synthetic`` is
-      set.
+        ``49 * views`` stimuli, object by object, with responses of three time bins. ``synthetic``
+        is set.
 
     Raises:
-      InputError: an argument below 1.
+        InputError: an argument below 1.
     """
     sizes = {"views": views, "image_size": image_size, "sites": sites, "repetitions": repetitions}
     for name, value in sizes.items():
@@ -78,7 +78,7 @@ def synthetic_recordings(
     labels = np.repeat(CATEGORIES, OBJECTS_PER_CATEGORY * views)
     return Recordings(
         name="synthetic",
-        stimuli=Stimuli(
+        stimuli=StimulusSet(
             ids=np.array([f"synthetic_{i:05d}" for i in range(count)]),
             labels=labels,
             objects=np.char.add(np.char.add(labels, "_"), (of_object % 7).astype(str)),

@@ -10,8 +10,8 @@ from jaxbio.similarity.behaviour import (
     model_confusions,
 )
 from jaxbio.similarity.ceilings import (
-    Ceiling,
     Consistency,
+    NoiseCeiling,
     ceiled,
     internal_consistency,
     mean_rdm_ceiling,
@@ -64,11 +64,11 @@ __all__ = [
     "SELECTIONS",
     "SIT",
     "SVM_CS",
-    "Ceiling",
     "Consistency",
     "Fold",
     "Inference",
     "NeuralNoise",
+    "NoiseCeiling",
     "Predictivity",
     "Readout",
     "SVMScore",

@@ -17,7 +17,7 @@ from jaxbio.similarity.compare import COMPARATORS, _compare, scaled, vectors
 from jaxbio.similarity.ranks import pearson_columns
 
 
-class Ceiling(NamedTuple):
+class NoiseCeiling(NamedTuple):
     """Bounds of the score that the unknown true model would reach.
 
     Attributes:
@@ -31,7 +31,7 @@ class Ceiling(NamedTuple):
 
 def rsa_noise_ceiling(
     subjects: Any, method: str = "spearman", *, groups: Any = None, sigma: Any = None
-) -> Ceiling:
+) -> NoiseCeiling:
     """Noise ceiling of RDM comparisons from the agreement of subjects.
 
     Args:
@@ -56,10 +56,10 @@ def rsa_noise_ceiling(
     if n_groups < 2:
         raise InputError(f"a noise ceiling needs at least 2 subjects, there is {n_groups}")
     one_hot = jax.nn.one_hot(index, n_groups, axis=0, dtype=subjects.dtype)
-    return Ceiling(*_leave_one_out(subjects, one_hot, sigma, method))
+    return NoiseCeiling(*_leave_one_out(subjects, one_hot, sigma, method))
 
 
-def mean_rdm_ceiling(subjects: Any, method: str = "spearman") -> Ceiling:
+def mean_rdm_ceiling(subjects: Any, method: str = "spearman") -> NoiseCeiling:
     """Brain-Score's RDM ceiling: against the plain mean RDM, of all (upper) or of the others.
 
     Args:
@@ -81,7 +81,7 @@ def mean_rdm_ceiling(subjects: Any, method: str = "spearman") -> Ceiling:
     others = (total - subjects) / (n - 1)
     lower = jnp.diagonal(_compare(subjects, others, None, method)).mean()
     upper = _compare(subjects, total / n, None, method).mean()
-    return Ceiling(lower, upper)
+    return NoiseCeiling(lower, upper)
 
 
 def spearman_brown(r: Any, factor: float = 2.0) -> jax.Array:

@@ -65,8 +65,8 @@ def svm_strata(objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """By what the splits of the SVM are stratified: objects, or categories where images are few.
 
     Args:
-      objects: ``[S]`` object of each image.
-      labels: ``[S]`` category of each image.
+        objects: ``[S]`` object of each image.
+        labels: ``[S]`` category of each image.
     """
     return strata(objects, labels, _SVM_SHARE)
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.similarity import checks
 from jaxbio.similarity.bootstrap import draw_counts, resampled_conditions, resampled_subjects
-from jaxbio.similarity.ceilings import Ceiling, rsa_noise_ceiling
+from jaxbio.similarity.ceilings import NoiseCeiling, rsa_noise_ceiling
 from jaxbio.similarity.compare import _TAUS, _WHITENED, COMPARATORS, _compare, pool, vectors
 from jaxbio.similarity.rdm import conditions
 
@@ -43,7 +43,7 @@ class Inference(NamedTuple):
     sem: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    ceiling: Ceiling
+    ceiling: NoiseCeiling
     p_zero: np.ndarray
     p_ceiling: np.ndarray
     p_difference: np.ndarray
@@ -273,7 +273,9 @@ def evaluate_crossvalidated(
     each = total / tested[:, None]
     lower, upper = jnp.stack(bounds).mean(0)
     covariance = np.atleast_2d(np.cov(each.T)) / len(each)
-    return _report(each.mean(0), covariance, Ceiling(lower, upper), each, len(each) - 1, confidence)
+    return _report(
+        each.mean(0), covariance, NoiseCeiling(lower, upper), each, len(each) - 1, confidence
+    )
 
 
 def _checked(models: Any, subjects: Any, method: str) -> tuple[jax.Array, jax.Array]:

@@ -126,7 +126,7 @@ def recordings_noise(presentations: np.ndarray | None) -> NeuralNoise:
     number. Otherwise the published parameters of Cadieu's multi-unit sites are taken.
 
     Args:
-      presentations: responses ``[R, S, N]``, or None.
+        presentations: responses ``[R, S, N]``, or None.
     """
     if presentations is None or len(presentations) < _FEWEST_PRESENTATIONS:
         return CADIEU_IT

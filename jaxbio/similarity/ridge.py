@@ -5,6 +5,9 @@ Reference:
     estimators are those of scikit-learn's ``Ridge`` and ``RidgeCV``: intercept not penalised.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -30,54 +33,46 @@ def ridge_predict(
         Predictions ``[splits, n_test, q]``.
     """
 
-    def one(split):
-        train, test = split
-        centred = centre(k, train)
-        mean = y[train].mean(0, keepdims=True)
-        penalised = centred[train][:, train] + alpha * jnp.eye(len(train), dtype=k.dtype)
-        weights = jax.scipy.linalg.solve(penalised, y[train] - mean, assume_a="pos")
-        return mean + centred[test][:, train] @ weights
+    def solve(k, y):
+        penalised = k + alpha * jnp.eye(len(k), dtype=k.dtype)
+        return jax.scipy.linalg.solve(penalised, y, assume_a="pos"), alpha
 
-    return lax.map(one, (train, test))
+    return _predict(k, y, train, test, solve)[0]
 
 
 @checks.compiled
 def ridge_cv_predict(
     k: jax.Array, y: jax.Array, train: jax.Array, test: jax.Array, alphas: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Ridge predictions with the penalty of the least leave-one-out error, one for all neuroids.
+    """:func:`ridge_predict` with the penalty of the least leave-one-out error for all neuroids.
 
     Args:
-        k: Gram matrix of the features ``[n, n]``.
-        y: responses ``[n, q]``.
-        train: ``[splits, n_train]`` indices.
-        test: ``[splits, n_test]`` indices.
+        k: see there, and so are the others.
+        y: see there.
+        train: see there.
+        test: see there.
         alphas: penalties to choose from ``[A]``, above 0.
 
     Returns:
         Predictions ``[splits, n_test, q]`` and the penalties chosen ``[splits]``.
     """
 
-    def one(split):
-        train, test = split
-        centred = centre(k, train)
-        mean = y[train].mean(0, keepdims=True)
-        values, vectors = jnp.linalg.eigh(centred[train][:, train])
+    def solve(k, y):
+        values, vectors = jnp.linalg.eigh(k)
         values = jnp.maximum(values, 0)
-        turned = vectors.T @ (y[train] - mean)
+        turned = vectors.T @ y
 
         def error(alpha):  # of each stimulus left out: residual / (1 - leverage)
             share = alpha / (values + alpha)
             residual = vectors @ (share[:, None] * turned)
             # The intercept's leverage is 1/n.
-            rest = jnp.square(vectors) @ share - 1 / len(train)
+            rest = jnp.square(vectors) @ share - 1 / len(k)
             return jnp.square(residual / rest[:, None]).mean()
 
         alpha = alphas[jnp.argmin(lax.map(error, alphas))]
-        weights = vectors @ (turned / (values + alpha)[:, None])
-        return mean + centred[test][:, train] @ weights, alpha
+        return vectors @ (turned / (values + alpha)[:, None]), alpha
 
-    return lax.map(one, (train, test))
+    return _predict(k, y, train, test, solve)
 
 
 @checks.compiled
@@ -88,23 +83,36 @@ def linear_predict(k: jax.Array, y: jax.Array, train: jax.Array, test: jax.Array
     number: in float32 this is for well-conditioned features.
 
     Args:
-        k: Gram matrix of the features ``[n, n]``.
-        y: responses ``[n, q]``.
-        train: ``[splits, n_train]`` indices.
-        test: ``[splits, n_test]`` indices.
+        k: see :func:`ridge_predict`, and so are the others.
+        y: see there.
+        train: see there.
+        test: see there.
 
     Returns:
         Predictions ``[splits, n_test, q]``.
+    """
+
+    def solve(k, y):
+        values, vectors = jnp.linalg.eigh(k)
+        kept = values > values[-1] * len(k) * jnp.finfo(k.dtype).eps
+        inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
+        return vectors @ (inverse[:, None] * (vectors.T @ y)), None
+
+    return _predict(k, y, train, test, solve)[0]
+
+
+def _predict(k, y, train, test, solve: Callable) -> tuple[jax.Array, Any]:
+    """Predictions of every split, and what else ``solve`` returns.
+
+    ``solve`` makes weights of the training stimuli ``[n_train, q]``, and something else, from their
+    centred Gram matrix and responses.
     """
 
     def one(split):
         train, test = split
         centred = centre(k, train)
         mean = y[train].mean(0, keepdims=True)
-        values, vectors = jnp.linalg.eigh(centred[train][:, train])
-        kept = values > values[-1] * len(train) * jnp.finfo(k.dtype).eps
-        inverse = jnp.where(kept, 1 / jnp.where(kept, values, 1), 0)
-        weights = vectors @ (inverse[:, None] * (vectors.T @ (y[train] - mean)))
-        return mean + centred[test][:, train] @ weights
+        weights, found = solve(centred[train][:, train], y[train] - mean)
+        return mean + centred[test][:, train] @ weights, found
 
     return lax.map(one, (train, test))

@@ -20,7 +20,6 @@ from jaxbio.errors import InputError
 from jaxbio.similarity import checks
 from jaxbio.similarity.crossval import draw_per_object, members
 from jaxbio.similarity.noise import CADIEU_IT, NeuralNoise, _match_noise, prepare
-from jaxbio.similarity.random_normal import normal
 from jaxbio.similarity.ranks import ranks
 
 _SPLITS_AT_ONCE = 4
@@ -176,7 +175,7 @@ def _scores(model, neural, table, chosen, key, noise):
         x = scale * lax.dynamic_index_in_dim(first, number, 1, False)
         square = scale**2 * lax.dynamic_index_in_dim(second, number, 1, False)
         variance = a**2 * square + 2 * a * b * x + b**2 * count[:, None]
-        z = normal(jax.random.fold_in(key, number), (n_objects, n_features), dtype)
+        z = jax.random.normal(jax.random.fold_in(key, number), (n_objects, n_features), dtype)
         return _correlations(x + jnp.sqrt(jnp.maximum(variance, 0)) * z / root)
 
     # A few draws at once: what they need stays in a processor's cache.

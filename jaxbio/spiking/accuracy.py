@@ -24,12 +24,12 @@ class Accuracy:
     """What a readout got right.
 
     Attributes:
-      accuracy: share of right answers, in [0, 1].
-      error: its standard error, ``sqrt(accuracy (1 - accuracy) / count)``.
-      count: images.
-      per_class: ``[C]`` accuracy on the images of each class; NaN where there are none.
-      confusion: ``[C, C + 1]`` numbers of images: true label, given label; the last column has the
-        images that were given none.
+        accuracy: share of right answers, in [0, 1].
+        error: its standard error, ``sqrt(accuracy (1 - accuracy) / count)``.
+        count: images.
+        per_class: ``[C]`` accuracy on the images of each class; NaN where there are none.
+        confusion: ``[C, C + 1]`` numbers of images: true label, given label; the last column has
+            the images that were given none.
     """
 
     accuracy: float
@@ -55,12 +55,12 @@ def measure_accuracy(
     """Compares given labels with true ones.
 
     Args:
-      predictions: ``[N]`` in [0, num_classes), or ``NO_LABEL``.
-      labels: ``[N]`` in [0, num_classes).
-      num_classes: number of labels.
+        predictions: ``[N]`` in [0, num_classes), or ``NO_LABEL``.
+        labels: ``[N]`` in [0, num_classes).
+        num_classes: number of labels.
 
     Raises:
-      InputError: no images, or lengths that differ.
+        InputError: no images, or lengths that differ.
     """
     predictions, labels = np.asarray(predictions), np.asarray(labels)
     if predictions.shape != labels.shape or labels.ndim != 1 or len(labels) == 0:
@@ -95,18 +95,18 @@ def read_out(
     """Calibrates a readout on recorded activity and applies it.
 
     Args:
-      readout: one of ``jaxbio.spiking.readouts.READOUTS``.
-      calibration: counts ``[M, filters, ...]`` and labels ``[M]``.
-      counts: ``[N, filters, ...]`` of the images to label.
-      num_classes: number of labels.
-      top_n: of the readout ``top_n``.
-      seed: of the linear readout.
+        readout: one of ``jaxbio.spiking.readouts.READOUTS``.
+        calibration: counts ``[M, filters, ...]`` and labels ``[M]``.
+        counts: ``[N, filters, ...]`` of the images to label.
+        num_classes: number of labels.
+        top_n: of the readout ``top_n``.
+        seed: of the linear readout.
 
     Returns:
-      Labels ``[N]``.
+        Labels ``[N]``.
 
     Raises:
-      InputError: an unknown readout, shapes or labels that do not fit.
+        InputError: an unknown readout, shapes or labels that do not fit.
     """
     check_readout(readout, top_n)
     if readout == "linear":
@@ -121,13 +121,13 @@ def accuracy_by_n(
     """Accuracy of ``top_n`` voting for several n.
 
     Args:
-      counts: ``[N, filters, ...]``.
-      labels: ``[N]``.
-      votes: ``[classes, filters, ...]``.
-      ns: None takes powers of two and the number of filters.
+        counts: ``[N, filters, ...]``.
+        labels: ``[N]``.
+        votes: ``[classes, filters, ...]``.
+        ns: None takes powers of two and the number of filters.
 
     Returns:
-      An :class:`Accuracy` per n, in order.
+        An :class:`Accuracy` per n, in order.
     """
     filters = np.shape(votes)[1]
     if ns is None:
@@ -153,19 +153,19 @@ def accuracy_by_calibration(
     """Accuracy after calibration with the first images only.
 
     Args:
-      readout: one of ``jaxbio.spiking.readouts.READOUTS``.
-      calibration: counts ``[M, filters, ...]`` and labels ``[M]``.
-      test: the same of the test images.
-      sizes: numbers of calibration images, up to M.
-      num_classes: number of labels.
-      top_n: of the readout ``top_n``.
-      seed: of the linear readout.
+        readout: one of ``jaxbio.spiking.readouts.READOUTS``.
+        calibration: counts ``[M, filters, ...]`` and labels ``[M]``.
+        test: the same of the test images.
+        sizes: numbers of calibration images, up to M.
+        num_classes: number of labels.
+        top_n: of the readout ``top_n``.
+        seed: of the linear readout.
 
     Returns:
-      An :class:`Accuracy` per size.
+        An :class:`Accuracy` per size.
 
     Raises:
-      InputError: a size that is not in 1..M.
+        InputError: a size that is not in 1..M.
     """
     counts, labels = calibration
     for size in sizes:
@@ -195,13 +195,13 @@ def votes_distribution(votes: jax.Array) -> tuple[np.ndarray, np.ndarray]:
     then zeros; one that says nothing has equal shares.
 
     Args:
-      votes: ``[classes, filters, ...]``.
+        votes: ``[classes, filters, ...]``.
 
     Returns:
-      Mean and standard deviation over the neurons that vote at all, ``[classes]`` each.
+        Mean and standard deviation over the neurons that vote at all, ``[classes]`` each.
 
     Raises:
-      InputError: an uncalibrated network, or one that never spiked.
+        InputError: an uncalibrated network, or one that never spiked.
     """
     flat = require_calibrated(votes).reshape(len(votes), -1).astype(np.float64)
     flat = flat[:, flat.any(0)]

@@ -25,12 +25,12 @@ def encode(encoder: LevelEncoder, keys: Array, levels: Array) -> Array:
     """Spike trains of several pictures, as ``encoder.packed`` of each.
 
     Args:
-      encoder: of pictures whose level 0 never spikes.
-      keys: ``[B]``.
-      levels: ``[B, pixels]``; the fuller the pictures of a group resemble each other the better.
+        encoder: of pictures whose level 0 never spikes.
+        keys: ``[B]``.
+        levels: ``[B, pixels]``; the fuller the pictures of a group resemble each other the better.
 
     Returns:
-      uint32 ``[B, W, pixels]``.
+        uint32 ``[B, W, pixels]``.
     """
     pixels = levels.shape[1]
     active = levels > 0
@@ -55,12 +55,12 @@ def currents(xy: Array, windows: Array) -> Array:
     """What the spikes of several images bring to the neurons.
 
     Args:
-      xy: ``[G, K, F]``, weights of groups of neurons that see one window each.
-      windows: uint32 ``[G, B, W, K]``, the spikes that each sees as bits, see
-        :func:`jaxbio.spiking.groups.see`.
+        xy: ``[G, K, F]``, weights of groups of neurons that see one window each.
+        windows: uint32 ``[G, B, W, K]``, the spikes that each sees as bits, see
+            :func:`jaxbio.spiking.groups.see`.
 
     Returns:
-      float32 ``[G, 32 W, B, F]``, mV, of the spikes of each step.
+        float32 ``[G, 32 W, B, F]``, mV, of the spikes of each step.
     """
     window = xy.shape[1]
     highest = jax.lax.Precision.HIGHEST

@@ -20,13 +20,13 @@ from jaxbio.spiking.readouts import (
 )
 
 
-class Classification(NamedTuple):
+class Outcome(NamedTuple):
     """The outcome of a presentation.
 
     Attributes:
-      label: the one given, or -1.
-      scores: ``[classes]``.
-      recording: spikes and potentials of every step.
+        label: the one given, or -1.
+        scores: ``[classes]``.
+        recording: spikes and potentials of every step.
     """
 
     label: int
@@ -40,15 +40,15 @@ def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
     The central square is taken, in grey, and resized.
 
     Args:
-      path: of any format that Pillow reads.
-      size: side of the data set's pictures, pixels.
-      invert: for dark digits on light paper; data sets have light ones on black.
+        path: of any format that Pillow reads.
+        size: side of the data set's pictures, pixels.
+        invert: for dark digits on light paper; data sets have light ones on black.
 
     Returns:
-      uint8 ``[size, size]``.
+        uint8 ``[size, size]``.
 
     Raises:
-      InputError: no such file, not an image, or one whose range of grey levels is not known.
+        InputError: no such file, not an image, or one whose range of grey levels is not known.
     """
     if not path.is_file():
         raise InputError(f"no image at {path}: give a PNG, JPEG or the like")
@@ -88,22 +88,22 @@ def classify(
     readout: str = "patch_voting",
     top_n: int = 1,
     encoder: str = "renewal",
-) -> Classification:
+) -> Outcome:
     """Shows a picture to a network that does not learn, and lets it vote.
 
     Args:
-      network: the network.
-      parameters: its numbers.
-      weights: what it has learned.
-      votes: ``[classes, filters, rows, columns]``.
-      picture: uint8 ``[crop, crop]``.
-      key: of the encoding.
-      readout: one of ``jaxbio.spiking.readouts.VOTING``.
-      top_n: of the readout ``top_n``.
-      encoder: one of :func:`jaxbio.ops.encoding.list_encoders`.
+        network: the network.
+        parameters: its numbers.
+        weights: what it has learned.
+        votes: ``[classes, filters, rows, columns]``.
+        picture: uint8 ``[crop, crop]``.
+        key: of the encoding.
+        readout: one of ``jaxbio.spiking.readouts.VOTING``.
+        top_n: of the readout ``top_n``.
+        encoder: one of :func:`jaxbio.ops.encoding.list_encoders`.
 
     Raises:
-      InputError: a network without votes, a picture of another size, an unknown name.
+        InputError: a network without votes, a picture of another size, an unknown name.
     """
     check_readout(readout, top_n)
     votes = require_calibrated(votes)
@@ -118,4 +118,4 @@ def classify(
     _, recording, _ = show(network, parameters, weights, x, record=True)
     counts = np.asarray(recording.counts).reshape(1, *votes.shape[1:])
     scores = voting_scores(counts, votes, readout, top_n)
-    return Classification(int(predicted_labels(scores)[0]), np.asarray(scores[0]), recording)
+    return Outcome(int(predicted_labels(scores)[0]), np.asarray(scores[0]), recording)

@@ -22,10 +22,9 @@ def allowed_pairs(network: Network) -> np.ndarray | None:
     return network.same_position()
 
 
-def mask(network: Network, weights: Weights) -> Weights:
-    """Zeroes what is not among the :func:`allowed_pairs`."""
-    allowed = allowed_pairs(network)
-    if allowed is None:
+def mask(weights: Weights, allowed: np.ndarray | None) -> Weights:
+    """Zeroes what is not among the :func:`allowed_pairs`, which are in the order of the weights."""
+    if allowed is None or weights.yy is None:
         return weights
     return weights._replace(yy=jnp.where(allowed, weights.yy, 0.0))
 
@@ -36,6 +35,6 @@ def fill(network: Network, parameters: Parameters, weights: Weights) -> Weights:
     return weights._replace(yy=jnp.full(shape, parameters.c_w, jnp.float32))
 
 
-def clear(network: Network, weights: Weights) -> Weights:
+def clear(yy: Array) -> Array:
     """Second part of two-step training: competition starts from zero."""
-    return weights._replace(yy=jnp.zeros((network.neurons, network.neurons)))
+    return jnp.zeros_like(yy)

@@ -32,14 +32,14 @@ def respond(network: Network, parameters: Parameters, weights: Weights, x: Array
     without learning; the weights are taken as they are.
 
     Args:
-      network: static.
-      parameters: scalars.
-      weights: of one network.
-      x: uint32 ``[B, ceil(steps / 32), pixels]``, X's spikes, see
-        :func:`jaxbio.ops.encoding.pack`.
+        network: static.
+        parameters: scalars.
+        weights: of one network.
+        x: uint32 ``[B, ceil(steps / 32), pixels]``, X's spikes, see
+            :func:`jaxbio.ops.encoding.pack`.
 
     Returns:
-      float32 ``[B, neurons]``, published order.
+        float32 ``[B, neurons]``, published order.
     """
     neurons = parameters.lif(network)
     threshold = (neurons.threshold - neurons.rest + weights.theta)[:, None]
@@ -74,16 +74,16 @@ def respond_encoded(
     """Encodes and shows images; a few at a time, so that memory does not grow with their number.
 
     Args:
-      network: static.
-      parameters: scalars.
-      weights: of one network.
-      encoder: of :func:`jaxbio.ops.encoding.make_encoder`.
-      key: image ``i`` is encoded with ``fold_in(key, numbers[i])``.
-      levels: ``[B, pixels]`` grey levels; 0 never spikes.
-      numbers: int32 ``[B]``.
+        network: static.
+        parameters: scalars.
+        weights: of one network.
+        encoder: of :func:`jaxbio.ops.encoding.make_encoder`.
+        key: image ``i`` is encoded with ``fold_in(key, numbers[i])``.
+        levels: ``[B, pixels]`` grey levels; 0 never spikes.
+        numbers: int32 ``[B]``.
 
     Returns:
-      float32 ``[B, neurons]``, published order.
+        float32 ``[B, neurons]``, published order.
     """
     levels, numbers = jnp.asarray(levels), jnp.asarray(numbers)
 
@@ -111,13 +111,13 @@ def respond_in_batches(
     """Responses to any number of images by a compiled function of a fixed number.
 
     Args:
-      respond: jitted, of levels ``[batch_size, pixels]`` and image numbers int32 ``[batch_size]``,
-        such as :func:`respond_encoded`.
-      levels: ``[n, pixels]``; image ``i`` has number ``i``.
-      batch_size: images per call; the last call is filled up with dark ones.
+        respond: jitted, of levels ``[batch_size, pixels]`` and image numbers int32
+            ``[batch_size]``, such as :func:`respond_encoded`.
+        levels: ``[n, pixels]``; image ``i`` has number ``i``.
+        batch_size: images per call; the last call is filled up with dark ones.
 
     Returns:
-      float32 ``[n, neurons]``.
+        float32 ``[n, neurons]``.
     """
 
     def one_batch(start: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.ops.encoding import LevelEncoder
-from jaxbio.ops.stdp import normalise
+from jaxbio.ops.stdp import normalise_weights
 from jaxbio.spiking import competition, learning_dense, learning_sparse
 from jaxbio.spiking.groups import as_floats, see
 from jaxbio.spiking.network import Network, Parameters, Weights, published_order
@@ -53,20 +53,20 @@ def learn(
     """Shows a sequence of images to every network; published online learning.
 
     Args:
-      network: the shape, static.
-      parameters: scalars or ``[N]``.
-      weights: with a leading axis ``[N]``.
-      encoder: of :func:`jaxbio.ops.encoding.make_encoder`.
-      keys: ``[N]``; image ``i`` of a network is encoded with ``fold_in(key, first + i)``.
-      levels: ``[B, N, pixels]`` grey levels of the B images.
-      first: number of images that the networks have learned from before.
-      learning: static.
-      masked: keep trained competition within positions after each image (``lc`` only).
-      images_per_update: 1 as published. More is an approximation: that many images see the same
-        weights, and their changes are added up.
+        network: the shape, static.
+        parameters: scalars or ``[N]``.
+        weights: with a leading axis ``[N]``.
+        encoder: of :func:`jaxbio.ops.encoding.make_encoder`.
+        keys: ``[N]``; image ``i`` of a network is encoded with ``fold_in(key, first + i)``.
+        levels: ``[B, N, pixels]`` grey levels of the B images.
+        first: number of images that the networks have learned from before.
+        learning: static.
+        masked: keep trained competition within positions after each image (``lc`` only).
+        images_per_update: 1 as published. More is an approximation: that many images see the same
+            weights, and their changes are added up.
 
     Returns:
-      Weights, and spike counts float32 ``[B, N, neurons]`` in published order.
+        Weights, and spike counts float32 ``[B, N, neurons]`` in published order.
     """
     images, networks, _ = levels.shape
     options = (network, encoder, learning, masked, images_per_update)
@@ -160,10 +160,10 @@ class Program(NamedTuple):
     """How to show one image to each of N networks, and the form of the weights meanwhile.
 
     Attributes:
-      show: weights in that form and spikes as bits, uint32 ``[N, ceil(steps / 32), pixels]`` of
-        :func:`jaxbio.ops.encoding.pack`, to weights and spike counts ``[N, neurons]``.
-      enter: from ``Weights`` with a leading axis to that form.
-      leave: back.
+        show: weights in that form and spikes as bits, uint32 ``[N, ceil(steps / 32), pixels]`` of
+            :func:`jaxbio.ops.encoding.pack`, to weights and spike counts ``[N, neurons]``.
+        enter: from ``Weights`` with a leading axis to that form.
+        leave: back.
     """
 
     show: Callable[[Weights, Array], tuple[Weights, Array]]
@@ -177,11 +177,11 @@ def choose_program(
     """The fastest program for a kind of network and what learns; all give the same spikes.
 
     Args:
-      network: static.
-      parameters: scalars or ``[networks]``.
-      learning: static.
-      networks: N.
-      masked: see :func:`learn`.
+        network: static.
+        parameters: scalars or ``[networks]``.
+        learning: static.
+        networks: N.
+        masked: see :func:`learn`.
     """
     if _sparse_pays(network, learning, networks):
         return sparse_program(network, parameters)
@@ -203,8 +203,7 @@ def dense_program(
         seen = as_floats(see(network, x))
         seen = seen.reshape(-1, *seen.shape[2:])
         weights, counts = learning_dense.learn_image(network, parameters, weights, seen, learning)
-        if weights.yy is not None and allowed is not None:
-            weights = weights._replace(yy=jnp.where(allowed, weights.yy, 0.0))
+        weights = competition.mask(weights, allowed)
         return weights, published_order(counts.reshape(-1, network.positions, network.filters))
 
     return Program(
@@ -259,7 +258,7 @@ def _summed(
     summed = jax.tree.map(add, weights, program.leave(learned))
     each = _spread(parameters, networks)
     total = each.mean_weight.reshape(-1, 1, 1, 1) * network.window
-    xy = normalise(jnp.clip(summed.xy, 0.0, 1.0), total, axis=2)
+    xy = normalise_weights(jnp.clip(summed.xy, 0.0, 1.0), total, axis=2)
     yy = summed.yy
     if yy is not None:
         yy = jnp.clip(yy, each.c_w_min[:, None, None], each.c_w_max[:, None, None])

@@ -23,14 +23,14 @@ class Neurons(NamedTuple):
     """State of the Y neurons of N networks, ``[N * positions * filters]``.
 
     Attributes:
-      u: potential above rest, mV.
-      waiting: remaining steps without input.
-      theta: adaptive threshold, mV.
-      pre: presynaptic trace; None where nothing reads it.
-      post: postsynaptic trace.
-      spikes: of the last step, 0.0 or 1.0.
-      counts: spikes so far.
-      current: for the next step, mV.
+        u: potential above rest, mV.
+        waiting: remaining steps without input.
+        theta: adaptive threshold, mV.
+        pre: presynaptic trace; None where nothing reads it.
+        post: postsynaptic trace.
+        spikes: of the last step, 0.0 or 1.0.
+        counts: spikes so far.
+        current: for the next step, mV.
     """
 
     u: Array
@@ -71,14 +71,14 @@ def learn_image(
     """One image, shown to each of N networks.
 
     Args:
-      network: static.
-      parameters: scalars or ``[N]``.
-      weights: from :func:`enter`.
-      seen: float32 ``[N * positions, T, window]``, X's spikes; T >= steps.
-      learning: static.
+        network: static.
+        parameters: scalars or ``[N]``.
+        weights: from :func:`enter`.
+        seen: float32 ``[N * positions, T, window]``, X's spikes; T >= steps.
+        learning: static.
 
     Returns:
-      Weights (windows normalised) and spike counts ``[N * positions * filters]``.
+        Weights (windows normalised) and spike counts ``[N * positions * filters]``.
     """
     groups, _, window = seen.shape
     trained = weights.yy is not None
@@ -160,7 +160,7 @@ def learn_image(
     carry = (rest, jnp.zeros((groups, window)), weights.xy, weights.yy)
     n, _, xy, yy = jax.lax.fori_loop(0, network.steps, step, carry)
     total = spread(p.mean_weight, 1 if network.shared else per_group) * window
-    return Weights(normalise(xy, total), n.theta, yy), n.counts
+    return Weights(_normalised(xy, total), n.theta, yy), n.counts
 
 
 def drive(network: Network, x: Array, xy: Array) -> Array:
@@ -173,7 +173,7 @@ def drive(network: Network, x: Array, xy: Array) -> Array:
     return jnp.einsum("npk,nfk->npf", x, xy, precision=highest)
 
 
-def normalise(xy: Array, total: Array) -> Array:
+def _normalised(xy: Array, total: Array) -> Array:
     """Scales the weights of every neuron ``[G, F, K]`` to totals ``[G]``; zeros stay zero."""
     # As a product: sums along the last axis do not vectorise on CPUs.
     sums = jnp.einsum("gfk,k->gf", xy, jnp.ones(xy.shape[-1]), precision="highest")

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.ops.lif import decay_factor
-from jaxbio.ops.stdp import normalise, update_trace
+from jaxbio.ops.stdp import normalise_weights, update_trace
 from jaxbio.spiking.active_pixels import currents
 from jaxbio.spiking.groups import Clock, at
 from jaxbio.spiking.network import Network, Parameters
@@ -43,11 +43,11 @@ class Silent(NamedTuple):
     """The neurons without a slot.
 
     Attributes:
-      u: ``[G, F]``, potentials above rest, mV.
-      theta: ``[G, F]``, adaptive thresholds before the image, mV; infinite where there is a slot.
-      fading: ``[G]``, what is left of ``theta`` in this step.
-      next: int32, number ``group * F + filter`` of the first neuron that reaches its threshold in
-        this step; ``G * F`` if none does.
+        u: ``[G, F]``, potentials above rest, mV.
+        theta: ``[G, F]``, adaptive thresholds before the image, mV; infinite where there is a slot.
+        fading: ``[G]``, what is left of ``theta`` in this step.
+        next: int32, number ``group * F + filter`` of the first neuron that reaches its threshold in
+            this step; ``G * F`` if none does.
     """
 
     u: Array
@@ -60,10 +60,10 @@ class Tier(NamedTuple):
     """S slots, and one more that is never used.
 
     Attributes:
-      weights: ``[S + 1, K]``.
-      state: ``[S + 1, 6]``: group, filter, potential above rest, clock with the number of spikes,
-        adaptive threshold, postsynaptic trace. Whole numbers are exact. A free slot has an infinite
-        threshold.
+        weights: ``[S + 1, K]``.
+        state: ``[S + 1, 6]``: group, filter, potential above rest, clock with the number of spikes,
+            adaptive threshold, postsynaptic trace. Whole numbers are exact. A free slot has an
+            infinite threshold.
     """
 
     weights: Array
@@ -74,9 +74,9 @@ class Slots(NamedTuple):
     """The neurons that have spiked.
 
     Attributes:
-      tiers: of growing size.
-      used: int32, slots in use.
-      spikes: ``[G]``, spikes of this step.
+        tiers: of growing size.
+        used: int32, slots in use.
+        spikes: ``[G]``, spikes of this step.
     """
 
     tiers: list[Tier]
@@ -90,14 +90,14 @@ def learn_image(
     """One image, shown to each of N networks, learning weights and thresholds.
 
     Args:
-      network: static.
-      parameters: scalars or ``[N]``.
-      weights: ``[G, K, F]`` with ``G = N * positions``.
-      theta: ``[G, F]``.
-      windows: uint32 ``[G, W, K]``, X's spikes as bits.
+        network: static.
+        parameters: scalars or ``[N]``.
+        weights: ``[G, K, F]`` with ``G = N * positions``.
+        theta: ``[G, F]``.
+        windows: uint32 ``[G, W, K]``, X's spikes as bits.
 
     Returns:
-      Weights (normalised), thresholds and spike counts ``[G, F]``.
+        Weights (normalised), thresholds and spike counts ``[G, F]``.
     """
     groups, window, _ = weights.shape
     c, decay_x, total = _constants(network, parameters, groups)
@@ -132,7 +132,7 @@ def learn_image(
     silent, slots, _ = jax.lax.fori_loop(0, network.steps, step, carry)
     faded = theta * silent.fading[:, None]
     weights, theta, counts = _copy_back(network, slots, weights, faded)
-    return normalise(weights, total[:, None, None], axis=1), theta, counts
+    return normalise_weights(weights, total[:, None, None], axis=1), theta, counts
 
 
 def _constants(network: Network, p: Parameters, groups: int) -> tuple[Constants, Array, Array]:
@@ -211,12 +211,12 @@ def _step_slots(
     """Plasticity of this step, and the neurons of the next.
 
     Args:
-      network: static.
-      slots: this step's spikes included.
-      numbers: ``[G, 8]``, the constants of the groups.
-      x: ``[G, K]``, X's spikes.
-      trace: ``[G, K]``, X's traces.
-      last: whether there is no next step.
+        network: static.
+        slots: this step's spikes included.
+        numbers: ``[G, 8]``, the constants of the groups.
+        x: ``[G, K]``, X's spikes.
+        trace: ``[G, K]``, X's traces.
+        last: whether there is no next step.
     """
     groups, window = x.shape
     clock = Clock(network.refractory)

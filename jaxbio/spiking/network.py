@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.ops.lif import LIFParameters, decay_factor
-from jaxbio.ops.stdp import normalise
+from jaxbio.ops.stdp import normalise_weights
 from jaxbio.options import check_key, keys
 from jaxbio.spiking.settings import Numbers, Shape
 
@@ -141,10 +141,10 @@ class Weights(NamedTuple):
     """Everything that learns.
 
     Attributes:
-      xy: ``[positions, window, filters]`` (``[1, ...]`` if shared), normally in [0, 1].
-      theta: ``[positions, filters]``, adaptive thresholds, mV.
-      yy: trained competition ``[neurons, neurons]`` (source, target), mV, in the published order of
-        neurons (``filter * positions + position``); None where competition is fixed.
+        xy: ``[positions, window, filters]`` (``[1, ...]`` if shared), normally in [0, 1].
+        theta: ``[positions, filters]``, adaptive thresholds, mV.
+        yy: trained competition ``[neurons, neurons]`` (source, target), mV, in the published order
+            of neurons (``filter * positions + position``); None where competition is fixed.
     """
 
     xy: Array
@@ -163,7 +163,7 @@ def initial_weights(network: Network, parameters: Parameters, key: Array) -> Wei
     places = 1 if network.shared else network.positions
     xy = jax.random.uniform(key_xy, (places, network.window, network.filters))
     if not network.shared:
-        xy = normalise(xy, parameters.mean_weight * network.window, axis=1)
+        xy = normalise_weights(xy, parameters.mean_weight * network.window, axis=1)
     theta = jnp.zeros((network.positions, network.filters))
     if not network.trained_competition:
         return Weights(xy, theta)

@@ -28,8 +28,8 @@ class Member:
     """One network of a population.
 
     Attributes:
-      seed: of everything random.
-      changes: its numbers that are not the population's.
+        seed: of everything random.
+        changes: its numbers that are not the population's.
     """
 
     seed: int
@@ -40,16 +40,16 @@ def read_members(seed: int, seeds: int, grid: str) -> list[Member]:
     """The members that a configuration asks for: every point of the grid with every seed.
 
     Args:
-      seed: the first seed; the others follow it.
-      seeds: how many.
-      grid: ``"name=value,value;name=value,..."`` with names of ``Parameters``; "" for none.
+        seed: the first seed; the others follow it.
+        seeds: how many.
+        grid: ``"name=value,value;name=value,..."`` with names of ``Parameters``; "" for none.
 
     Raises:
-      InputError: an unknown name, no number, or less than one seed.
+        InputError: an unknown name, no number, or less than one seed.
 
     Example:
-      >>> len(read_members(0, 2, "mean_weight=0.4,0.46;c_w=-80,-100"))
-      8
+        >>> len(read_members(0, 2, "mean_weight=0.4,0.46;c_w=-80,-100"))
+        8
     """
     if not 1 <= seeds <= MAX_SEEDS:
         raise InputError(f"population.seeds={seeds}: use 1 to {MAX_SEEDS}")
@@ -57,6 +57,8 @@ def read_members(seed: int, seeds: int, grid: str) -> list[Member]:
     names = [name for name, _ in axes]
     if len(set(names)) < len(names):
         raise InputError(f"population.grid='{grid}' names a parameter twice")
+    if (count := seeds * math.prod(len(values) for _, values in axes)) > MAX_SEEDS:
+        raise InputError(f"population: {count} networks, use {MAX_SEEDS} or fewer")
     points = itertools.product(*(values for _, values in axes))
     return [
         Member(seed + i, dict(zip(names, point, strict=True)))
@@ -92,7 +94,7 @@ def population_mesh(members: int) -> Mesh:
     """A mesh of the most devices that the members divide over; the others stay idle.
 
     Raises:
-      InputError: with several processes, if that leaves a device idle.
+        InputError: with several processes, if that leaves a device idle.
     """
     devices = math.gcd(members, jax.device_count())
     if jax.process_count() > 1 and devices < jax.device_count():
@@ -107,9 +109,9 @@ def over_devices(function: Callable[..., Any], mesh: Mesh, axes: Sequence[int | 
     """Lets every device run ``function`` on its share of the members; they never communicate.
 
     Args:
-      function: of arrays; gives (weights ``[N, ...]``, counts ``[B, N, ...]``).
-      mesh: from :func:`population_mesh`.
-      axes: of each argument, where its members are; None: the argument has none.
+        function: of arrays; gives (weights ``[N, ...]``, counts ``[B, N, ...]``).
+        mesh: from :func:`population_mesh`.
+        axes: of each argument, where its members are; None: the argument has none.
     """
     if mesh.size == 1:
         return function

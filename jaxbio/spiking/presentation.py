@@ -25,9 +25,9 @@ class Learning(NamedTuple):
     """What changes during a presentation; static.
 
     Attributes:
-      theta: the adaptive thresholds.
-      xy: the weights from X to Y.
-      yy: the lateral weights (trained competition only).
+        theta: the adaptive thresholds.
+        xy: the weights from X to Y.
+        yy: the lateral weights (trained competition only).
     """
 
     theta: bool = True
@@ -43,10 +43,10 @@ class Traces(NamedTuple):
     """What a presentation ends with, besides the weights.
 
     Attributes:
-      lif: the neurons, ``[positions, filters]``.
-      x: X's trace, ``[pixels]``.
-      y_pre: Y's presynaptic trace, ``[positions, filters]``.
-      y_post: Y's postsynaptic trace, ``[positions, filters]``.
+        lif: the neurons, ``[positions, filters]``.
+        x: X's trace, ``[pixels]``.
+        y_pre: Y's presynaptic trace, ``[positions, filters]``.
+        y_post: Y's postsynaptic trace, ``[positions, filters]``.
     """
 
     lif: lif.LIFState
@@ -59,9 +59,10 @@ class Recording(NamedTuple):
     """What a presentation did.
 
     Attributes:
-      counts: float32 ``[neurons]``, spikes per neuron, published order.
-      spikes: bool ``[steps, neurons]``; None unless asked for.
-      v: float32 ``[steps, neurons]``, mV after the reset of spiking neurons; None unless asked for.
+        counts: float32 ``[neurons]``, spikes per neuron, published order.
+        spikes: bool ``[steps, neurons]``; None unless asked for.
+        v: float32 ``[steps, neurons]``, mV after the reset of spiking neurons; None unless asked
+            for.
     """
 
     counts: Array
@@ -86,15 +87,15 @@ def present(
     (Lateral weights are not masked here, see :func:`jaxbio.spiking.competition.mask`.)
 
     Args:
-      network: static.
-      parameters: of the network.
-      weights: before the image.
-      x: bool or float ``[steps, pixels]``, X's spikes.
-      learning: static.
-      record: keep spikes and potentials of every step.
+        network: static.
+        parameters: of the network.
+        weights: before the image.
+        x: bool or float ``[steps, pixels]``, X's spikes.
+        learning: static.
+        record: keep spikes and potentials of every step.
 
     Returns:
-      The weights after the image, what happened, and the final state.
+        The weights after the image, what happened, and the final state.
     """
     learning = learning._replace(yy=learning.yy and weights.yy is not None)
     neurons = parameters.lif(network)
@@ -148,7 +149,7 @@ def present(
     x = x.astype(jnp.float32)
     carry, (spikes, out) = jax.lax.scan(body, carry, x)
     _, state, trace_x, trace_pre, trace_post, xy, yy = carry
-    xy = stdp.normalise(xy, parameters.mean_weight * network.window, axis=1)
+    xy = stdp.normalise_weights(xy, parameters.mean_weight * network.window, axis=1)
     recording = Recording(published_order(spikes.sum(0)))
     if record:
         recording = recording._replace(spikes=published_order(out[0]), v=published_order(out[1]))

@@ -36,16 +36,16 @@ def votes_from_counts(counts: np.ndarray, labels: np.ndarray, num_classes: int =
     """Calibrates: the mean spike count of every neuron over the images of each label.
 
     Args:
-      counts: ``[N, filters, ...]`` spikes per image, 0 or more.
-      labels: ``[N]`` whole numbers in [0, num_classes).
-      num_classes: number of labels.
+        counts: ``[N, filters, ...]`` spikes per image, 0 or more.
+        labels: ``[N]`` whole numbers in [0, num_classes).
+        num_classes: number of labels.
 
     Returns:
-      float32 votes ``[num_classes, filters, ...]``. A class without images is warned about
-      (``MissingClassWarning``) and gets 0 everywhere, which no method ever chooses.
+        float32 votes ``[num_classes, filters, ...]``. A class without images is warned about
+        (``MissingClassWarning``) and gets 0 everywhere, which no method ever chooses.
 
     Raises:
-      InputError: shapes or labels that do not fit.
+        InputError: shapes or labels that do not fit.
     """
     counts, labels = _checked_counts(counts), np.asarray(labels)
     _check_labels(labels, len(counts), num_classes)
@@ -67,17 +67,17 @@ def voting_scores(
       at the number of filters. (The published option of this name ignored its n.)
 
     Args:
-      counts: ``[N, filters, ...]`` spikes per image.
-      votes: ``[classes, filters, ...]`` of :func:`votes_from_counts`.
-      readout: one of ``VOTING``.
-      top_n: of ``top_n``; the others ignore it.
+        counts: ``[N, filters, ...]`` spikes per image.
+        votes: ``[classes, filters, ...]`` of :func:`votes_from_counts`.
+        readout: one of ``VOTING``.
+        top_n: of ``top_n``; the others ignore it.
 
     Returns:
-      float32 ``[N, classes]``; scores of 0 throughout where nothing that votes has spiked.
+        float32 ``[N, classes]``; scores of 0 throughout where nothing that votes has spiked.
 
     Raises:
-      InputError: an uncalibrated network (votes None), an unknown readout, ``top_n`` beyond the
-        number of filters, shapes that do not fit.
+        InputError: an uncalibrated network (votes None), an unknown readout, ``top_n`` beyond the
+            number of filters, shapes that do not fit.
     """
     check_readout(readout, top_n)
     if readout not in VOTING:
@@ -131,9 +131,9 @@ class LinearReadout:
     """A linear classifier of spike counts.
 
     Attributes:
-      coefficients: ``[C, neurons]``.
-      intercepts: ``[C]``.
-      classes: ``[C]`` labels that it was fitted on; others are never chosen.
+        coefficients: ``[C, neurons]``.
+        intercepts: ``[C]``.
+        classes: ``[C]`` labels that it was fitted on; others are never chosen.
     """
 
     coefficients: np.ndarray
@@ -161,16 +161,17 @@ def fit_linear(
     """Fits scikit-learn's ``SGDClassifier`` as it comes: hinge loss, L2 of 1e-4, raw counts.
 
     Args:
-      counts: ``[N, filters, ...]`` spikes per image.
-      labels: ``[N]`` in [0, num_classes).
-      num_classes: number of labels; a ``MissingClassWarning`` names those without images.
-      seed: of the order in which examples are taken; None draws one, as the published program did.
+        counts: ``[N, filters, ...]`` spikes per image.
+        labels: ``[N]`` in [0, num_classes).
+        num_classes: number of labels; a ``MissingClassWarning`` names those without images.
+        seed: of the order in which examples are taken; None draws one, as the published program
+            did.
 
     Returns:
-      The classifier.
+        The classifier.
 
     Raises:
-      InputError: shapes or labels that do not fit, or examples of one label only.
+        InputError: shapes or labels that do not fit, or examples of one label only.
     """
     from sklearn.linear_model import SGDClassifier  # takes a second to import
 

@@ -1,9 +1,6 @@
 """Parity with the published DNRT program: activations, memory, loss, transformer, schedule."""
 
-import importlib.util
-import sys
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -21,12 +18,7 @@ from jaxbio.tasks.classification.arr import ResponseRegulariser
 from jaxbio.tasks.classification.losses import cross_entropy
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.weights import from_torch
-
-_spec = importlib.util.spec_from_file_location(
-    "golden_vectors", Path(__file__).parent / "vectors.py"
-)
-vectors = sys.modules.setdefault("golden_vectors", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(vectors)
+from tests.golden import vectors
 
 pytestmark = pytest.mark.golden
 

@@ -1,9 +1,7 @@
 """Parity of the fixed front-ends with the published PyTorch programs."""
 
-import importlib.util
 import os
 import re
-import sys
 from pathlib import Path
 
 import jax
@@ -14,11 +12,7 @@ import pytest
 from jaxbio.models.front_end import V1, V2, v2_constants
 from jaxbio.ops import gabor
 from jaxbio.ops.v1 import Noise, bank_to_constants, constants_to_bank, v1_response
-
-_path = Path(__file__).parent / "vectors.py"
-_spec = importlib.util.spec_from_file_location("golden_vectors", _path)
-vectors = sys.modules.setdefault("golden_vectors", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(vectors)
+from tests.golden import vectors
 
 pytestmark = pytest.mark.golden
 

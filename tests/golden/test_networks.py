@@ -1,10 +1,7 @@
 """Parity of the networks with the published PyTorch programs, weights converted by name."""
 
-import importlib.util
 import math
 import re
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +14,7 @@ from jaxbio.ops import gabor
 from jaxbio.tasks.classification.losses import cross_entropy
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.weights import from_torch
-
-_spec = importlib.util.spec_from_file_location(
-    "golden_vectors", Path(__file__).parent / "vectors.py"
-)
-vectors = sys.modules.setdefault("golden_vectors", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(vectors)
+from tests.golden import vectors
 
 pytestmark = pytest.mark.golden
 

@@ -4,20 +4,18 @@ import numpy as np
 import pytest
 
 from jaxbio.neural import load_cadieu
-from tests.golden.vectors import dynamics_dir, read_cases_json
+from tests.golden import vectors
 
 pytestmark = pytest.mark.golden
 
 
-def _case():
-    return read_cases_json(dynamics_dir()).get("neural_finetuning", {}).get("nf_convert")
+CASES = vectors.dynamics_cases("neural_finetuning")
 
 
-@pytest.mark.parametrize("case", [c for c in [_case()] if c])
-def test_conversion(case):
-    with np.load(dynamics_dir() / case["file"], allow_pickle=False) as file:
-        gold = dict(file)
-    recordings = load_cadieu(dynamics_dir() / case["mat"], objects_per_category=0)
+@pytest.mark.parametrize("name", [k for k in CASES if k == "nf_convert"])
+def test_conversion(name):
+    case, gold = CASES[name], vectors.dynamics_arrays(CASES, name)
+    recordings = load_cadieu(vectors.dynamics_dir() / case["mat"], objects_per_category=0)
     stimuli = recordings.stimuli
     assert len(stimuli) == case["n_images"]
     assert recordings.responses.shape[1] == case["n_sites"]

@@ -1,8 +1,5 @@
 """The published program's presentations, spike by spike."""
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,17 +13,11 @@ from jaxbio.spiking.inference import respond
 from jaxbio.spiking.learning import dense_program, sparse_program, stack, unstack
 from jaxbio.spiking.network import Network, Parameters, Weights, from_published_order
 from jaxbio.spiking.presentation import Learning, present
-
-# Test folders are not packages: load the shared module by its path.
-_spec = importlib.util.spec_from_file_location(
-    "golden_vectors", Path(__file__).parent / "vectors.py"
-)
-vectors = sys.modules.setdefault("golden_vectors", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(vectors)
+from tests.golden import vectors
 
 pytestmark = pytest.mark.golden
 
-_CASES = vectors.read_cases_json(vectors.dynamics_dir()).get("snn", {})
+_CASES = vectors.dynamics_cases("snn")
 _OPTIONAL = {"tau_pos": "tau_pos", "tau_neg": "tau_neg", "A_pos": "a_pos", "A_neg": "a_neg"}
 _OPTIONAL |= {"weight_decay": "weight_decay", "c_w_min": "c_w_min", "c_w_max": "c_w_max"}
 
@@ -77,9 +68,7 @@ def _assert_close(ours, golden, tolerance, name):
 @pytest.mark.parametrize("name", list(_CASES))
 def test_presentations(name):
     """Every spike; weights and traces to 1e-6, thresholds 1e-4, potentials 1e-2."""
-    case = _CASES[name]
-    with np.load(vectors.dynamics_dir() / case["file"], allow_pickle=False) as file:
-        golden = dict(file)
+    case, golden = _CASES[name], vectors.dynamics_arrays(_CASES, name)
     network, parameters = _network(case), _parameters(case)
     weights = Weights(
         jnp.asarray(_to_windows(network, golden["w_xy_init"])),
@@ -95,7 +84,7 @@ def test_presentations(name):
         if phase["phase"] == "step1" and phase_before is None:
             weights = competition.fill(network, parameters, weights)
         if phase["phase"] == "step2" and phase_before == "step1":
-            weights = competition.clear(network, weights)
+            weights = weights._replace(yy=competition.clear(weights.yy))
         phase_before = phase["phase"]
         before = weights
         weights, recording, end = run(network, parameters, weights, x[i], learning, record=True)
@@ -109,7 +98,7 @@ def test_presentations(name):
             if "w_yy_after_run" in golden:
                 _assert_close(weights.yy, golden["w_yy_after_run"][i], 1e-6, "w_yy")
             if phase["phase"] in ("train", "step2"):
-                weights = competition.mask(network, weights)
+                weights = competition.mask(weights, competition.allowed_pairs(network))
             if "w_yy_after_mask" in golden:
                 _assert_close(weights.yy, golden["w_yy_after_mask"][i], 1e-6, "masked w_yy")
 
@@ -138,20 +127,17 @@ def _sparse_learns(case: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("name", list(_CASES))
 def test_dense_program(name):
     """What trains in practice: every count, then weights and thresholds."""
-    _assert_fast_program(_CASES[name], dense_program)
+    _assert_fast_program(name, dense_program)
 
 
 @pytest.mark.parametrize("name", [n for n, c in _CASES.items() if _sparse_learns(c)])
 def test_sparse_program(name):
     """What trains large networks in practice."""
-    _assert_fast_program(
-        _CASES[name], lambda network, parameters, *_: sparse_program(network, parameters)
-    )
+    _assert_fast_program(name, lambda network, parameters, *_: sparse_program(network, parameters))
 
 
-def _assert_fast_program(case, make_program):
-    with np.load(vectors.dynamics_dir() / case["file"], allow_pickle=False) as file:
-        golden = dict(file)
+def _assert_fast_program(name, make_program):
+    case, golden = _CASES[name], vectors.dynamics_arrays(_CASES, name)
     network, parameters = _network(case), _parameters(case)
     x = jax.vmap(pack)(_unpack(golden["x_spikes"], network.pixels))
     weights = Weights(
@@ -166,7 +152,7 @@ def _assert_fast_program(case, make_program):
         if kind == "step1" and phase_before is None:
             weights = competition.fill(network, parameters, weights)
         if kind == "step2" and phase_before == "step1":
-            weights = competition.clear(network, weights)
+            weights = weights._replace(yy=competition.clear(weights.yy))
         phase_before = kind
         learning = Learning(phase["layer_learning"], phase["xy_learning"], phase["yy_learning"])
         if any(learning):
@@ -185,8 +171,8 @@ def _assert_fast_program(case, make_program):
 
 def test_mask_is_the_published_one():
     for name, case in _CASES.items():
-        with np.load(vectors.dynamics_dir() / case["file"], allow_pickle=False) as file:
-            if "mask_yy" in file:
-                network = _network(case)
-                expected = _unpack(file["mask_yy"], network.neurons)
-                np.testing.assert_array_equal(network.same_position(), expected, err_msg=name)
+        golden = vectors.dynamics_arrays(_CASES, name)
+        if "mask_yy" in golden:
+            network = _network(case)
+            expected = _unpack(golden["mask_yy"], network.neurons)
+            np.testing.assert_array_equal(network.same_position(), expected, err_msg=name)

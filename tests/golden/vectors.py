@@ -14,8 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 _HERE = Path(__file__).parent
+
+# rsatoolbox's names of our comparators.
+METHODS = {
+    "cosine": "cosine",
+    "corr": "pearson",
+    "spearman": "spearman",
+    "tau-a": "tau-a",
+    "tau-b": "tau-b",
+    "kendall": "tau-b",
+    "rho-a": "rho-a",
+    "corr_cov": "whitened-pearson",
+    "cosine_cov": "whitened-cosine",
+}
 
 
 def models_dir() -> Path:
@@ -29,6 +43,34 @@ def dynamics_dir() -> Path:
 @functools.cache
 def read_cases_json(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "cases.json").read_text())
+
+
+def dynamics_cases(section: str) -> dict[str, Any]:
+    """The cases of one of the published programs; empty where the folder has none."""
+    return read_cases_json(dynamics_dir()).get(section, {})
+
+
+def dynamics_arrays(cases: dict[str, Any], name: str, wide: bool = False) -> dict[str, np.ndarray]:
+    """The stored arrays of one of these cases, none where it is absent; ``wide``: as float64."""
+    if name not in cases:
+        return {}
+    with np.load(dynamics_dir() / cases[name]["file"], allow_pickle=False) as file:
+        return {
+            k: v.astype(np.float64) if wide and v.dtype.kind == "f" else v for k, v in file.items()
+        }
+
+
+def needs(arrays: dict[str, Any], *names: str) -> pytest.MarkDecorator:
+    """Vectors may be a subset of the full set."""
+    missing = [name for name in names if name not in arrays]
+    return pytest.mark.skipif(bool(missing), reason=f"these vectors have no {missing}")
+
+
+def close(ours: Any, gold: Any, tolerance: float = 1e-6) -> None:
+    """Equal shapes, and values within an absolute tolerance."""
+    ours, gold = np.asarray(ours), np.asarray(gold)
+    assert ours.shape == gold.shape, (ours.shape, gold.shape)
+    np.testing.assert_allclose(ours, gold, rtol=0, atol=tolerance)
 
 
 def model_cases(*prefixes: str) -> list[str]:

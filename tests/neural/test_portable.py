@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from jaxbio.commands.neural import main
+from jaxbio.commands.main import main
 from jaxbio.errors import InputError
 from jaxbio.neural import (
     Recordings,
-    Stimuli,
+    StimulusSet,
     load_cadieu,
     open_recordings,
     synthetic_recordings,
@@ -156,17 +156,18 @@ def test_the_command(tmp_path, capsys):
         neuroid_region=["IT", "V4", "IT"],
     )
     output = tmp_path / "it.h5"
-    assert main(["convert", str(tmp_path / "mine.npz"), f"--output={output}", "--region=IT"]) == 0
+    assert (
+        main(["neural", "convert", str(tmp_path / "mine.npz"), f"--output={output}", "--region=IT"])
+        == 0
+    )
     facts = capsys.readouterr().out.split("\n", 1)[1]
     assert json.loads(facts)["regions"] == {"IT": 2}
-    assert main(["describe", str(output)]) == 0
+    assert main(["neural", "describe", str(output)]) == 0
     assert json.loads(capsys.readouterr().out)["neuroids"] == 2
     for arguments in (["describe", "nowhere"], ["convert", str(output)], ["describe"]):
-        with pytest.raises(SystemExit) as stop:
-            main(arguments)
-        assert stop.value.code == 2
+        assert main(["neural", *arguments]) == 2
         error = capsys.readouterr().err
-        assert error.startswith("error: ")
+        assert error.startswith("jaxbio neural: error: ")
         assert error.count("\n") == 1
 
 
@@ -176,6 +177,6 @@ def test_selection_keeps_rows_together(small):
     np.testing.assert_array_equal(part.repetitions, small.repetitions[:, [5, 2]])
     np.testing.assert_array_equal(part.stimuli.images, small.stimuli.images[[5, 2]])
     rdm = np.arange(16.0).reshape(1, 4, 4)
-    stimuli = Stimuli(*(np.array(list("abcd")),) * 3)
+    stimuli = StimulusSet(*(np.array(list("abcd")),) * 3)
     part = Recordings("r", stimuli, rdms={"it": rdm}).select(stimuli=np.array([3, 1]))
     np.testing.assert_array_equal(part.rdms["it"], rdm[:, [3, 1]][:, :, [3, 1]])

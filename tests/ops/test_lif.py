@@ -72,5 +72,5 @@ def test_competition_changes_rows_and_columns_of_spiking_neurons():
 
 
 def test_normalise_leaves_zero_sums():
-    weights = stdp.normalise(jnp.array([[1.0, 0.0], [3.0, 0.0]]), 2.0, axis=0)
+    weights = stdp.normalise_weights(jnp.array([[1.0, 0.0], [3.0, 0.0]]), 2.0, axis=0)
     np.testing.assert_allclose(weights, [[0.5, 0.0], [1.5, 0.0]])

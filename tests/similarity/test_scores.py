@@ -10,7 +10,6 @@ from sklearn.preprocessing import StandardScaler
 from jaxbio import similarity as sim
 from jaxbio.errors import InputError
 from jaxbio.similarity.predictivity import _check_finite
-from jaxbio.similarity.random_normal import normal
 from jaxbio.similarity.ridge import ridge_cv_predict
 
 OBJECTS = np.repeat(np.arange(6), 8)
@@ -29,16 +28,6 @@ def make(seed: int = 0, p: int = 30, q: int = 7) -> tuple[np.ndarray, np.ndarray
         signal @ rng.normal(size=(5, p)) + rng.normal(size=(48, p)),
         3 * signal @ rng.normal(size=(5, q)) + rng.normal(size=(48, q)),
     )
-
-
-def test_fast_normal_is_normal():
-    z = np.asarray(normal(jax.random.key(0), (200_001,)))
-    assert abs(z.mean()) < 0.01
-    assert abs(z.std() - 1) < 0.01
-    assert abs((z**4).mean() - 3) < 0.1
-    assert abs(np.corrcoef(z[:-1], z[1:])[0, 1]) < 0.01
-    other = np.asarray(normal(jax.random.key(1), (200_001,)))
-    assert abs(np.corrcoef(z, other)[0, 1]) < 0.01
 
 
 def test_sit_of_shuffled_and_uneven_images_equals_sorted():

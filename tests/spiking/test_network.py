@@ -78,6 +78,6 @@ def test_mask_keeps_positions_of_lc_only():
         network = Network(kind=kind, filters=4, trained_competition=True)
         weights = initial_weights(network, Parameters(), jax.random.key(0))
         weights = competition.fill(network, Parameters(), weights)
-        masked = competition.mask(network, weights)
+        masked = competition.mask(weights, competition.allowed_pairs(network))
         assert np.count_nonzero(masked.yy) == kept
-    assert np.count_nonzero(competition.clear(network, weights).yy) == 0
+    assert np.count_nonzero(competition.clear(weights.yy)) == 0
