@@ -214,12 +214,7 @@ class Target:
         import jax
         import jax.numpy as jnp
 
-        from jaxbio.tasks.classification.build import build_model
-
-        model = session.model
-        if not noise:
-            front_end = {**(session.arguments["front_end_options"] or {}), "noise_mode": "none"}
-            model = build_model({**session.arguments, "front_end_options": front_end})
+        model = session.model if noise else _quiet(session)
         images = jnp.zeros((1, *[session.config.data.image_size] * 2, 3))
         try:
             jax.eval_shape(lambda v: model.apply(v, images, train=False), session.variables)
@@ -311,9 +306,21 @@ class Target:
         return model
 
 
+def _quiet(session: "Session") -> Any:
+    """The session's model without its front-end's noise."""
+    from jaxbio.tasks.classification.build import build_model
+
+    front_end = {**(session.arguments["front_end_options"] or {}), "noise_mode": "none"}
+    return build_model({**session.arguments, "front_end_options": front_end})
+
+
 def _chosen(options: argparse.Namespace) -> "list[Attack]":
     from jaxbio.attacks import PRESETS
 
+    for name, least in (("steps", 1), ("restarts", 1), ("samples", 1), ("count", 0)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise InputError(f"--{name}={value}: {least} or more")
     attacks = [a for a in PRESETS[options.preset] if options.norm in (None, a.norm)]
     if not attacks:
         raise InputError(f"--norm={options.norm}: {options.preset} has no attack in this norm")
@@ -350,7 +357,14 @@ def _check_radii(attack: "Attack", size: int) -> None:
 def _other(session: "Session", path: str) -> Target:
     from jaxbio.tasks.classification.opened import open_session
 
-    other = open_session(session.config, path)
+    other = open_session(None, path, with_data=False)
+    pairs = {
+        "classes": (other.arguments["num_classes"], session.arguments["num_classes"]),
+        "data.image_size": (other.config.data.image_size, session.config.data.image_size),
+    }
+    for name, (theirs, ours) in pairs.items():
+        if theirs != ours:
+            raise InputError(f"--transfer={path} has {name} {theirs}, this run has {ours}")
     return Target.of(other)
 
 
