@@ -107,7 +107,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     import numpy as np
 
     attacks = _chosen(options)
-    size = session.config.data.image_size
+    size = session.preprocessing.image_size
     for attack in attacks:
         _check_radii(attack, size)
     target = Target.of(session)
@@ -215,7 +215,7 @@ class Target:
         import jax.numpy as jnp
 
         model = session.model if noise else _quiet(session)
-        images = jnp.zeros((1, *[session.config.data.image_size] * 2, 3))
+        images = jnp.zeros((1, *[session.preprocessing.image_size] * 2, 3))
         try:
             jax.eval_shape(lambda v: model.apply(v, images, train=False), session.variables)
         except flax.errors.InvalidRngError:
@@ -293,10 +293,7 @@ class Target:
 
     def _network(self, variables: Any) -> "Callable[..., jax.Array]":
         """As attacks take it: images in [0, 1], and a key where it is noisy, to logits."""
-        from jaxbio.ops.images import Preprocessing
-
-        data = self.session.config.data
-        preprocessing = Preprocessing(data.image_size, data.mean, data.std)
+        preprocessing = self.session.preprocessing
 
         def model(images: "jax.Array", key: "jax.Array | None" = None) -> "jax.Array":
             rngs = {} if key is None else {"noise": key}
@@ -360,7 +357,7 @@ def _other(session: "Session", path: str) -> Target:
     other = open_session(None, path, with_data=False)
     pairs = {
         "classes": (other.arguments["num_classes"], session.arguments["num_classes"]),
-        "data.image_size": (other.config.data.image_size, session.config.data.image_size),
+        "data.image_size": (other.preprocessing.image_size, session.preprocessing.image_size),
     }
     for name, (theirs, ours) in pairs.items():
         if theirs != ours:
@@ -424,7 +421,7 @@ def _controls(
         return float((by.look(batch)[2] & ~fooled).mean())
 
     plain = dataclasses.replace(attack, method="pgd", options={"steps": 1, "step": 1.0})
-    size = session.config.data.image_size
+    size = session.preprocessing.image_size
     controls = {
         "attacked": accuracy(target, attack, epsilon),
         "one_step": accuracy(target, plain, epsilon, keep="last"),
