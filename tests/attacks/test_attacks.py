@@ -189,21 +189,28 @@ def test_ties_are_decided_as_argmax_does():
 def test_expectation_over_noise():
     """The mean of many gradients is the gradient without noise; each image has noise of its own."""
 
-    def blurred(x, key):
-        return mlp(x + 0.2 * jax.random.normal(key, x.shape))
+    def tilted(x, key):  # noise whose gradient has mean 0
+        return mlp(x) + (x - 0.5).reshape(len(x), -1) @ jax.random.normal(key, (48, 5)) / 3
 
     labels = mlp(IMAGES).argmax(1)
     run = functools.partial(
-        pgd, key=KEY, epsilon=0.08, norm="l2", steps=4, random_start=False, keep="last"
+        pgd,
+        key=KEY,
+        epsilon=0.08,
+        norm="l2",
+        steps=2,
+        random_start=False,
+        keep="last",
+        loss="margin",
     )
-    few, many = (run(blurred, IMAGES, labels, stochastic=True, samples=n) for n in (1, 64))
+    few, many = (run(tilted, IMAGES, labels, stochastic=True, samples=n) for n in (1, 64))
     clean = run(mlp, IMAGES, labels)
 
     def off(attacked):
         return float(jnp.abs(attacked.images - clean.images).mean())
 
-    assert off(many) < 0.6 * off(few)
-    alone = run(blurred, IMAGES[2:3], labels[2:3], stochastic=True, indices=jnp.asarray([2]))
+    assert off(many) < 0.5 * off(few)
+    alone = run(tilted, IMAGES[2:3], labels[2:3], stochastic=True, indices=jnp.asarray([2]))
     np.testing.assert_allclose(alone.images[0], few.images[2], atol=1e-6)
     with pytest.raises(InputError, match="samples"):
         pgd(mlp, IMAGES, labels, KEY, 0.1, samples=2)
