@@ -161,6 +161,11 @@ class Train(Length):
         "average over the steps so far, at first: else long averages keep the random weights",
         absent=False,
     )
+    adversarial: str = option("none", "pgd: learn attacked images", choices=("none", "pgd"))
+    adversarial_norm: str = option("linf", "of the attack", choices=("linf", "l2", "l1"))
+    adversarial_epsilon: float = option(8 / 255, "its radius, for images in [0, 1]", "(0, inf)")
+    adversarial_steps: int = option(7, "gradients that it follows", "[1, 10000]")
+    adversarial_step: float = option(0.25, "length of a step over the radius", "(0, 100]")
 
     def __post_init__(self) -> None:
         if self.batch_size % self.accumulate:

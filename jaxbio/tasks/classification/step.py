@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.state import NEVER, TrainState
+from jaxbio.tasks.classification.adversarial import Adversary
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser
 from jaxbio.tasks.classification.augmentation import Augmentation
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
@@ -21,8 +22,9 @@ Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
 Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
-# Keeps the draws of augmentation apart from the model's, which split the same key.
+# Keep the draws of augmentation and of attacks apart from the model's, which split the same key.
 _AUGMENTATION = 0x617567
+_ADVERSARY = 0x616476
 
 
 def make_train_step(
@@ -38,6 +40,7 @@ def make_train_step(
     ema_warmup: bool = True,
     regulariser: ResponseRegulariser | None = None,
     augmentation: Augmentation | None = None,
+    adversary: Adversary | None = None,
 ) -> Step:
     """Builds ``step(state, batch) -> (state, metrics)``.
 
@@ -60,6 +63,7 @@ def make_train_step(
         one after another, so that with ``accumulate=n`` the order is examples 0, n, 2n, ..., then
         1, n + 1, ...
       augmentation: of the images, here on the device.
+      adversary: attacks the images, augmented ones, with the state that the step begins with.
 
     Returns:
       The step. Its batch has ``image`` ``[B, H, W, C]`` uint8 and ``label`` ``[B]``; its metrics
@@ -128,6 +132,12 @@ def make_train_step(
         if augmentation is not None:
             keys = augmentation.keys(jax.random.fold_in(key, _AUGMENTATION), len(batch["label"]))
             batch = {**batch, "image": augmentation.pixels(batch["image"], keys), "key": keys}
+        if adversary is not None:
+            kept = {n: v for n, v in state.model_state.items() if n != COLLECTION}
+            variables = {"params": state.params, "constants": state.constants, **kept}
+            drawn = jax.random.fold_in(key, _ADVERSARY)
+            images = adversary.attack(model, preprocessing, variables, batch, drawn)
+            batch = {**batch, "image": images}
         grads, (model_state, sums) = gradients(state, batch, key)
         learning_rate = schedule(state.step) * state.plateau.scale
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
