@@ -23,7 +23,7 @@ from jaxbio.ops.encoding import make_encoder
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
 from jaxbio.runs.periods import Periods
-from jaxbio.runs.progress import Pace, format_table
+from jaxbio.runs.progress import Pace, format_table, say
 from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
@@ -301,7 +301,7 @@ class Stdp:
             points = grid_points(self.latest["population"])
             figures |= search_figures(points, self.config.spiking.readout)
             write_text(run.path / _POPULATION_FILE, search_csv(points))
-            print(f"\n{format_table(search_table(points))}")
+            say(f"\n{format_table(search_table(points))}")
         save_figures(run, figures)
 
     @cached_property
