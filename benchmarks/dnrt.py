@@ -21,6 +21,7 @@ import numpy as np
 
 from configs import dnrt_vit
 from jaxbio import create_model
+from jaxbio.ops.images import Preprocessing
 from jaxbio.tasks.classification.arr import make_regulariser
 from jaxbio.tasks.classification.build import create_state
 from jaxbio.tasks.classification.optimizers import make_optimizer
@@ -48,11 +49,10 @@ def jaxbio_step(activation: str, coefficient: float, args: argparse.Namespace) -
     optimizer = make_optimizer(config.optimizer)
     step = make_train_step(
         model,
+        Preprocessing(args.size, config.data.mean, config.data.std),
         optimizer,
         lambda step: jnp.float32(1e-4),
         seed=0,
-        mean=config.data.mean,
-        std=config.data.std,
         regulariser=regulariser,
     )
     step = jax.jit(step, donate_argnums=0)

@@ -26,12 +26,12 @@ from PIL import Image
 
 import jaxbio
 from jaxbio.data.settings import Settings
-from jaxbio.features import Extractor
+from jaxbio.features import Extractor, FeatureRequest
 from jaxbio.features.content_key import describe, digest_variables
-from jaxbio.features.images import open_folder
+from jaxbio.features.pictures import open_pictures
 from jaxbio.features.store import Writer
 from jaxbio.features.streaming import fill
-from jaxbio.ops.images import normalise
+from jaxbio.ops.images import Preprocessing, normalise
 from jaxbio.runs.checkpoints import export_variables
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -117,9 +117,11 @@ class Extraction:
     """The work of ``evaluate.py --mode=features``, repeatable without compiling anew."""
 
     def __init__(self, name, model, variables, layers, size, batch, folder):
-        self.stimuli = open_folder(folder / "images")
+        self.stimuli = open_pictures(folder / "images")
         self.output = folder / "features.h5"
-        self.extractor = Extractor(model, variables, layers, image_size=size, mean=_MEAN, std=_STD)
+        self.extractor = Extractor(
+            model, variables, FeatureRequest(layers), Preprocessing(size, _MEAN, _STD)
+        )
         self._settings = Settings(image_size=size)
         self._batch = batch
         self._description = describe(

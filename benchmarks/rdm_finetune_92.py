@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from configs import rdm_finetune
+from jaxbio.files import write_json
 from jaxbio.neural import open_recordings
-from jaxbio.runs.directory import write_json
 from jaxbio.runs.progress import format_table
 from jaxbio.similarity import rsa_noise_ceiling, upper
 from jaxbio.tasks.loop import train

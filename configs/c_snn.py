@@ -8,7 +8,7 @@ Fewer presentations give better readouts (docs/results.md): --config.spiking.tra
 Several seeds at once: --config.population.seeds=5.
 """
 
-from configs import base, spiking_data
+from jaxbio.configs import base, spiking_data
 
 
 def get_config(variant: str = "digits"):

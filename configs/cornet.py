@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from configs import base, datasets
+from jaxbio.configs import base, datasets
 
 
 def recipe(

@@ -4,7 +4,7 @@ Digits, offline: python train.py --config=configs/cornet_r.py
 ImageNet: python train.py --config=configs/cornet_r.py:imagenet --config.data.data_dir=DIR
 """
 
-from configs.cornet import recipe
+from jaxbio.configs.cornet import recipe
 
 
 def get_config(variant: str = "digits"):

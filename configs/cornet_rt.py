@@ -6,7 +6,7 @@ ImageNet: python train.py --config=configs/cornet_rt.py:imagenet --config.data.d
 The ImageNet recipe is CORnet-R's.
 """
 
-from configs.cornet import recipe
+from jaxbio.configs.cornet import recipe
 
 
 def get_config(variant: str = "digits"):

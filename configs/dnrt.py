@@ -5,7 +5,7 @@ Reference: Qiu et al. 2024, "Dynamic Neural Response Tuning", ICLR 2024.
 
 from ml_collections import ConfigDict
 
-from configs import base, datasets
+from jaxbio.configs import base, datasets
 
 # Published weights of the regulariser are those of CIFAR; the others are jaxbio's choice.
 ARR_COEFFICIENTS = {

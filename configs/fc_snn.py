@@ -7,7 +7,7 @@ FC 100: 81.4 +- 0.9 % by voting, 82.1 +- 0.8 % by a linear readout (mean of 5 se
 Several seeds at once: --config.population.seeds=5.
 """
 
-from configs import base, spiking_data
+from jaxbio.configs import base, spiking_data
 
 
 def get_config(variant: str = "digits"):

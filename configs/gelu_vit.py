@@ -4,7 +4,7 @@ Digits, offline: python train.py --config=configs/gelu_vit.py
 CIFAR-100, as published: python train.py --config=configs/gelu_vit.py:cifar100
 """
 
-from configs import dnrt
+from jaxbio.configs import dnrt
 
 
 def get_config(variant: str = "digits"):

@@ -8,7 +8,7 @@ LC 100/12 (--config.spiking.filters=100): 87.5 +- 0.9 % and 91.5 +- 0.6 %.
 Several seeds at once: --config.population.seeds=5.
 """
 
-from configs import base, spiking_data
+from jaxbio.configs import base, spiking_data
 
 
 def get_config(variant: str = "digits"):

@@ -8,7 +8,7 @@ LC 25/12 with trained competition: 82.3 +- 1.0 % by voting, 82.3 +- 0.6 % by a l
 Several seeds at once: --config.population.seeds=5.
 """
 
-from configs import base, spiking_data
+from jaxbio.configs import base, spiking_data
 
 
 def get_config(variant: str = "digits"):

@@ -5,7 +5,7 @@ MNIST: python train.py --config=configs/lc_snn_two_step.py:mnist
 Published: 76.2 +- 0.7 % by voting (the five best of 63 networks).
 """
 
-from configs import lc_snn_competition
+from jaxbio.configs import lc_snn_competition
 
 
 def get_config(variant: str = "digits"):

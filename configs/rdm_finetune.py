@@ -12,7 +12,7 @@ pretrained on ImageNet, Adam at 1e-6, 1,000 steps of 196 images. The other two s
 small networks, which need larger steps.
 """
 
-from configs import base
+from jaxbio.configs import base
 
 VARIANTS = ("synthetic", "cadieu", "kriegeskorte")
 

@@ -6,7 +6,7 @@ Digits, offline: python train.py --config=configs/spiking_cnn.py
 MNIST: python train.py --config=configs/spiking_cnn.py:mnist --config.data.data_dir=DIR
 """
 
-from configs import base, datasets
+from jaxbio.configs import base, datasets
 
 
 def get_config(variant: str = "digits"):

@@ -4,7 +4,7 @@ Digits, offline: python train.py --config=configs/svp_densenet121.py
 ImageNet: python train.py --config=configs/svp_densenet121.py:imagenet --config.data.data_dir=DIR
 """
 
-from configs import base, datasets
+from jaxbio.configs import base, datasets
 
 
 def get_config(variant: str = "digits"):

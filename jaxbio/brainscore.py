@@ -25,7 +25,8 @@ from flax import linen as nn
 from PIL import Image
 
 from jaxbio.errors import InputError
-from jaxbio.features import Extractor, layer_shapes
+from jaxbio.features import Extractor, FeatureRequest, layer_shapes
+from jaxbio.ops.images import Preprocessing
 from jaxbio.tasks.classification.opened import open_session
 
 Bin = tuple[float, float]
@@ -63,9 +64,7 @@ def open_brain_model(
         session.model,
         session.variables,
         identifier=f"jaxbio-{session.run.path.name}-{session.step}",
-        image_size=data.image_size,
-        mean=data.mean,
-        std=data.std,
+        preprocessing=Preprocessing(data.image_size, data.mean, data.std),
     )
     if time_bins is None and regions is None:
         time_bins = session.model.time_bins or None
@@ -95,9 +94,7 @@ class ActivationsModel:
       model: from :func:`jaxbio.create_model`.
       variables: the model's.
       identifier: names the model in Brain-Score's caches: another model, another name.
-      image_size: pixels; images are resized to a square.
-      mean: per channel, of images in [0, 1].
-      std: per channel.
+      preprocessing: what the model was trained with; images are resized to a square of its side.
       batch_size: images in a forward pass.
       make_extractor: Brain-Score's ``ActivationsExtractorHelper`` or what takes its place in tests;
         None imports it.
@@ -109,9 +106,7 @@ class ActivationsModel:
         variables: Mapping[str, Any],
         *,
         identifier: str,
-        image_size: int,
-        mean: Sequence[float],
-        std: Sequence[float],
+        preprocessing: Preprocessing,
         batch_size: int = 64,
         make_extractor: Callable[..., Any] | None = None,
     ):
@@ -120,10 +115,9 @@ class ActivationsModel:
                 ActivationsExtractorHelper as make_extractor,
             )
         self.identifier = identifier
-        self.image_size = image_size
+        self._preprocessing = preprocessing
         self._model, self._variables = model, variables
-        self._normalisation = {"mean": tuple(mean), "std": tuple(std)}
-        self._layers = layer_shapes(model, variables, image_size)
+        self._layers = layer_shapes(model, variables, preprocessing.image_size)
         self._compiled: dict[tuple[str, ...], Extractor] = {}
         self._extractor = make_extractor(
             get_activations=self.get_activations,
@@ -148,12 +142,10 @@ class ActivationsModel:
 
     def read_images(self, paths: Iterable[Any]) -> np.ndarray:
         """Image files as ``[n, size, size, 3]`` uint8."""
-        images = []
+        images, side = [], self._preprocessing.image_size
         for path in paths:
             with Image.open(path) as image:
-                resized = image.convert("RGB").resize(
-                    (self.image_size, self.image_size), Image.Resampling.BILINEAR
-                )
+                resized = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
                 images.append(np.asarray(resized))
         return np.stack(images)
 
@@ -171,9 +163,8 @@ class ActivationsModel:
             self._compiled[layers] = Extractor(
                 self._model,
                 self._variables,
-                list(layers),
-                image_size=self.image_size,
-                **self._normalisation,
+                FeatureRequest(layers),
+                self._preprocessing,
             )
         images = np.asarray(images, np.uint8)
         batch = {"image": images, "index": np.arange(len(images))}

@@ -165,8 +165,10 @@ def set_key(config: ConfigDict, path: str, value: Any) -> None:
     for depth, part in enumerate(parts := path.split(".")):
         if not isinstance(section, ConfigDict) or part not in section:
             known = list(section.keys()) if isinstance(section, ConfigDict) else []
+            elsewhere = [name for name in _paths(config) if name.endswith(f".{parts[-1]}")]
+            hint = f": did you mean {elsewhere[0]!r}?" if elsewhere else _hint(part, known)
             prefix = ".".join(parts[:depth]) or "the configuration"
-            raise InputError(f"unknown key {path}: {prefix} has no '{part}'{_hint(part, known)}")
+            raise InputError(f"unknown key {path}: {prefix} has no '{part}'{hint}")
         if depth < len(parts) - 1:
             section = section[part]
     if isinstance(section[parts[-1]], ConfigDict):
@@ -214,6 +216,14 @@ def _recorded(key: Key, recorded: Mapping[str, Any]) -> Any:
     return _find(recorded, key.option.was) if value is _NOTHING and key.option.was else value
 
 
+def _paths(config: ConfigDict, prefix: str = "") -> list[str]:
+    found = []
+    for name, value in config.items():
+        inside = isinstance(value, ConfigDict)
+        found += _paths(value, f"{prefix}{name}.") if inside else [f"{prefix}{name}"]
+    return found
+
+
 def _find(values: Any, path: str) -> Any:
     for part in path.split("."):
         values = _get(values, part)
@@ -246,7 +256,9 @@ def _number(path: str, whole: Any, value: Any, kind: type, within: str) -> Any:
         and (value <= high if within[-1] == "]" else value < high)
     ):
         return kind(value)
-    raise InputError(f"{path}={whole!r}: use {_words(kind, within)}")
+    raise InputError(
+        f"{path}={whole!r}: {'each' if whole is not value else 'use'} {_words(kind, within)}"
+    )
 
 
 def _words(kind: type, within: str) -> str:

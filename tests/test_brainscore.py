@@ -17,6 +17,7 @@ from PIL import Image
 from jaxbio.brainscore import ActivationsModel, TemporalCommitment
 from jaxbio.errors import InputError
 from jaxbio.models.cornet_s import CORnetS
+from jaxbio.ops.images import Preprocessing
 
 _SIZE = 8
 
@@ -82,9 +83,7 @@ def activations():
         model,
         variables,
         identifier="tiny",
-        image_size=_SIZE,
-        mean=(0.5,) * 3,
-        std=(0.5,) * 3,
+        preprocessing=Preprocessing(_SIZE, (0.5,) * 3, (0.5,) * 3),
         make_extractor=FakeExtractor,
     )
 

@@ -1,64 +1,75 @@
-"""``jaxbio corruptions IMAGE --output=sheet.png``: an image under all corruptions."""
+"""An image under all corruptions: jaxbio corruptions IMAGE --output=sheet.png."""
 
 import argparse
-import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
+from jaxbio.commands.command_line import Parser
+from jaxbio.errors import InputError
+from jaxbio.measures.measure import split_list
 
-from jaxbio.corruptions.selection import parse_corruptions, parse_severities
-from jaxbio.corruptions.sheet import picture_sheet
+if TYPE_CHECKING:
+    import numpy as np
 
 
-def _read(path: Path, size: int) -> np.ndarray:
+def options(parser: Parser) -> None:
+    """The command's arguments."""
+    add = parser.add_argument
+    add("image", type=Path, help="picture of at least 32 by 32 pixels")
+    add("--output", type=Path, required=True, metavar="FILE", help="sheet to write (.png, .pdf)")
+    add(
+        "--severities",
+        "--severity",
+        type=split_list,
+        default="1,3,5",
+        metavar="LIST",
+        help="1 to 5, or all; default: %(default)s",
+    )
+    add(
+        "--corruptions",
+        "--corruption",
+        type=split_list,
+        default="all",
+        metavar="LIST",
+        help="all (default), benchmark, validation, or names",
+    )
+    add("--size", type=int, default=0, metavar="N", help="shorter side to resize to first, pixels")
+    add("--seed", type=int, default=0, metavar="N", help="of the random ones; default: 0")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Writes the picture sheet."""
+    from jaxbio.corruptions.selection import parse_corruptions, parse_severities
+    from jaxbio.corruptions.sheet import picture_sheet
+    from jaxbio.plotting.saving import save_figure
+
+    names = parse_corruptions(options.corruptions)
+    severities = parse_severities(options.severities)
+    if options.size < 0:
+        raise InputError(f"--size={options.size}: give a positive number of pixels")
+    if not options.output.parent.is_dir():
+        raise InputError(f"--output={options.output}: there is no folder {options.output.parent}")
+    image = _read(options.image, options.size)
+    try:
+        figure = picture_sheet(image, names, severities, options.seed)
+    except ValueError as error:
+        raise InputError(f"{options.image}: {error}") from error
+    save_figure(figure, options.output)
+    print(f"{len(names)} corruptions of {options.image} -> {options.output}")
+
+
+def _read(path: Path, size: int) -> "np.ndarray":
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
     if not path.is_file():
-        raise FileNotFoundError(f"no image at {path}")
+        raise InputError(f"{path} does not exist: give a picture")
     try:
         with Image.open(path) as image:
             picture = image.convert("L" if image.mode in ("1", "L", "LA", "I;16") else "RGB")
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is not an image that Pillow can read") from error
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path} is no picture that Pillow can read: choose another") from error
     if size:
         factor = size / min(picture.size)
         picture = picture.resize([max(1, round(n * factor)) for n in picture.size])
     return np.asarray(picture)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the picture sheet; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="jaxbio corruptions", description=__doc__)
-    parser.add_argument("image", type=Path, help="picture of at least 32 by 32 pixels")
-    parser.add_argument("--output", type=Path, required=True, help="sheet to write (.png, .pdf)")
-    parser.add_argument(
-        "--severities", "--severity", default="1,3,5", help="comma-separated, 1 to 5"
-    )
-    parser.add_argument(
-        "--corruptions", default="all", help="all, benchmark, validation, or names with commas"
-    )
-    parser.add_argument("--size", type=int, default=0, help="shorter side to resize to first")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    try:
-        names = parse_corruptions(options.corruptions.split(","))
-        severities = parse_severities(options.severities.split(","))
-        if options.size < 0:
-            raise ValueError(f"--size={options.size}: give a positive number of pixels")
-        if not options.output.parent.is_dir():
-            raise FileNotFoundError(f"no folder {options.output.parent} for --output")
-        image = _read(options.image, options.size)
-        figure = picture_sheet(image, names, severities, options.seed)
-        suffix = options.output.suffix or ".png"
-        temporary = options.output.with_name(f".{options.output.stem}.{os.getpid()}{suffix}")
-        try:
-            figure.savefig(temporary, dpi=150)
-            os.replace(temporary, options.output)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (FileNotFoundError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"{len(names)} corruptions of {options.image} -> {options.output}")
-    return 0

@@ -1,139 +1,26 @@
-"""``jaxbio spiking``: the saved spiking networks, listed, shown, tried out, reported,
-watched."""
+"""The saved spiking networks: listed, shown, tried out, reported, watched."""
 
 import argparse
 import logging
-import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError, shorten_warnings
-from jaxbio.spiking.readouts import VOTING
-from jaxbio.tasks.stdp import registry
+from jaxbio.runs.progress import format_table
 
-_EXIT_INPUT_ERROR = 2
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
-    shorten_warnings()
-    try:
-        options.command(options)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _EXIT_INPUT_ERROR
-    return 0
+if TYPE_CHECKING:
+    from jaxbio.tasks.stdp.registry import Entry
 
 
-def _list(options: argparse.Namespace) -> None:
-    entries = registry.find_networks(options.runs)
-    if not entries:
-        print(f"no spiking networks below {options.runs}")
-        return
-    _print_table(registry.table(entries))
-
-
-def _show(options: argparse.Namespace) -> None:
-    entry = registry.find_network(options.runs, options.name)
-    rows = [
-        (key, entry.parameter(key) if key in entry.members[0].changes else str(value))
-        for key, value in entry.settings.items()
-    ]
-    for readout, (accuracy, error) in entry.accuracies().items():
-        rows.append((f"{readout} accuracy", f"{100 * accuracy:.2f} +- {100 * error:.2f} %"))
-    _print_table([("parameter", "value"), *rows, ("run directory", str(entry.run.path))])
-    if "population" in entry.results:
-        from jaxbio.tasks.stdp.results import grid_points, search_table
-
-        print()
-        _print_table(search_table(grid_points(entry.results["population"])))
-
-
-def _rename(options: argparse.Namespace) -> None:
-    target = registry.rename_network(options.runs, options.name, options.new_name)
-    print(f"{options.name} -> {target}")
-
-
-def _delete(options: argparse.Namespace) -> None:
-    entry = registry.find_network(options.runs, options.name)
-    if not options.yes:
-        raise InputError(f"this deletes {entry.run.path} with all its checkpoints: say --yes")
-    registry.delete_network(options.runs, options.name)
-    print(f"deleted {entry.run.path}")
-
-
-def _classify(options: argparse.Namespace) -> None:
-    from jaxbio.spiking.classify import read_picture
-
-    saved = _open(options)
-    picture = saved.fitted(read_picture(options.image, saved.picture_size, options.invert))
-    _show_picture(options, saved, picture, str(options.image))
-
-
-def _random(options: argparse.Namespace) -> None:
-    saved = _open(options)
-    number, picture = saved.random_picture(options.label, options.seed)
-    _show_picture(options, saved, picture, f"test image {number} of label {options.label}")
-
-
-def _report(options: argparse.Namespace) -> None:
-    from jaxbio.tasks.stdp.saved import report_network
-
-    saved = _open(options)
-    path = report_network(saved, _top_n(options, saved))
-    print(f"report: {path}")
-
-
-def _watch(options: argparse.Namespace) -> None:
-    from jaxbio.tasks.stdp.watch import watch
-
-    watch(_entry(options), options.host, options.port)
-
-
-def _entry(options: argparse.Namespace) -> registry.Entry:
-    if options.network is None:
-        return registry.only_network(options.runs)
-    return registry.find_network(options.runs, options.network)
-
-
-def _open(options: argparse.Namespace):
-    from jaxbio.tasks.stdp.saved import open_network
-
-    return open_network(_entry(options), options.checkpoint, options.member)
-
-
-def _show_picture(options: argparse.Namespace, saved, picture, what: str) -> None:
-    from jaxbio.plotting.saving import save_figure
-
-    outcome, figures = saved.show(picture, options.seed, options.readout, _top_n(options, saved))
-    folder = options.output or saved.entry.run.path / "report" / "presentation"
-    for name, figure in figures.items():
-        save_figure(figure, folder / f"{name}.png")
-    label = "no label" if outcome.label < 0 else f"label {saved.class_names[outcome.label]}"
-    print(f"{what}: {label} ({int(outcome.recording.counts.sum())} spikes); plots in {folder}")
-
-
-def _top_n(options: argparse.Namespace, saved) -> int:
-    return saved.experiment.config.spiking.top_n if options.top_n is None else options.top_n
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(line.rstrip())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="jaxbio spiking", description=__doc__)
+def options(parser: Parser) -> None:
+    """The command's arguments."""
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="folder of all runs (default: runs)"
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
 
-    def command(function, name: str, text: str) -> argparse.ArgumentParser:
+    def command(function, name: str, text: str) -> Parser:
         one = commands.add_parser(name, help=text, description=text)
         one.set_defaults(command=function)
         return one
@@ -170,7 +57,117 @@ def _parser() -> argparse.ArgumentParser:
             "--top_n", type=int, help="of the readout top_n; default: as configured"
         )
     for name in ("classify", "random"):
-        named[name].add_argument("--readout", default=VOTING[0], help=", ".join(VOTING))
+        named[name].add_argument(
+            "--readout", default="patch_voting", help="that decides; default: %(default)s"
+        )
         named[name].add_argument("--seed", type=int, default=0, help="of image and encoding")
         named[name].add_argument("--output", type=Path, help="folder of the plots")
-    return parser
+
+
+def run(options: argparse.Namespace) -> None:
+    """Does what the action says."""
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
+    shorten_warnings()
+    options.command(options)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from jaxbio.tasks.stdp import registry
+
+    entries = registry.find_networks(options.runs)
+    if not entries:
+        print(f"no spiking networks below {options.runs}")
+        return
+    print(format_table(registry.table(entries)))
+
+
+def _show(options: argparse.Namespace) -> None:
+    from jaxbio.tasks.stdp import registry
+
+    entry = registry.find_network(options.runs, options.name)
+    rows = [
+        (key, entry.parameter(key) if key in entry.members[0].changes else str(value))
+        for key, value in entry.settings.items()
+    ]
+    for readout, (accuracy, error) in entry.accuracies().items():
+        rows.append((f"{readout} accuracy", f"{100 * accuracy:.2f} +- {100 * error:.2f} %"))
+    print(format_table([("parameter", "value"), *rows, ("run directory", str(entry.run.path))]))
+    if "population" in entry.results:
+        from jaxbio.tasks.stdp.results import grid_points, search_table
+
+        print()
+        print(format_table(search_table(grid_points(entry.results["population"]))))
+
+
+def _rename(options: argparse.Namespace) -> None:
+    from jaxbio.tasks.stdp import registry
+
+    target = registry.rename_network(options.runs, options.name, options.new_name)
+    print(f"{options.name} -> {target}")
+
+
+def _delete(options: argparse.Namespace) -> None:
+    from jaxbio.tasks.stdp import registry
+
+    entry = registry.find_network(options.runs, options.name)
+    if not options.yes:
+        raise InputError(f"this deletes {entry.run.path} with all its checkpoints: say --yes")
+    registry.delete_network(options.runs, options.name)
+    print(f"deleted {entry.run.path}")
+
+
+def _classify(options: argparse.Namespace) -> None:
+    from jaxbio.spiking.classify import read_picture
+
+    saved = _open(options)
+    picture = saved.fitted(read_picture(options.image, saved.picture_size, options.invert))
+    _show_picture(options, saved, picture, str(options.image))
+
+
+def _random(options: argparse.Namespace) -> None:
+    saved = _open(options)
+    number, picture = saved.random_picture(options.label, options.seed)
+    _show_picture(options, saved, picture, f"test image {number} of label {options.label}")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from jaxbio.tasks.stdp.saved import report_network
+
+    saved = _open(options)
+    path = report_network(saved, _top_n(options, saved))
+    print(f"report: {path}")
+
+
+def _watch(options: argparse.Namespace) -> None:
+    from jaxbio.tasks.stdp.watch import watch
+
+    watch(_entry(options), options.host, options.port)
+
+
+def _entry(options: argparse.Namespace) -> "Entry":
+    from jaxbio.tasks.stdp import registry
+
+    if options.network is None:
+        return registry.only_network(options.runs)
+    return registry.find_network(options.runs, options.network)
+
+
+def _open(options: argparse.Namespace):
+    from jaxbio.tasks.stdp.saved import open_network
+
+    return open_network(_entry(options), options.checkpoint, options.member)
+
+
+def _show_picture(options: argparse.Namespace, saved, picture, what: str) -> None:
+    from jaxbio.plotting.saving import save_figure
+
+    outcome, figures = saved.show(picture, options.seed, options.readout, _top_n(options, saved))
+    folder = options.output or saved.entry.run.path / "report" / "presentation"
+    for name, figure in figures.items():
+        save_figure(figure, folder / f"{name}.png")
+    label = "no label" if outcome.label < 0 else f"label {saved.class_names[outcome.label]}"
+    print(f"{what}: {label} ({int(outcome.recording.counts.sum())} spikes); plots in {folder}")
+
+
+def _top_n(options: argparse.Namespace, saved) -> int:
+    return saved.experiment.config.spiking.top_n if options.top_n is None else options.top_n

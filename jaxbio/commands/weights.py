@@ -1,21 +1,26 @@
-"""Convert a PyTorch checkpoint into a run directory, or list what is in it.
+"""Converts a PyTorch checkpoint into a run directory, or lists what is in it.
 
-``jaxbio weights FILE --list``
-``jaxbio weights FILE --model=resnet50 --output=runs/resnet50``
+  jaxbio weights resnet50-0676ba61.pth --list
+  jaxbio weights resnet50-0676ba61.pth --model=resnet50 --output=runs/resnet50
+  jaxbio weights model_best.pth.tar --model=resnet18 --front_end=svp \\
+      --image_size=64 --output=runs/svp_resnet18
+
+Checkpoints are .pth, .pt, .pth.tar, of any PyTorch version. PyTorch is not needed, and nothing in
+the file is executed.
 """
 
 import argparse
 import hashlib
 import json
 import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from jaxbio.weights.reader import read_torch
+from jaxbio.commands.command_line import Parser
+from jaxbio.errors import InputError, WriteError
 
 # The last layer of the published networks: torchvision's, CORnet's, vision transformers'.
 _CLASSIFIER = re.compile(r"(^|\.)(fc|classifier|classifier\.\d+|decoder\.linear|head)\.weight$")
@@ -23,46 +28,8 @@ _WRAPPERS = ("state_dict", "model")
 _NAMES_IN_AN_ERROR = 4
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        _fail(f"{message} (see --help)")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        arguments: command line without the program's name; default: that of the process.
-
-    Returns:
-        The exit code 0. Errors end in SystemExit with code 2 and one line on stderr.
-    """
-    options = _parser().parse_args(arguments)
-    try:
-        content = read_torch(options.file)
-        if options.list:
-            _print_tensors(content)
-        else:
-            _convert(content, options)
-    except (ValueError, KeyError, OSError) as error:
-        _fail(_message(error))
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="jaxbio weights",
-        description="Convert a PyTorch checkpoint (.pth, .pt, .pth.tar; of any PyTorch version)\n"
-        "into a run directory that evaluate.py reads. PyTorch is not needed, and nothing\n"
-        "in the file is executed.",
-        epilog="examples:\n"
-        "  jaxbio weights resnet50-0676ba61.pth --list\n"
-        "  jaxbio weights resnet50-0676ba61.pth --model=resnet50 --output=runs/resnet50\n"
-        "  jaxbio weights model_best.pth.tar --model=resnet18 --front_end=svp \\\n"
-        "      --image_size=64 --output=runs/svp_resnet18",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def options(parser: Parser) -> None:
+    """The command's arguments."""
     add = parser.add_argument
     add("file", metavar="FILE", help="PyTorch checkpoint")
     add("--list", action="store_true", help="print name, shape and type of every tensor, and stop")
@@ -86,7 +53,26 @@ def _parser() -> argparse.ArgumentParser:
         help="--no-strict converts what fits, keeps initial values (seed 0) elsewhere, and lists "
         "every tensor that did not fit (default: an error)",
     )
-    return parser
+
+
+def run(options: argparse.Namespace) -> None:
+    """Lists or converts.
+
+    Raises:
+        InputError: no such file, not a checkpoint, or one that does not fit the model.
+    """
+    from jaxbio.weights.reader import read_torch
+
+    try:
+        content = read_torch(options.file)
+        if options.list:
+            _print_tensors(content)
+        else:
+            _convert(content, options)
+    except WriteError:
+        raise
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(_message(error)) from error
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -230,8 +216,3 @@ def _message(error: Exception) -> str:
     more = len(lines) - _NAMES_IN_AN_ERROR
     rest = f", and {more} more" if more > 0 else ""
     return f"the weights do not fit the model: {cut}{rest}; --no-strict lists all and goes on"
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    raise SystemExit(2)

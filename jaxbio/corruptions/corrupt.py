@@ -104,8 +104,8 @@ def corrupt(
     check_severity(severity)
     if not isinstance(images, jax.Array):
         images = np.asarray(images)
-    batch = _check_images(images)
-    keys = _image_keys(key, indices, batch)
+    batch = check_images(images)
+    keys = image_keys(key, indices, batch)
     shape = images.shape
     channels = shape[-1] if len(shape) > 2 else 1
     images = jnp.asarray(images).reshape(batch or 1, *shape[1 if batch else 0 :][:2], channels)
@@ -133,7 +133,7 @@ def _corrupt(images: Array, keys: Array, *, name: str, severity: int) -> Array:
     return (y / 255.0).astype(images.dtype)
 
 
-def _check_images(images: Array | np.ndarray) -> int | None:
+def check_images(images: Array | np.ndarray) -> int | None:
     """The batch size, or None for a single image; ValueError if they cannot be corrupted."""
     shape, dtype = images.shape, images.dtype
     coloured = len(shape) > 2 and shape[-1] in (1, 3)
@@ -162,7 +162,7 @@ def _check_images(images: Array | np.ndarray) -> int | None:
     return shape[0] if len(shape) == 4 else None
 
 
-def _image_keys(key: ArrayLike, indices: ArrayLike | None, batch: int | None) -> Array:
+def image_keys(key: ArrayLike, indices: ArrayLike | None, batch: int | None) -> Array:
     """One threefry key per image, ``[B]``."""
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         data = jnp.asarray(key)

@@ -13,11 +13,11 @@ def parse_corruptions(names: Sequence[str], option: str = "--corruptions") -> li
     """Expands ``benchmark``, ``validation`` and ``all``; checks the others.
 
     Args:
-      names: what was written.
-      option: where, for the message.
+        names: what was written.
+        option: where, for the message.
 
     Raises:
-      InputError: an unknown name, or none.
+        InputError: an unknown name, or none.
     """
     known = corruption_names("all")
     expanded: list[str] = []
@@ -39,11 +39,11 @@ def parse_severities(values: Sequence[str], option: str = "--severities") -> lis
     """Numbers 1 to 5 from strings; ``all`` means every one.
 
     Args:
-      values: what was written.
-      option: where, for the message.
+        values: what was written.
+        option: where, for the message.
 
     Raises:
-      InputError: anything else, or none.
+        InputError: anything else, or none.
     """
     severities: list[int] = []
     for value in values:

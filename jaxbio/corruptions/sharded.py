@@ -17,14 +17,14 @@ def sharded_corrupt(
     """The compiled ``(images, indices, key) -> images``; every device corrupts its own images.
 
     Args:
-      mesh: the devices.
-      split: how the leading axis of images and indices is split over them.
-      name: one of ``corruption_names("all")``.
-      severity: 1 to 5.
+        mesh: the devices.
+        split: how the leading axis of images and indices is split over them.
+        name: one of ``corruption_names("all")``.
+        severity: 1 to 5.
 
     Returns:
-      A function of uint8 ``[B, H, W, 3]``, the examples' numbers ``[B]`` and one key; the result
-      equals ``corrupt(images, name, severity, key, indices=indices)``.
+        A function of uint8 ``[B, H, W, 3]``, the examples' numbers ``[B]`` and one key; the result
+        equals ``corrupt(images, name, severity, key, indices=indices)``.
     """
 
     def local(images: Array, indices: Array, key: Array) -> Array:

@@ -6,12 +6,15 @@ In memory::
 
     features.layer_shapes(model, variables, image_size)  # {name: Layer}: what there is
     for batch in features.extract(
-        model, variables, images, ["V4", "IT"],  # or "all"
-        mean=mean, std=std,             # of the training, per channel, of images in [0, 1]
-        times="all",                    # or "last", or (0, 2)
-        pool="none",                    # or "mean", "max": over space
-        projection=0,                   # components of a random projection; 0: none
-        projection_seed=0, batch_size=64, mesh=None,
+        model, variables, images,
+        features.FeatureRequest(
+            ["V4", "IT"],               # or "all"
+            times="all",                # or "last", or (0, 2)
+            pool="none",                # or "mean", "max": over space
+            projection=0, seed=0,       # components of a random projection; 0: none
+        ),
+        Preprocessing(224, mean, std),  # jaxbio.ops.images: as in the training
+        batch_size=64, mesh=None,
     ):
         batch["IT"]                     # float32 [b, T, H, W, C]; [b, H, W, C] without time
 
@@ -30,5 +33,6 @@ In a file, which ``evaluate.py --mode=features`` writes (docs/features.md)::
 from jaxbio.features.extract import Extractor, extract
 from jaxbio.features.layers import Layer, layer_shapes
 from jaxbio.features.load import FeatureFile, load
+from jaxbio.features.request import FeatureRequest
 
-__all__ = ["Extractor", "FeatureFile", "Layer", "extract", "layer_shapes", "load"]
+__all__ = ["Extractor", "FeatureFile", "FeatureRequest", "Layer", "extract", "layer_shapes", "load"]

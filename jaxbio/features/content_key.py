@@ -42,7 +42,7 @@ def describe(
       weights: from :func:`digest_variables`.
       model: arguments of :func:`jaxbio.create_model`.
       preprocessing: how a stimulus becomes the model's input.
-      stimuli: from :meth:`jaxbio.features.images.Stimuli.digest`.
+      stimuli: from :meth:`jaxbio.features.pictures.Pictures.digest`.
       batch_size: matters where the model is noisy at evaluation, and is left out elsewhere.
     """
     parts = {

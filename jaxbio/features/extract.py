@@ -1,8 +1,9 @@
 """The compiled forward pass that returns layers instead of logits."""
 
 import collections
+import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -14,7 +15,8 @@ from jax.sharding import Mesh
 from jaxbio.errors import InputError
 from jaxbio.features.layers import Layer, inspect_model, select_layers
 from jaxbio.features.projection import Projection, make_projection, project
-from jaxbio.ops.images import normalise
+from jaxbio.features.request import FeatureRequest
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.mesh import batch_sharding, make_mesh, replicated
 
 Batch = Mapping[str, Any]
@@ -25,14 +27,9 @@ def extract(
     model: nn.Module,
     variables: Mapping[str, Any],
     images: np.ndarray | Iterable[np.ndarray],
-    layers: str | Sequence[str],
+    request: FeatureRequest,
+    preprocessing: Preprocessing,
     *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    times: str | Sequence[int] = "all",
-    pool: str = "none",
-    projection: int = 0,
-    projection_seed: int = 0,
     batch_size: int = 64,
     mesh: Mesh | None = None,
 ) -> Iterator[Features]:
@@ -42,57 +39,37 @@ def extract(
     padding is cut off again. The next batch is computed while the caller has the last one.
 
     Args:
-      model: from :func:`jaxbio.create_model`.
-      variables: the model's.
-      images: uint8 ``[N, S, S, 3]``, or an iterable of batches uint8 ``[b, S, S, 3]``.
-      layers: endpoints of the model, or ``"all"``.
-      mean: per channel, of images in [0, 1]: what the model was trained with.
-      std: likewise.
-      times: ``"all"``, ``"last"`` or step numbers from 0; of no effect on layers without time.
-      pool: over space: ``"none"``, ``"mean"`` or ``"max"``.
-      projection: components of a seeded sparse random projection of every step's units; 0: none.
-      projection_seed: of the projection's matrices.
-      batch_size: into which an array of all images is cut.
-      mesh: devices that share each batch; default: all.
+        model: from :func:`jaxbio.create_model`.
+        variables: the model's.
+        images: uint8 ``[N, S, S, 3]``, or an iterable of batches uint8 ``[b, S, S, 3]``.
+        request: layers, steps, pooling, projection.
+        preprocessing: what the model was trained with; S is its ``image_size``.
+        batch_size: into which an array of all images is cut.
+        mesh: devices that share each batch; default: all.
 
     Returns:
-      Iterator of dicts: layer to float32 ``[b, H, W, C]`` or ``[b, C]``, with ``[b, T, ...]`` for
-      layers with a time axis; ``[b, (T,) C]`` if pooled and ``[b, (T,) N]`` if projected.
+        Iterator of dicts: layer to float32 ``[b, H, W, C]`` or ``[b, C]``, with ``[b, T, ...]`` for
+        layers with a time axis; ``[b, (T,) C]`` if pooled and ``[b, (T,) N]`` if projected.
 
     Raises:
-      InputError: an unknown layer, step or pooling, or images of another shape or type.
+        InputError: an unknown layer or step, or images of another shape or type.
 
     Example:
-      >>> batches = extract(model, variables, images, ["IT"], mean=(0.5,) * 3, std=(0.5,) * 3)
-      >>> it = np.concatenate([batch["IT"] for batch in batches])
+        >>> prepared = Preprocessing(224, mean=(0.5,) * 3, std=(0.5,) * 3)
+        >>> batches = extract(model, variables, images, FeatureRequest("IT"), prepared)
+        >>> it = np.concatenate([batch["IT"] for batch in batches])
     """
+    extractor = Extractor(model, variables, request, preprocessing, mesh=mesh)
     if isinstance(images, np.ndarray | jax.Array):
         images = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
-    batches = iter(images)
-    first = next(batches, None)
-    if first is None:
-        raise InputError("images is empty: give uint8 batches [b, S, S, 3]")
-    _check_images(first)
-    extractor = Extractor(
-        model,
-        variables,
-        layers,
-        image_size=first.shape[1],
-        mean=mean,
-        std=std,
-        times=times,
-        pool=pool,
-        projection=projection,
-        projection_seed=projection_seed,
-        mesh=mesh,
-    )
 
     def numbered() -> Iterator[Batch]:
-        start, batch = 0, first
-        while batch is not None:
+        start = 0
+        for batch in images:
             yield {"image": batch, "index": np.arange(start, start + len(batch))}
             start += len(batch)
-            batch = next(batches, None)
+        if not start:
+            raise InputError("images is empty: give uint8 batches [b, S, S, 3]")
 
     return (features for _, features in extractor.stream(numbered()))
 
@@ -101,42 +78,30 @@ class Extractor:
     """A model's forward pass, compiled to return chosen layers; for many streams of images.
 
     Args:
-      model: from :func:`jaxbio.create_model`.
-      variables: the model's; copied to every device of the mesh if they are not there.
-      layers: endpoints, or ``"all"``.
-      image_size: side of the images in pixels.
-      mean: see :func:`extract`, as for the arguments that follow.
-      std: likewise.
-      times: likewise.
-      pool: likewise.
-      projection: likewise.
-      projection_seed: likewise.
-      mesh: likewise.
-      noise_seed: where the front-end's noise is on at evaluation, its key is a function of this
-        seed and of the batch's first index, as in the evaluation of accuracy.
+        model: from :func:`jaxbio.create_model`.
+        variables: the model's; copied to every device of the mesh if they are not there.
+        request: layers, steps, pooling, projection.
+        preprocessing: what the model was trained with.
+        mesh: devices that share each batch; default: all.
+        noise_seed: where the front-end's noise is on at evaluation, its key is a function of this
+            seed and of the batch's first index, as in the evaluation of accuracy.
 
     Attributes:
-      layers: what comes out, by name.
-      noisy: whether the model draws noise even at evaluation.
-      noise_seed: as given.
+        layers: what comes out, by name.
+        noisy: whether the model draws noise even at evaluation.
+        noise_seed: as given.
 
     Raises:
-      InputError: an unknown layer, step or pooling, or several processes.
+        InputError: an unknown layer or step, or several processes.
     """
 
     def __init__(
         self,
         model: nn.Module,
         variables: Mapping[str, Any],
-        layers: str | Sequence[str],
+        request: FeatureRequest,
+        preprocessing: Preprocessing,
         *,
-        image_size: int,
-        mean: Sequence[float],
-        std: Sequence[float],
-        times: str | Sequence[int] = "all",
-        pool: str = "none",
-        projection: int = 0,
-        projection_seed: int = 0,
         mesh: Mesh | None = None,
         noise_seed: int = 0,
     ):
@@ -145,22 +110,20 @@ class Extractor:
                 f"features come from one process, this one has {jax.process_count() - 1} others: "
                 "start it alone"
             )
+        image_size = preprocessing.image_size
         available, self.noisy = inspect_model(model, variables, image_size)
-        self.layers: dict[str, Layer] = select_layers(
-            available, layers, times=times, pool=pool, projection=projection
-        )
+        self.layers: dict[str, Layer] = select_layers(available, request)
         self.noise_seed = noise_seed
-        self._reduction = {"pool": pool, "projection": projection}
-        if projection:
-            self._reduction["projection_seed"] = projection_seed
+        self._request = request
         self._mesh = make_mesh() if mesh is None else mesh
         self._image_shape = (image_size, image_size, 3)
         self._variables = jax.device_put(dict(variables), replicated(self._mesh))
-        pooled = select_layers(available, list(self.layers), pool=pool)
-        units = {name: math.prod(layer.shape) for name, layer in pooled.items()}
+        pooled = select_layers(available, dataclasses.replace(request, projection=0))
         self._projections = jax.device_put(
             {
-                name: make_projection(name, units[name], projection, projection_seed)
+                name: make_projection(
+                    name, math.prod(pooled[name].shape), request.projection, request.seed
+                )
                 for name, layer in self.layers.items()
                 if layer.projected
             },
@@ -175,10 +138,10 @@ class Extractor:
         ) -> dict[str, jax.Array]:
             key = jax.random.fold_in(jax.random.key(noise_seed), first_index)
             _, endpoints = model.apply(
-                variables, normalise(images, mean, std), train=False, rngs={"noise": key}
+                variables, preprocessing.normalise(images), train=False, rngs={"noise": key}
             )
             return {
-                name: _finished(endpoints[name], layer, pool, projections.get(name))
+                name: _finished(endpoints[name], layer, request.pool, projections.get(name))
                 for name, layer in self.layers.items()
             }
 
@@ -195,7 +158,11 @@ class Extractor:
             name: {"steps": layer.steps and list(layer.steps), "shape": list(layer.shape)}
             for name, layer in self.layers.items()
         }
-        return {"layers": layers, **self._reduction}
+        settings = {"layers": layers, "pool": self._request.pool}
+        settings["projection"] = self._request.projection
+        if self._request.projection:
+            settings["projection_seed"] = self._request.seed
+        return settings
 
     def stream(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Features]]:
         """Features of each batch, computed one batch ahead of the caller.
@@ -226,8 +193,8 @@ class Extractor:
         _check_images(images)
         if images.shape[1:] != self._image_shape:
             raise InputError(
-                f"images are {images.shape[1:]}, the first ones or the model's are "
-                f"{self._image_shape}: give all the same size"
+                f"images are {images.shape[1:]}, the model's are {self._image_shape}: give all the "
+                "same size"
             )
         if len(images) < size:
             padded = np.zeros((size, *self._image_shape), np.uint8)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,7 @@ from flax import linen as nn
 from flax.errors import InvalidRngError
 
 from jaxbio.errors import InputError
-
-POOLINGS = ("none", "mean", "max")
+from jaxbio.features.request import FeatureRequest
 
 # Traced, never computed: a batch size that no other axis of an activation has, so that the batch
 # axis shows itself.
@@ -118,38 +118,21 @@ def inspect_model(
     return layers, noisy
 
 
-def select_layers(
-    available: Mapping[str, Layer],
-    names: str | Sequence[str],
-    *,
-    times: str | Sequence[int] = "all",
-    pool: str = "none",
-    projection: int = 0,
-) -> dict[str, Layer]:
+def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> dict[str, Layer]:
     """The layers to extract, as they come out.
 
     Args:
-      available: from :func:`layer_shapes`.
-      names: endpoints, or ``"all"``.
-      times: ``"all"``, ``"last"`` or step numbers from 0; of no effect on layers without time.
-      pool: over space: ``"none"``, ``"mean"`` or ``"max"``.
-      projection: components of a random projection of every step's units (after the pooling);
-        layers that have no more units stay as they are. 0: none.
+        available: from :func:`layer_shapes`.
+        request: names are endpoints of the model.
 
     Raises:
-      InputError: an unknown layer, step or pooling; the message lists the valid ones.
+        InputError: an unknown layer or step; the message lists the valid ones.
     """
-    wanted = [names] if isinstance(names, str) else list(names)
-    if "all" in wanted:
-        wanted = list(available)
+    wanted = list(available) if "all" in request.layers else request.layers
     if not wanted:
         raise InputError(f"layers='': use all or some of {', '.join(available)}")
-    if pool not in POOLINGS:
-        raise InputError(f"pool='{pool}': use {', '.join(POOLINGS)}")
-    if projection < 0:
-        raise InputError(f"projection={projection}: use a number of components, or 0 for none")
     selected = {}
-    for name in dict.fromkeys(wanted):
+    for name in wanted:
         if name not in available:
             close = difflib.get_close_matches(name, available, 1)
             hint = f" (did you mean '{close[0]}'?)" if close else ""
@@ -158,13 +141,12 @@ def select_layers(
             )
         layer = available[name]
         if layer.steps is not None:
-            layer = dataclasses.replace(layer, steps=_chosen_steps(layer, times))
-        if pool != "none":
+            layer = dataclasses.replace(layer, steps=_chosen_steps(layer, request.times))
+        if request.pool != "none":
             layer = dataclasses.replace(layer, shape=layer.shape[-1:])
-        if projection and projection < _size(layer.shape):
-            layer = dataclasses.replace(layer, shape=(projection,), projected=True)
+        if request.projection and request.projection < math.prod(layer.shape):
+            layer = dataclasses.replace(layer, shape=(request.projection,), projected=True)
         selected[name] = layer
-    _chosen_steps(Layer("", (), steps=()), times)  # a wrong word is wrong without time, too
     return selected
 
 
@@ -177,25 +159,11 @@ def time_labels(layer: Layer) -> list[str]:
 def _chosen_steps(layer: Layer, times: str | Sequence[int]) -> tuple[int, ...]:
     steps = layer.steps or ()
     if isinstance(times, str):
-        if times == "all":
-            return steps
-        if times == "last":
-            return steps[-1:]
-        raise InputError(f"times='{times}': use all, last or step numbers such as 0,2")
-    chosen = tuple(int(step) for step in times)
-    if not chosen:
-        raise InputError("times='': use all, last or step numbers such as 0,2")
-    unknown = [step for step in chosen if step not in steps]
-    if unknown and steps:
+        return steps if times == "all" else steps[-1:]
+    unknown = [step for step in times if step not in steps]
+    if unknown:
         raise InputError(
             f"layer '{layer.name}' has no step {unknown[0]}: use all, last or some of "
             f"{','.join(map(str, steps))}"
         )
-    return tuple(sorted(set(chosen)))
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for side in shape:
-        size *= side
-    return size
+    return tuple(times)

@@ -1,12 +1,13 @@
 """The same content as an ``.npz`` archive: for programs that read nothing else."""
 
-import os
 import zipfile
 from pathlib import Path
 from typing import IO
 
 import h5py
 import numpy as np
+
+from jaxbio.files import atomic
 
 _BLOCK_BYTES = 2**24
 # Attributes of the HDF5 file that become text arrays.
@@ -24,26 +25,19 @@ def write_npz(source: Path, output: Path) -> None:
       output: replaced atomically.
 
     Raises:
-      OSError: the disk is full or fails; nothing is left behind.
+      WriteError: the disk is full or fails; nothing is left behind.
     """
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with (
-            h5py.File(source, "r", locking=False) as file,
-            zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
-        ):
-            for name in TEXTS:
-                _add(archive, name, np.array(file.attrs[name]))
-            for name in ("image", "skipped"):
-                _add(archive, name, np.array(file[name].asstr()[:], dtype=np.str_))
-            for name, group in file["layers"].items():
-                _add(archive, f"layer/{name}", group["features"])
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, output)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with (
+        atomic(output) as temporary,
+        h5py.File(source, "r", locking=False) as file,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for name in TEXTS:
+            _add(archive, name, np.array(file.attrs[name]))
+        for name in ("image", "skipped"):
+            _add(archive, name, np.array(file[name].asstr()[:], dtype=np.str_))
+        for name, group in file["layers"].items():
+            _add(archive, f"layer/{name}", group["features"])
 
 
 def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray | h5py.Dataset) -> None:

@@ -9,14 +9,14 @@ from tqdm import tqdm
 
 from jaxbio.data.settings import Settings
 from jaxbio.features.extract import Extractor
-from jaxbio.features.images import Stimuli
+from jaxbio.features.pictures import Pictures
 from jaxbio.features.store import Writer
 
 _PLAIN_LINE_SECONDS = 10.0
 
 
 def fill(
-    writer: Writer, extractor: Extractor, stimuli: Stimuli, settings: Settings, batch_size: int
+    writer: Writer, extractor: Extractor, pictures: Pictures, settings: Settings, batch_size: int
 ) -> None:
     """Computes and writes the features of all images that a file does not hold yet.
 
@@ -26,7 +26,7 @@ def fill(
     Args:
       writer: of the file.
       extractor: of the layers that the writer expects.
-      stimuli: all images.
+      pictures: all images.
       settings: how they are prepared, and how many may fail to decode.
       batch_size: a multiple of the number of devices.
 
@@ -34,11 +34,11 @@ def fill(
       DataError: too many images do not decode.
       InputError: the disk is full or fails.
     """
-    if writer.done == len(stimuli):
+    if writer.done == len(pictures):
         return
-    batches = stimuli.batches(settings, batch_size, writer.done)
+    batches = pictures.batches(settings, batch_size, writer.done)
     bar = tqdm(
-        total=len(stimuli),
+        total=len(pictures),
         initial=writer.done,
         unit="image",
         mininterval=0.1 if sys.stderr.isatty() else _PLAIN_LINE_SECONDS,

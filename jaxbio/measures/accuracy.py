@@ -1,17 +1,42 @@
-"""The accuracy mode: measure, print, write."""
+"""top-1, top-5 and loss on the exact test set; the readouts of spiking networks"""
 
-from typing import Any
+import argparse
+from typing import TYPE_CHECKING, Any
 
-from jaxbio.measures.publishing import identity, publish
+from jaxbio.measures.measure import identity, publish
 from jaxbio.runs.progress import format_table
-from jaxbio.tasks.classification.accuracy import accuracy_rows
-from jaxbio.tasks.classification.opened import Session
+
+if TYPE_CHECKING:
+    from jaxbio.tasks.classification.opened import Session
+
+NAME = "accuracy"
 
 
-def report_accuracy(session: Session) -> dict[str, Any]:
-    """Top-1, top-5 and loss over the exact test set; JSON in ``evaluation/accuracy.json``."""
-    measured = session.measure(session.batches())
-    result = {**identity(session), **measured}
-    rows = [("test set", "result"), *accuracy_rows(measured)]
-    publish(session, "accuracy", result, format_table(rows))
+def options(add: Any) -> None:
+    """The measure's flags."""
+    add(
+        "--member",
+        type=int,
+        metavar="N",
+        help="of a population of spiking networks, from 0; default: all",
+    )
+
+
+def needs_data(options: argparse.Namespace) -> bool:
+    """Always."""
+    return True
+
+
+def run(session: "Session", options: argparse.Namespace) -> dict[str, float]:
+    """Measures the exact test set."""
+    return session.measure(session.batches())
+
+
+def report(session: "Session", outcome: dict[str, float]) -> dict[str, Any]:
+    """Prints a table; JSON in ``evaluation/accuracy.json``."""
+    from jaxbio.tasks.classification.accuracy import accuracy_rows
+
+    result = {**identity(session), **outcome}
+    rows = [("test set", "result"), *accuracy_rows(outcome)]
+    publish(session, NAME, result, format_table(rows))
     return result

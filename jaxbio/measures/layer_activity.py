@@ -1,14 +1,15 @@
 """Activity of many layers on all stimuli, in a bounded amount of memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from jaxbio.features import Extractor
+from jaxbio.features import Extractor, FeatureRequest
 from jaxbio.features.layers import Layer
+from jaxbio.ops.images import Preprocessing
 
 # One batch's features, of which two or three are alive at a time.
 _BATCH_BYTES = 2**27
@@ -33,11 +34,9 @@ def layer_activity(
     model: nn.Module,
     variables: Mapping[str, Any],
     images: np.ndarray,
-    layers: Sequence[str],
+    request: FeatureRequest,
+    preprocessing: Preprocessing,
     *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    times: str | Sequence[int] = "all",
     max_units: int = 0,
     seed: int = 0,
     mesh: Mesh | None = None,
@@ -49,27 +48,22 @@ def layer_activity(
     the image arrives, at which a layer is the same for all images, are left out.
 
     Args:
-      model: from :func:`jaxbio.create_model`.
-      variables: the model's.
-      images: ``[S, size, size, 3]`` uint8.
-      layers: endpoints, or ``["all"]``.
-      mean: per channel, of images in [0, 1].
-      std: per channel.
-      times: ``"all"``, ``"last"`` or step numbers.
-      max_units: largest number of units kept; 0: all of them.
-      seed: of the samples.
-      mesh: devices that share each batch; default: all.
+        model: from :func:`jaxbio.create_model`.
+        variables: the model's.
+        images: ``[S, size, size, 3]`` uint8.
+        request: layers and steps.
+        preprocessing: what the model was trained with.
+        max_units: largest number of units kept; 0: all of them.
+        seed: of the samples.
+        mesh: devices that share each batch; default: all.
 
     Returns:
-      Per layer and step ``[S, units]`` float32.
+        Per layer and step ``[S, units]`` float32.
 
     Raises:
-      InputError: an unknown layer or step.
+        InputError: an unknown layer or step.
     """
-    extractor = Extractor(
-        model, variables, layers, image_size=images.shape[1], mean=mean, std=std, times=times,
-        mesh=mesh,
-    )  # fmt: skip
+    extractor = Extractor(model, variables, request, preprocessing, mesh=mesh)
     kept = {name: _sample(layer, max_units, seed) for name, layer in extractor.layers.items()}
     activity = {
         place: np.empty((len(images), len(kept[name])), np.float32)

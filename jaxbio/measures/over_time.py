@@ -1,82 +1,64 @@
-"""What a recurrent network knows at every time step: accuracy, object-solution times, figures."""
+"""accuracy of a CORnet at every time step, object-solution times (docs/cornet.md)
 
-from typing import Any
+Besides ``evaluation/time.json`` there are, where one process does it all, three figures in
+``report/``: accuracy over time; the activation maps of the first test image; the RDMs of every area
+over the first test images.
+"""
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+import argparse
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxbio.errors import InputError
-from jaxbio.measures.publishing import identity, publish
-from jaxbio.ops.images import normalise
-from jaxbio.plotting.recurrence import (
-    plot_accuracy_over_time,
-    plot_activation_maps,
-    plot_rdms_over_time,
-)
-from jaxbio.plotting.saving import save_figure
-from jaxbio.runs.mesh import put_batches
+from jaxbio.measures.measure import identity, publish
 from jaxbio.runs.progress import format_table
-from jaxbio.similarity.rdm import rdm
-from jaxbio.tasks.classification.build import build_model
-from jaxbio.tasks.classification.opened import Session
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jaxbio.tasks.classification.opened import Session
+
+NAME = "time"
 _SHOWN_IMAGES = 40  # in an RDM
 
 
-def correct_over_time(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Whether the right class leads at each step; a tie counts against the model.
+class Outcome(NamedTuple):
+    """Sums over the test set, and its first batch.
 
-    Args:
-      logits: ``[T, B, K]``, ``endpoints["logits"]`` of a model with ``readout="all"``.
-      labels: ``[B]`` int, 0..K-1.
-
-    Returns:
-      ``[T, B]`` bool.
+    Attributes:
+        result: what the JSON file holds.
+        first: the first batch and the areas' activity ``[T, B, H, W, C]`` in it; None where several
+            processes share it.
     """
-    own = jnp.take_along_axis(logits, labels.reshape(1, -1, 1), axis=-1)
-    return jnp.sum(~(logits < own), axis=-1) == 1  # no class but the right one
+
+    result: dict[str, Any]
+    first: "tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None"
 
 
-def solution_steps(correct: jax.Array, arrival: int = 0) -> jax.Array:
-    """Object-solution times: the step from which on an image is classified correctly.
-
-    Args:
-      correct: ``[T, B]`` bool, see :func:`correct_over_time`.
-      arrival: first step at which the readout depends on the image; earlier hits are chance.
-
-    Returns:
-      ``[B]`` int32: the first step, ``arrival`` or later, from which on the answer is right to the
-      last step; -1 if the last one is wrong.
-
-    Reference:
-      Kar et al. 2019, "Evidence that recurrent circuits are critical to the ventral stream's
-      execution of core object recognition behavior", Nature Neuroscience 22 (the notion; there the
-      time at which a neural decoder reaches behavioural accuracy).
-    """
-    stays = jax.lax.cummin(correct.astype(jnp.int32), axis=0, reverse=True)
-    steps = jnp.arange(len(correct)).reshape(-1, 1)
-    stays = stays * (steps >= arrival)
-    return jnp.where(stays.any(0), jnp.argmax(stays, axis=0), -1).astype(jnp.int32)
+def options(add: Any) -> None:
+    """No flags."""
 
 
-def report_time(session: Session) -> dict[str, Any]:
-    """Accuracy at every time step and object-solution times over the exact test set.
+def needs_data(options: argparse.Namespace) -> bool:
+    """Always."""
+    return True
 
-    Writes ``evaluation/time.json`` and, where one process does it all, three figures into
-    ``report/``: accuracy over time; the activation maps of the first test image; the RDMs of every
-    area over the first test images.
 
-    Args:
-      session: a run of a CORnet.
+def run(session: "Session", options: argparse.Namespace) -> Outcome:
+    """Measures the exact test set at every step.
 
-    Returns:
-      What the JSON file holds: ``top1`` per step, ``arrival_steps``, ``solution_steps`` (images per
-      step), ``never_solved``, ``count``.
+    The result has ``top1`` per step, ``arrival_steps``, ``solution_steps`` (images per step),
+    ``never_solved`` and ``count``.
 
     Raises:
-      InputError: the network has no time.
+        InputError: the network has no time.
     """
+    import jax
+    import jax.numpy as jnp
+
+    from jaxbio.measures.solution_times import correct_over_time, solution_steps
+    from jaxbio.runs.mesh import put_batches
+    from jaxbio.tasks.classification.build import build_model
+
     try:
         model = build_model({**session.arguments, "readout": "all"})
     except InputError as error:
@@ -84,12 +66,11 @@ def report_time(session: Session) -> dict[str, Any]:
             f"mode=time needs a network with readout='all', such as cornet_rt: {error}"
         ) from error
     arrival = model.arrival_steps
-    data = session.config.data
 
     @jax.jit
     def step(variables, batch):
         key = jax.random.fold_in(jax.random.key(session.config.seed), batch["index"][0])
-        images = normalise(batch["image"], data.mean, data.std)
+        images = session.preprocessing.normalise(batch["image"])
         _, endpoints = model.apply(variables, images, rngs={"noise": key})
         logits = endpoints["logits"]
         correct = correct_over_time(logits, batch["label"])
@@ -119,18 +100,36 @@ def report_time(session: Session) -> dict[str, Any]:
         "never_solved": count - int(totals["solved"].sum()),
         "count": count,
     }
+    return Outcome(result, first)
+
+
+def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
+    """Prints a table; writes JSON and figures."""
+    result = outcome.result
     rows = [("step", "top-1 %", "images solved from here on")]
     for i, (top1, solved) in enumerate(zip(result["top1"], result["solution_steps"], strict=True)):
         rows.append((str(i), f"{100 * top1:.2f}", str(solved)))
-    publish(session, "time", result, format_table(rows))
-    if first is not None:
-        _save_figures(session, result, *first)
+    publish(session, NAME, result, format_table(rows))
+    if outcome.first is not None:
+        _save_figures(session, result, *outcome.first)
     return result
 
 
 def _save_figures(
-    session: Session, result: dict[str, Any], batch: dict[str, Any], areas: dict[str, np.ndarray]
+    session: "Session",
+    result: dict[str, Any],
+    batch: "dict[str, np.ndarray]",
+    areas: "dict[str, np.ndarray]",
 ) -> None:
+    import numpy as np
+
+    from jaxbio.plotting.recurrence import (
+        plot_accuracy_over_time,
+        plot_activation_maps,
+        plot_rdms_over_time,
+    )
+    from jaxbio.plotting.saving import save_figure
+
     arrival = result["arrival_steps"]
     report = session.run.path / "report"
     name = session.arguments["name"]
@@ -145,8 +144,12 @@ def _save_figures(
     save_figure(plot_rdms_over_time(rdms, arrival), report / "rdms_over_time.png")
 
 
-def _rdms(states: np.ndarray, arrival: int) -> np.ndarray:
+def _rdms(states: "np.ndarray", arrival: int) -> "np.ndarray":
     """Correlation distances ``[T, N, N]``; zero before the image arrives, when all are alike."""
+    import numpy as np
+
+    from jaxbio.similarity.rdm import rdm
+
     steps, n = states.shape[:2]
     rdms = np.zeros((steps, n, n), np.float32)
     rdms[arrival:] = rdm(states[arrival:].reshape(steps - arrival, n, -1))

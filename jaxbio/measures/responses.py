@@ -1,13 +1,6 @@
-"""Figures of responses: by class, shifts per layer, activation curves; of one or several runs.
+"""Figures of responses: by class, shifts per layer, activation curves; of one or several runs."""
 
-python -m jaxbio.measures.responses runs/A runs/B --output figures
-"""
-
-import argparse
-import logging
-import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -15,20 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxbio.errors import InputError
-from jaxbio.ops.images import normalise
 from jaxbio.ops.response import raa, raa2
 from jaxbio.plotting.responses import (
     plot_activation_curves,
     plot_response_distributions,
     plot_shifts,
 )
-from jaxbio.plotting.saving import save_figure
 from jaxbio.runs.mesh import put_batches
 from jaxbio.tasks.classification.arr import aggregate, choose_endpoints, endpoint_shapes
-from jaxbio.tasks.classification.opened import Session, open_session
+from jaxbio.tasks.classification.opened import Session
 
-_EXIT_INPUT_ERROR = 2
 _QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
 
@@ -122,44 +111,8 @@ def draw_figures(runs: Mapping[str, Session], endpoint: str = "") -> dict[str, F
     return figures
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Opens runs and writes their figures.
-
-    Args:
-      arguments: command line without the program's name; default: that of the process.
-
-    Returns:
-      The exit code; 2 for wrong input, with one line on standard error.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxbio.measures.responses",
-        description="Responses by class, learned shifts per layer, activation curves.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run directory, of one data set")
-    parser.add_argument("--endpoint", default="", help="default: the last block")
-    parser.add_argument("--checkpoint", default="last", help="best, last (default) or a step")
-    parser.add_argument("--output", default="figures", metavar="DIR", help="default: figures")
-    options = parser.parse_args(arguments)
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
-    try:
-        runs = {}
-        for path in options.runs:
-            session = open_session(None, path, options.checkpoint)
-            runs[path if Path(path).name in runs else Path(path).name] = session
-        for name, figure in draw_figures(runs, options.endpoint).items():
-            file = Path(options.output) / f"{name}.png"
-            save_figure(figure, file)
-            print(f"written to {file}")
-    except InputError as error:
-        print(f"jaxbio.measures.responses: error: {error}", file=sys.stderr)
-        return _EXIT_INPUT_ERROR
-    return 0
-
-
 def _apply(session: Session, variables: dict[str, Any], batch: dict[str, jax.Array]):
-    data = session.config.data
-    images = normalise(batch["image"], data.mean, data.std)
+    images = session.preprocessing.normalise(batch["image"])
     keys = {"noise": jax.random.key(session.config.seed)}
     return session.model.apply(variables, images, train=False, rngs=keys, mutable=["shifts"])
 
@@ -168,7 +121,3 @@ def _natural(name: str) -> list:
     """Sorts block 10 behind block 9."""
     parts = name.replace("/", "_").split("_")
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

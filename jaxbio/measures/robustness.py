@@ -1,115 +1,270 @@
-"""Accuracy under image corruptions (Hendrycks & Dietterich 2019)."""
+"""accuracy under image corruptions (docs/robustness.md)
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+Every cell once, then tables, figures and comparisons. Results go to ``evaluation/robustness.json``
+(``robustness_reference.json``), figures to ``report/``. Cells that the file already holds, for the
+same checkpoint, data and settings, are not measured again: an interrupted evaluation goes on.
+"""
 
-import jax
-import numpy as np
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxbio.corruptions import ReferenceCorruptor, corrupt
-from jaxbio.corruptions.sharded import sharded_corrupt
+from tqdm import tqdm
+
 from jaxbio.errors import InputError
-from jaxbio.runs.mesh import batch_sharding
-from jaxbio.tasks.classification.accuracy import evaluate
-from jaxbio.tasks.classification.opened import Session
+from jaxbio.files import read_json, write_json
+from jaxbio.measures.measure import identity, publish, result_file, split_list
+from jaxbio.runs.progress import format_table
 
-Corruptor = Callable[[Sequence[np.ndarray], Sequence[int]], list[np.ndarray]]
-ORDERS = ("before_resize", "after_resize")
+if TYPE_CHECKING:
+    from jaxbio.tasks.classification.opened import Session
+
+NAME = "robustness"
+_MIN_SHEET_SIZE = 32
+
+Scores = dict[str, Any]
 
 
-def check_order(order: str) -> None:
-    """Raises an ``InputError`` unless ``order`` is a value of ``eval.corrupt``."""
-    if order not in ORDERS:
-        raise InputError(f"eval.corrupt='{order}': use {' or '.join(ORDERS)}")
+class Outcome(NamedTuple):
+    """What was measured, and what it is shown beside.
+
+    Attributes:
+        name: of the result's file.
+        result: what the JSON file holds.
+        errors: top-1 errors in [0, 1] by (corruption, severity).
+        compared: scores of all runs by their names; empty without ``--compare``.
+    """
+
+    name: str
+    result: dict[str, Any]
+    errors: dict[tuple[str, int], float]
+    compared: dict[str, Scores]
 
 
-def measure_compiled(session: Session, name: str, severity: int, order: str) -> dict[str, float]:
-    """Measures a model on the test set corrupted by :func:`jaxbio.corruptions.corrupt`.
+def options(add: Any) -> None:
+    """The measure's flags."""
+    names = {"type": split_list, "default": ["all"], "metavar": "LIST"}
+    add("--corruptions", "--corruption", help="names, or benchmark, validation or all", **names)
+    add("--severities", "--severity", help="1 to 5, or all", **names)
+    add("--reference", action="store_true", help="corrupt by the imagecorruptions package")
+    add("--workers", type=int, default=0, metavar="N", help="of --reference; 0: one per core")
+    add(
+        "--compare",
+        type=split_list,
+        default=[],
+        metavar="RUNS",
+        help="other measured run directories, shown beside",
+    )
 
-    The random stream of an image is ``fold_in(key(config.seed), its number in the test set)``, so
-    the result depends neither on the batch size nor on the number of devices.
 
-    Args:
-      session: the model and its data.
-      name: one of ``corruption_names("all")``.
-      severity: 1 to 5.
-      order: ``after_resize`` corrupts the resized and cropped images, on the devices; as ImageNet-C
-        was made. ``before_resize`` corrupts whole images; a program is compiled for every size of
-        image. Which of the two moves accuracies by points.
+def needs_data(options: argparse.Namespace) -> bool:
+    """Always."""
+    return True
 
-    Returns:
-      As :func:`jaxbio.tasks.classification.accuracy.evaluate`.
+
+def run(session: "Session", options: argparse.Namespace) -> Outcome:
+    """Measures the cells that are not known yet, and writes each at once.
 
     Raises:
-      InputError: images smaller than 32 px.
+        InputError: unknown names, severities or order; a run to compare that was not measured so.
     """
-    key = jax.random.key(session.config.seed)
-    if order == "before_resize":
-        return session.measure(session.batches(transform=_by_size(name, severity, key)))
-    size = session.config.data.image_size
-    if size < 32:
-        raise InputError(f"data.image_size={size}: corruptions need images of 32 px or more")
-    program = sharded_corrupt(session.mesh, batch_sharding(session.mesh).spec, name, severity)
+    import jax
 
-    def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        images = program(batch["image"], batch["index"], key)
-        return session.eval_step(variables, {**batch, "image": images})
+    from jaxbio.corruptions.selection import parse_corruptions, parse_severities
+    from jaxbio.measures.corrupted_accuracy import check_order, measure_compiled, measure_reference
+    from jaxbio.measures.robustness_scores import robustness_scores
 
-    return evaluate(step, session.variables, session.batches(), session.mesh)
+    order = session.config.eval.corrupt
+    check_order(order)
+    names = parse_corruptions(options.corruptions)
+    severities = parse_severities(options.severities)
+    settings = {
+        "corrupt": order,
+        "corruptions_by": "imagecorruptions" if options.reference else "jaxbio",
+        "seed": session.config.seed,
+    }
+    name_of_file = "robustness_reference" if options.reference else "robustness"
+    file = result_file(session, name_of_file)
+    whole_identity = {**identity(session), **settings}
+    # Found out before hours of measuring.
+    others = [_open_other(run, name_of_file, settings, session) for run in options.compare]
+    record = _measured(file, whole_identity)
 
+    def keep() -> None:
+        if jax.process_index() == 0:
+            write_json(file, {**whole_identity, **record})
 
-def measure_reference(
-    session: Session, name: str, severity: int, order: str, *, workers: int = 0
-) -> dict[str, float]:
-    """The same by the imagecorruptions package, on the CPU.
+    if "clean" not in record:
+        record["clean"] = session.measure(session.batches())
+        keep()
+    wanted = [(name, severity) for name in names for severity in severities]
+    missing = [cell for cell in wanted if _key(*cell) not in record["cells"]]
+    for name, severity in tqdm(missing, unit="cell", disable=not sys.stderr.isatty()):
+        if options.reference:
+            measured = measure_reference(session, name, severity, order, workers=options.workers)
+        else:
+            measured = measure_compiled(session, name, severity, order)
+        record["cells"][_key(name, severity)] = measured
+        keep()
+        if not sys.stderr.isatty() and jax.process_index() == 0:
+            print(f"{name} {severity}: top-1 {100 * measured['top1']:.2f} %", flush=True)
 
-    Args:
-      session: the model and its data.
-      name: one of ``corruption_names("all")``.
-      severity: 1 to 5.
-      order: as in :func:`measure_compiled`.
-      workers: processes; 0 takes one per core.
-    """
-    with ReferenceCorruptor(name, severity, session.config.seed, workers=workers) as apply:
-        if order == "before_resize":
-            return session.measure(session.batches(transform=apply))
-        return session.measure(_corrupt_batches(session.batches(), apply))
-
-
-def _by_size(name: str, severity: int, key: jax.Array) -> Corruptor:
-    """Corrupts images of any sizes: those of one size go together."""
-
-    def apply(images: Sequence[np.ndarray], indices: Sequence[int]) -> list[np.ndarray]:
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for row, image in enumerate(images):
-            groups.setdefault(image.shape, []).append(row)
-        results: list[np.ndarray] = [np.empty(0)] * len(images)
-        for shape, rows in groups.items():
-            # Padding to powers of two bounds the number of compiled programs per size.
-            padded = rows + rows[-1:] * ((1 << (len(rows) - 1).bit_length()) - len(rows))
-            numbers = np.asarray([indices[row] for row in padded], np.int32)
-            try:
-                corrupted = corrupt(
-                    np.stack([images[row] for row in padded]), name, severity, key, indices=numbers
-                )
-            except ValueError as error:
-                raise InputError(
-                    f"images of {shape[0]}x{shape[1]} px cannot be corrupted before resizing "
-                    f"({error}): set --config.eval.corrupt=after_resize"
-                ) from error
-            for row, image in zip(rows, np.asarray(corrupted), strict=False):
-                results[row] = image
-        return results
-
-    return apply
+    errors = {cell: 1.0 - record["cells"][_key(*cell)]["top1"] for cell in wanted}
+    scores = robustness_scores(errors, 1.0 - record["clean"]["top1"])
+    result = {**whole_identity, "scores": scores, **record}
+    compared = {session.run.path.name: scores} if others else {}
+    for label, other_record in others:
+        compared[_unused(label, compared)] = _scores_of(other_record, wanted, label)
+    return Outcome(name_of_file, result, errors, compared)
 
 
-def _corrupt_batches(
-    batches: Iterable[dict[str, Any]], apply: Corruptor
-) -> Iterator[dict[str, Any]]:
-    for batch in batches:
-        real = np.flatnonzero(batch["mask"])  # padding is not worth the work
-        images = batch["image"].copy()
-        corrupted = apply([images[i] for i in real], [int(batch["index"][i]) for i in real])
-        images[real] = corrupted
-        yield {**batch, "image": images}
+def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
+    """Prints the tables, draws the figures."""
+    import jax
+
+    result, errors = outcome.result, outcome.errors
+    scores = result["scores"]
+    severities = sorted({severity for _, severity in errors})
+    tables = [_table(errors, scores, severities), _means(scores, result)]
+    if outcome.compared:
+        tables.append(_comparison(outcome.compared))
+    if jax.process_index() == 0:
+        _save_figures(session, errors, scores, severities, outcome.compared)
+    publish(session, outcome.name, result, "\n\n".join(tables))
+    return result
+
+
+def _measured(file: Path, whole_identity: dict[str, Any]) -> dict[str, Any]:
+    """What the file holds of this very checkpoint, data and settings."""
+    if file.exists():
+        recorded = read_json(file)
+        if all(recorded.get(key) == value for key, value in whole_identity.items()):
+            return {"clean": recorded["clean"], "cells": recorded["cells"]}
+        print(f"{file} is of another checkpoint, data or settings: measuring anew", flush=True)
+    return {"cells": {}}
+
+
+def _key(name: str, severity: int) -> str:
+    return f"{name}/{severity}"
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.2f}"
+
+
+def _table(
+    errors: dict[tuple[str, int], float], scores: dict[str, Any], severities: list[int]
+) -> str:
+    rows = [("top-1 error %", *(f"sev. {s}" for s in severities), "mean", "CE (AlexNet = 100)")]
+    for name, of_name in scores["corruptions"].items():
+        cells = [_percent(errors[name, severity]) for severity in severities]
+        normalised = _percent(of_name["ce_normalised_by_alexnet"]) or "-"
+        rows.append((name, *cells, _percent(of_name["mean_error"]), normalised))
+    return format_table(rows)
+
+
+def _means(scores: dict[str, Any], settings: dict[str, Any]) -> str:
+    rows = [
+        ("means", "%"),
+        ("clean error", _percent(scores["clean_error"])),
+        ("mean error, unnormalised", _percent(scores["mean_error"])),
+        ("mean error minus clean, unnormalised", _percent(scores["mean_error_increase"])),
+        ("mCE, normalised by AlexNet", _percent(scores["mce_normalised_by_alexnet"]) or "-"),
+        (
+            "relative mCE, normalised by AlexNet",
+            _percent(scores["relative_mce_normalised_by_alexnet"]) or "-",
+        ),
+    ]
+    notes = (
+        f"corrupted {settings['corrupt'].replace('_', ' ')} by {settings['corruptions_by']}; "
+        "normalised numbers divide by AlexNet's errors on ImageNet-C: meaningful for ImageNet "
+        "only, and computed from all 15 benchmark corruptions at all 5 severities"
+    )
+    return f"{format_table(rows)}\n{notes}"
+
+
+def _open_other(
+    path: str, name_of_file: str, settings: dict[str, Any], session: "Session"
+) -> tuple[str, dict[str, Any]]:
+    file = Path(path) / "evaluation" / f"{name_of_file}.json"
+    if not file.exists():
+        raise InputError(f"--compare={path}: no {file.name} there; measure that run first")
+    recorded = read_json(file)
+    asked = {**settings, "data": session.source.describe()}
+    for key, value in asked.items():
+        if recorded.get(key) != value:
+            raise InputError(
+                f"--compare={path} was measured with {key}={recorded.get(key)!r}, this run with "
+                f"{value!r}: measure both in the same way"
+            )
+    return Path(path).resolve().name, recorded
+
+
+def _unused(label: str, taken: dict[str, Any]) -> str:
+    number = 2
+    unused = label
+    while unused in taken:
+        unused, number = f"{label} ({number})", number + 1
+    return unused
+
+
+def _scores_of(
+    recorded: dict[str, Any], wanted: list[tuple[str, int]], label: str
+) -> dict[str, Any]:
+    lacking = [_key(*cell) for cell in wanted if _key(*cell) not in recorded["cells"]]
+    if lacking:
+        raise InputError(
+            f"--compare: {label} lacks {lacking[0]} and {len(lacking) - 1} more cells; measure it "
+            "with the same --corruptions and --severities"
+        )
+    from jaxbio.measures.robustness_scores import robustness_scores
+
+    errors = {cell: 1.0 - recorded["cells"][_key(*cell)]["top1"] for cell in wanted}
+    return robustness_scores(errors, 1.0 - recorded["clean"]["top1"])
+
+
+def _comparison(compared: dict[str, dict[str, Any]]) -> str:
+    names = next(iter(compared.values()))["corruptions"]
+    rows = [("mean top-1 error %", *compared)]
+    rows.append(("clean", *(_percent(s["clean_error"]) for s in compared.values())))
+    for name in names:
+        errors = (s["corruptions"][name]["mean_error"] for s in compared.values())
+        rows.append((name, *map(_percent, errors)))
+    for label, key in (
+        ("mean, unnormalised", "mean_error"),
+        ("mean minus clean, unnormalised", "mean_error_increase"),
+        ("mCE, normalised by AlexNet", "mce_normalised_by_alexnet"),
+    ):
+        rows.append((label, *(_percent(s[key]) or "-" for s in compared.values())))
+    return format_table(rows)
+
+
+def _save_figures(
+    session: "Session",
+    errors: dict[tuple[str, int], float],
+    scores: Scores,
+    severities: list[int],
+    compared: dict[str, Scores],
+) -> None:
+    import numpy as np
+
+    from jaxbio.corruptions.sheet import picture_sheet
+    from jaxbio.plotting.robustness import plot_robustness, plot_robustness_comparison
+    from jaxbio.runs.figures import save_figures
+
+    names = list(scores["corruptions"])
+    accuracy = np.array([[1.0 - errors[n, s] for s in severities] for n in names])
+    clean = 1.0 - scores["clean_error"]
+    figures = {"robustness": plot_robustness(accuracy, names, severities, clean)}
+    image = next(iter(session.batches()))["image"][0]
+    if min(image.shape[:2]) >= _MIN_SHEET_SIZE:
+        shown = severities[len(severities) // 2]
+        figures["corruptions"] = picture_sheet(image, names, [shown], session.config.seed)
+    if compared:
+        bars = {
+            label: [*(s["corruptions"][n]["mean_error"] for n in names), s["mean_error"]]
+            for label, s in compared.items()
+        }
+        figures["robustness_comparison"] = plot_robustness_comparison(bars, [*names, "mean"])
+    save_figures(session.run, figures)

@@ -1,69 +1,112 @@
-"""The mode ``similarity``: a model's layers against recordings."""
+"""layers against neural recordings (docs/similarity.md)
 
+Every layer and time step is scored by every measure; a table, JSON and an HTML report.
+"""
+
+import argparse
 import zlib
-from collections.abc import Sequence
-from typing import Any
-
-import jax
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxbio.errors import InputError
-from jaxbio.measures.brain import Brain, brains
-from jaxbio.measures.layer_activity import Place, layer_activity
-from jaxbio.measures.publishing import publish
-from jaxbio.measures.scores import MEASURES, Ceiling, Score, choose_measures
-from jaxbio.measures.similarity_report import write_html
-from jaxbio.neural import Recordings
+from jaxbio.measures.measure import publish, split_list
 from jaxbio.runs.progress import format_table
-from jaxbio.tasks.classification.opened import Session
 
-BINS = ("mean", "all")
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jaxbio.measures.brain import Brain
+    from jaxbio.measures.layer_activity import Place
+    from jaxbio.measures.scores import Ceiling, Score
+    from jaxbio.neural import Recordings
+    from jaxbio.tasks.classification.opened import Session
+
+NAME = "similarity"
 
 
-def report_similarity(
-    session: Session,
-    recordings: Recordings,
-    *,
-    layers: Sequence[str] = ("all",),
-    times: Sequence[str] = ("all",),
-    measures: Sequence[str] = (),
-    bins: str = "mean",
-    max_units: int = 4096,
-) -> dict[str, Any]:
-    """Scores every layer and time step, prints a table, writes JSON and an HTML report.
+class Outcome(NamedTuple):
+    """Scores, and what the report draws.
 
-    Args:
-      session: the model, opened without data.
-      recordings: what it is compared with.
-      layers: endpoints, or ``["all"]``.
-      times: the model's time steps: ``["all"]``, ``["last"]`` or numbers.
-      measures: names; empty: all that the recordings allow.
-      bins: ``mean`` over the recordings' time bins, or ``all`` one by one.
-      max_units: units sampled of each layer; 0 takes all of them.
+    Attributes:
+        result: what the JSON file holds.
+        brain: the recordings, of the first time bin.
+        activity: of every layer and step, ``[S, units]``.
+    """
 
-    Returns:
-      What the JSON file holds.
+    result: dict[str, Any]
+    brain: "Brain"
+    activity: "dict[Place, np.ndarray]"
+
+
+def options(add: Any) -> None:
+    """The measure's flags."""
+    add("--neural", default="synthetic", metavar="PATH", help="recordings; default: synthetic ones")
+    add("--region", metavar="NAME", help="part of the recordings: IT, V4, human_it, ...")
+    add("--stimuli", metavar="PATH", help="the images, if not beside the recordings")
+    add(
+        "--layers", type=split_list, default=["all"], metavar="LIST", help="endpoints; default: all"
+    )
+    add("--times", type=split_list, default=["all"], metavar="LIST", help="all, last or steps")
+    add(
+        "--measures",
+        type=split_list,
+        default=[],
+        metavar="LIST",
+        help="rsa, sit, svm, pls, ridge, cka, ...; default: all",
+    )
+    add("--bins", choices=["mean", "all"], default="mean", help="time bins of the recordings")
+    add("--max_units", type=int, default=4096, metavar="N", help="sampled of each layer; 0: all")
+    add("--objects_per_category", type=int, default=7, metavar="N", help="of Cadieu's; 0: unknown")
+    add("--drop_nan", action="store_true", help="drop neuroids with NaN responses")
+
+
+def needs_data(options: argparse.Namespace) -> bool:
+    """Never: the recordings bring their images."""
+    return False
+
+
+def run(session: "Session", options: argparse.Namespace) -> Outcome:
+    """Scores the layers.
 
     Raises:
-      InputError: unknown layers, steps or measures, or recordings that do not allow them.
+        InputError: unknown layers, steps or measures, or recordings that do not allow them.
     """
-    if bins not in BINS:
-        raise InputError(f"--bins={bins}: use {' or '.join(BINS)}")
-    if max_units < 0:
-        raise InputError(f"--max_units={max_units}: use a number of units, or 0 for all of them")
-    data = session.config.data
-    compared = brains(recordings, bins, session.config.seed)
-    names, remarks = choose_measures(list(measures), compared[0])
+    from jaxbio.neural import open_recordings
+
+    recordings = open_recordings(
+        options.neural,
+        region=options.region,
+        stimuli=options.stimuli,
+        objects_per_category=options.objects_per_category,
+        drop_nan=options.drop_nan,
+    )
+    return compare_with(session, recordings, options)
+
+
+def compare_with(
+    session: "Session", recordings: "Recordings", options: argparse.Namespace
+) -> Outcome:
+    """:func:`run` with recordings that are in memory."""
+    from jaxbio.features import FeatureRequest
+    from jaxbio.measures.brain import brains
+    from jaxbio.measures.layer_activity import layer_activity
+    from jaxbio.measures.scores import MEASURES, choose_measures
+
+    if options.max_units < 0:
+        raise InputError(
+            f"--max_units={options.max_units}: use a number of units, or 0 for all of them"
+        )
+    request = FeatureRequest(options.layers, options.times)
+    seed, image_size = session.config.seed, session.preprocessing.image_size
+    compared = brains(recordings, options.bins, seed)
+    names, remarks = choose_measures(options.measures, compared[0])
     activity = layer_activity(
         session.model,
         session.variables,
-        recordings.stimuli.read_images(data.image_size),
-        list(layers),
-        mean=data.mean,
-        std=data.std,
-        times=_parse_times(times),
-        max_units=max_units,
-        seed=session.config.seed,
+        recordings.stimuli.read_images(image_size),
+        request,
+        session.preprocessing,
+        max_units=options.max_units,
+        seed=seed,
         mesh=session.mesh,
     )
     rows, ceilings = [], []
@@ -74,7 +117,6 @@ def report_similarity(
             rows += _rows(brain, name, activity)
     if all(entry["low"] is None for entry in ceilings):
         remarks.append("no noise ceilings: single presentations or subjects are not known")
-    key = f"similarity_{recordings.name}"
     result = {
         "run": str(session.run.path),
         "step": session.step,
@@ -82,10 +124,10 @@ def report_similarity(
         "recordings": recordings.describe(),
         "synthetic": recordings.synthetic,
         "settings": {
-            "bins": bins,
-            "max_units": max_units,
-            "seed": session.config.seed,
-            "image_size": data.image_size,
+            "bins": options.bins,
+            "max_units": options.max_units,
+            "seed": seed,
+            "image_size": image_size,
             "conditions": "objects" if compared[0].has_views else "images",
         },
         "remarks": remarks,
@@ -97,16 +139,30 @@ def report_similarity(
         result["settings"]["noise"] = {
             "slope": noise.slope, "offset": noise.offset, "repetitions": noise.repetitions,
         }  # fmt: skip
+    return Outcome(result, compared[0], activity)
+
+
+def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
+    """Prints a table; JSON and HTML into ``evaluation/similarity_<recordings>``."""
+    import jax
+
+    from jaxbio.measures.similarity_report import write_html
+
+    result, recordings = outcome.result, outcome.brain.recordings
     if jax.process_index() == 0:
+        key = f"similarity_{recordings.name}"
         html = session.run.path / "evaluation" / f"{key}.html"
-        write_html(html, result, compared[0], activity)
+        write_html(html, result, outcome.brain, outcome.activity)
+        remarks = result["remarks"]
         table = "\n".join([*_banner(recordings), _table(result), *remarks, f"report: {html}"])
         publish(session, key, result, table)
     return result
 
 
-def _rows(brain: Brain, name: str, activity: dict[Place, np.ndarray]) -> list[dict[str, Any]]:
+def _rows(brain: "Brain", name: str, activity: "dict[Place, np.ndarray]") -> list[dict[str, Any]]:
     """Scores of all places; equal activities (one layer under two names) are scored once."""
+    from jaxbio.measures.scores import MEASURES
+
     digests = {place: _digest(x) for place, x in activity.items()}
     first = {digest: place for place, digest in reversed(digests.items())}
     layers = {str(place): activity[place] for place in first.values()}
@@ -123,29 +179,21 @@ def _rows(brain: Brain, name: str, activity: dict[Place, np.ndarray]) -> list[di
     ]
 
 
-def _digest(x: np.ndarray) -> tuple[tuple[int, ...], int]:
+def _digest(x: "np.ndarray") -> tuple[tuple[int, ...], int]:
     return x.shape, zlib.crc32(x.tobytes())
 
 
-def _score_entry(score: Score) -> dict[str, Any]:
+def _score_entry(score: "Score") -> dict[str, Any]:
     return {"score": score.value, "low": score.low, "high": score.high, "ceiled": score.ceiled}
 
 
-def _ceiling_entry(ceiling: Ceiling | None) -> dict[str, Any]:
+def _ceiling_entry(ceiling: "Ceiling | None") -> dict[str, Any]:
     if ceiling is None:
         return {"low": None, "high": None, "what": None}
     return {"low": ceiling.low, "high": ceiling.high, "what": ceiling.what}
 
 
-def _parse_times(values: Sequence[str]) -> str | list[int]:
-    if len(values) == 1 and values[0] in ("all", "last"):
-        return values[0]
-    if not all(value.isdecimal() for value in values):
-        raise InputError(f"--times={','.join(values)}: use all, last or step numbers such as 0,2")
-    return [int(value) for value in values]
-
-
-def _banner(recordings: Recordings) -> list[str]:
+def _banner(recordings: "Recordings") -> list[str]:
     if not recordings.synthetic:
         return []
     return [

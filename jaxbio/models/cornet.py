@@ -9,13 +9,14 @@ Reference:
     doi:10.1101/408385.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxbio.errors import InputError
+from jaxbio.models.body import Body
 from jaxbio.models.layers import Initializer, Linear, global_avg_pool, torch_default
 
 # Area: channels.
@@ -53,14 +54,30 @@ def check_times(times: Any) -> None:
         raise InputError(f"times={times!r}, must be a whole number, 1 or more")
 
 
-def check_readout(readout: str) -> None:
-    """Refuses unknown readouts.
+class CORnet(Body, kw_only=True):
+    """What the networks are built on.
+
+    Attributes:
+        readout: ``"last"``, or ``"all"`` for the logits of every step in ``endpoints["logits"]``.
 
     Raises:
-        InputError: if ``readout`` is not one of ``READOUTS``.
+        InputError: if the readout is unknown.
     """
-    if readout not in READOUTS:
-        raise InputError(f"unknown readout {readout!r}; valid: {', '.join(READOUTS)}")
+
+    readout: str = "last"
+
+    keeps_time: ClassVar[bool] = True
+    blocks: ClassVar[str] = "|".join(AREAS)
+
+    def __post_init__(self) -> None:
+        if self.readout not in READOUTS:
+            raise InputError(f"unknown readout {self.readout!r}; valid: {', '.join(READOUTS)}")
+        super().__post_init__()
+
+    @property
+    def arrival_steps(self) -> dict[str, int]:
+        """Area to the first step at which its output depends on the image: 0 everywhere."""
+        return dict.fromkeys(areas_after(self.after), 0)
 
 
 class Decoder(nn.Module):

@@ -1,14 +1,13 @@
 """CORnet-RT and CORnet-R: four areas, each with lateral recurrence, unrolled in two ways."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models.body import Body
-from jaxbio.models.cornet import AREAS, Decoder, areas_after, check_readout, check_times, unroll_of
+from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after, check_times, unroll_of
 from jaxbio.models.group_norm import GroupNorm
 from jaxbio.models.layers import Conv
 
@@ -125,7 +124,7 @@ class LateralArea(nn.Module):
         )
 
 
-class CORnetRT(Body, kw_only=True):
+class CORnetRT(CORnet, kw_only=True):
     """CORnet-RT (biological unrolling) or CORnet-R (sequential unrolling).
 
     In RT an area sees what the area below put out at the *previous* step: one area per step, so the
@@ -152,14 +151,9 @@ class CORnetRT(Body, kw_only=True):
 
     sequential: bool
     times: int = 5
-    readout: str = "last"
-
-    keeps_time: ClassVar[bool] = True
-    blocks: ClassVar[str] = "|".join(AREAS)
 
     def __post_init__(self) -> None:
         check_times(self.times)
-        check_readout(self.readout)
         super().__post_init__()
 
     @property

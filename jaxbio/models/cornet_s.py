@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.errors import InputError
-from jaxbio.models.body import Body
 from jaxbio.models.convolution import conv2d
-from jaxbio.models.cornet import AREAS, Decoder, areas_after, check_readout, check_times, unroll_of
+from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after, check_times, unroll_of
 from jaxbio.models.layers import BatchNorm, Conv, max_pool
 
 _EXPANSION = 4
@@ -152,7 +151,7 @@ class SharedKernel(nn.Module):
         return self.param("kernel", Conv.kernel_init, self.shape, jnp.float32).astype(self.dtype)
 
 
-class CORnetS(Body, kw_only=True):
+class CORnetS(CORnet, kw_only=True):
     """CORnet-S: V1, then V2, V4 and IT, which run 2, 4 and 2 times.
 
     The areas run one after the other: an area sees the last output of the area below, at each of
@@ -173,10 +172,6 @@ class CORnetS(Body, kw_only=True):
     """
 
     times: int | Sequence[int] = (2, 4, 2)
-    readout: str = "last"
-
-    keeps_time: ClassVar[bool] = True
-    blocks: ClassVar[str] = "|".join(AREAS)
     time_bins: ClassVar[Mapping[str, Sequence[tuple[float, float]]]] = {
         "V1": [(50, 150)],
         "V2": [(70, 170), (170, 270)],
@@ -203,13 +198,7 @@ class CORnetS(Body, kw_only=True):
                 check_times(times)
         else:
             check_times(self.times)
-        check_readout(self.readout)
         super().__post_init__()
-
-    @property
-    def arrival_steps(self) -> dict[str, int]:
-        """Area to the first step at which its output depends on the image: 0 everywhere."""
-        return dict.fromkeys(areas_after(self.after), 0)
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:

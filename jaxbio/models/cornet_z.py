@@ -1,14 +1,13 @@
 """CORnet-Z: four areas, no recurrence."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models.body import Body
-from jaxbio.models.cornet import AREAS, Decoder, areas_after, check_readout
+from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after
 from jaxbio.models.layers import Conv, max_pool
 
 
@@ -44,7 +43,7 @@ class FeedforwardArea(nn.Module):
         return max_pool(self.act(name="act")(x), 3, 2, 1)
 
 
-class CORnetZ(Body, kw_only=True):
+class CORnetZ(CORnet, kw_only=True):
     """CORnet-Z, the feedforward one: one convolution per area, one time step.
 
     Behind a front-end (jaxbio's analogy) V1, or V1 and V2, take the place of its areas.
@@ -57,20 +56,6 @@ class CORnetZ(Body, kw_only=True):
         Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
         doi:10.1101/408385.
     """
-
-    readout: str = "last"
-
-    keeps_time: ClassVar[bool] = True
-    blocks: ClassVar[str] = "|".join(AREAS)
-
-    def __post_init__(self) -> None:
-        check_readout(self.readout)
-        super().__post_init__()
-
-    @property
-    def arrival_steps(self) -> dict[str, int]:
-        """Area to the first step at which its output depends on the image: 0 everywhere."""
-        return dict.fromkeys(areas_after(self.after), 0)
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -6,6 +6,7 @@ pooling windows are clipped to small maps, adaptive pooling follows PyTorch's bi
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxbio.models import cpu
 from jaxbio.models.convolution import conv2d, matmul_maps
 
 Initializer = Callable[..., jax.Array]
@@ -189,13 +191,11 @@ def max_pool(
         ``[B, H', W', C]``.
     """
     windows, pads = _pool_geometry(x.shape, window, stride, padding, ceil_mode)
-    if stride != 2 or jax.default_backend() != "cpu":
-        return nn.max_pool(x, windows, (stride, stride), pads)
-    # On a CPU the gradient of a window reduction is slower than the convolutions around it. Rows,
-    # then columns, as maxima of the map's even and odd lines differentiate into plain arithmetic.
-    for axis in (2, 1):
-        x = _max_pool_by_two(x, axis, windows[axis - 1], pads[axis - 1])
-    return x
+    plain = partial(nn.max_pool, window_shape=windows, strides=(stride, stride), padding=pads)
+    if stride != 2:
+        return plain(x)
+    faster = partial(cpu.max_pool_by_two, windows=windows, pads=pads)
+    return lax.platform_dependent(x, cpu=faster, default=plain)
 
 
 def avg_pool(x: jax.Array, window: int) -> jax.Array:
@@ -204,22 +204,6 @@ def avg_pool(x: jax.Array, window: int) -> jax.Array:
     h, w = x.shape[1] // rows, x.shape[2] // columns
     x = x[:, : h * rows, : w * columns]
     return x.reshape(x.shape[0], h, rows, w, columns, x.shape[-1]).mean((2, 4))
-
-
-def _max_pool_by_two(x: jax.Array, axis: int, window: int, pad: tuple[int, int]) -> jax.Array:
-    outputs = (x.shape[axis] + sum(pad) - window) // 2 + 1
-    pairs = outputs + (window - 1) // 2
-    padding = [(0, 0, 0)] * x.ndim
-    padding[axis] = (pad[0], 2 * pairs - x.shape[axis] - pad[0], 0)
-    lines = lax.pad(x, jnp.array(-jnp.inf, x.dtype), padding)
-    lines = lines.reshape(*x.shape[:axis], pairs, 2, *x.shape[axis + 1 :])
-    y = None
-    for offset in range(window):
-        start = offset // 2
-        line = lax.index_in_dim(lines, offset % 2, axis + 1, keepdims=False)
-        line = lax.slice_in_dim(line, start, start + outputs, axis=axis)
-        y = line if y is None else jnp.maximum(y, line)
-    return y
 
 
 def _pool_geometry(

@@ -27,20 +27,20 @@ def renewal(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -
     interval too.
 
     Args:
-      key: a threefry key.
-      intensity: mean rates in Hz, any shape; 0 never spikes.
-      steps: length of the train.
-      dt: length of a step in ms.
+        key: a threefry key.
+        intensity: mean rates in Hz, any shape; 0 never spikes.
+        steps: length of the train.
+        dt: length of a step in ms.
 
     Returns:
-      bool ``[steps, *intensity.shape]``.
+        bool ``[steps, *intensity.shape]``.
 
     Raises:
-      InputError: negative intensities (unless they are traced), ``steps`` or ``dt`` not positive.
+        InputError: negative intensities (unless they are traced), ``steps`` or ``dt`` not positive.
 
     Reference:
-      Hazan et al. 2018, "BindsNET: A Machine Learning-Oriented Spiking Neural Networks Library in
-      Python", doi:10.3389/fninf.2018.00089.
+        Hazan et al. 2018, "BindsNET: A Machine Learning-Oriented Spiking Neural Networks Library in
+        Python", doi:10.3389/fninf.2018.00089.
     """
     intensity = _checked(intensity, steps, dt)
     # Rates so low that a first spike within the train has no chance are as good as 0, and their
@@ -71,16 +71,16 @@ def bernoulli(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0)
     """Independent steps, each with a spike with probability ``min(intensity dt / 1000, 1)``.
 
     Args:
-      key: of any kind.
-      intensity: mean rates in Hz, any shape.
-      steps: length of the train.
-      dt: length of a step in ms.
+        key: of any kind.
+        intensity: mean rates in Hz, any shape.
+        steps: length of the train.
+        dt: length of a step in ms.
 
     Returns:
-      bool ``[steps, *intensity.shape]``.
+        bool ``[steps, *intensity.shape]``.
 
     Raises:
-      InputError: as :func:`renewal`.
+        InputError: as :func:`renewal`.
     """
     intensity = _checked(intensity, steps, dt)
     return _independent_steps("bernoulli", key, intensity, steps, dt)
@@ -92,16 +92,16 @@ def poisson(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -
     Several events of one bin are one spike, so that the rate saturates at one spike per step.
 
     Args:
-      key: of any kind.
-      intensity: rates of the process in Hz, any shape.
-      steps: length of the train.
-      dt: length of a step in ms.
+        key: of any kind.
+        intensity: rates of the process in Hz, any shape.
+        steps: length of the train.
+        dt: length of a step in ms.
 
     Returns:
-      bool ``[steps, *intensity.shape]``.
+        bool ``[steps, *intensity.shape]``.
 
     Raises:
-      InputError: as :func:`renewal`.
+        InputError: as :func:`renewal`.
     """
     intensity = _checked(intensity, steps, dt)
     return _independent_steps("poisson", key, intensity, steps, dt)
@@ -114,16 +114,16 @@ def latency(key: jax.Array | None, intensity: jax.Array, steps: int, dt: float =
     come after the last step, stay silent.
 
     Args:
-      key: ignored; the code is deterministic.
-      intensity: rates in Hz, any shape.
-      steps: length of the train.
-      dt: length of a step in ms.
+        key: ignored; the code is deterministic.
+        intensity: rates in Hz, any shape.
+        steps: length of the train.
+        dt: length of a step in ms.
 
     Returns:
-      bool ``[steps, *intensity.shape]``.
+        bool ``[steps, *intensity.shape]``.
 
     Raises:
-      InputError: as :func:`renewal`.
+        InputError: as :func:`renewal`.
     """
     del key
     intensity = _checked(intensity, steps, dt)
@@ -148,11 +148,11 @@ def encode(
     """Encodes with an encoder by name; see :func:`renewal` for the arguments.
 
     Raises:
-      InputError: an unknown name, or what the encoder refuses.
+        InputError: an unknown name, or what the encoder refuses.
 
     Example:
-      >>> encode("renewal", jax.random.key(0), jnp.full((20, 20), 127.5), 250).shape
-      (250, 20, 20)
+        >>> encode("renewal", jax.random.key(0), jnp.full((20, 20), 127.5), 250).shape
+        (250, 20, 20)
     """
     return _by_name(name)(key, intensity, steps, dt)
 
@@ -162,8 +162,8 @@ class LevelEncoder:
     """An encoder of pictures whose pixels are one of a few levels; from :func:`make_encoder`.
 
     Attributes:
-      steps: length of the trains.
-      encode: ``(key, levels [n], places [n], pixels) -> uint32 [ceil(steps / 32), n]``.
+        steps: length of the trains.
+        encode: ``(key, levels [n], places [n], pixels) -> uint32 [ceil(steps / 32), n]``.
     """
 
     steps: int
@@ -184,14 +184,14 @@ class LevelEncoder:
         """The same spikes as bits, of all pixels of a picture or of some.
 
         Args:
-          key: of the picture.
-          levels: ``[n]`` whole numbers.
-          places: int32 ``[n]``, which pixels of the picture the levels belong to; all of them, in
-            order, by default. A pixel's spikes do not depend on which others are asked for.
-          pixels: number of pixels of the picture; n by default.
+            key: of the picture.
+            levels: ``[n]`` whole numbers.
+            places: int32 ``[n]``, which pixels of the picture the levels belong to; all of them, in
+                order, by default. A pixel's spikes do not depend on which others are asked for.
+            pixels: number of pixels of the picture; n by default.
 
         Returns:
-          uint32 ``[ceil(steps / 32), n]``; see :func:`unpack`.
+            uint32 ``[ceil(steps / 32), n]``; see :func:`unpack`.
         """
         if places is None:
             places = jnp.arange(levels.size, dtype=jnp.int32)
@@ -223,28 +223,28 @@ def make_encoder(name: str, rates: np.ndarray, steps: int, dt: float = 1.0) -> L
     look-up each, exact to 2^-32 in probability, and as many intervals as can fit into the train.
 
     Args:
-      name: one of :func:`list_encoders`.
-      rates: ``[L]`` rates in Hz, one per level: ``np.arange(256) * (127.5 / 255)`` for 8-bit grey
-        values at the published intensity.
-      steps: length of the trains.
-      dt: length of a step in ms.
+        name: one of :func:`list_encoders`.
+        rates: ``[L]`` rates in Hz, one per level: ``np.arange(256) * (127.5 / 255)`` for 8-bit grey
+            values at the published intensity.
+        steps: length of the trains.
+        dt: length of a step in ms.
 
     Returns:
-      ``encoder(key, levels)``: levels are whole numbers in [0, L), any shape; gives bool
-      ``[steps, *levels.shape]``. Jit it; ``jax.vmap`` it over keys and pictures.
+        ``encoder(key, levels)``: levels are whole numbers in [0, L), any shape; gives bool
+        ``[steps, *levels.shape]``. Jit it; ``jax.vmap`` it over keys and pictures.
 
     Raises:
-      InputError: an unknown name, rates that are negative or not finite, or ``steps`` or ``dt`` not
-        positive.
+        InputError: an unknown name, rates that are negative or not finite, or ``steps`` or ``dt``
+            not positive.
 
     Example:
-      >>> encoder = make_encoder("renewal", np.arange(256) * 0.5, steps=250)
-      >>> encoder(jax.random.key(0), picture).shape  # uint8 [20, 20]
-      (250, 20, 20)
+        >>> encoder = make_encoder("renewal", np.arange(256) * 0.5, steps=250)
+        >>> encoder(jax.random.key(0), picture).shape  # uint8 [20, 20]
+        (250, 20, 20)
 
     Reference:
-      Walker 1977, "An Efficient Method for Generating Discrete Random Variables with General
-      Distributions", doi:10.1145/355744.355749.
+        Walker 1977, "An Efficient Method for Generating Discrete Random Variables with General
+        Distributions", doi:10.1145/355744.355749.
     """
     _by_name(name)
     rates = np.asarray(rates, np.float64)

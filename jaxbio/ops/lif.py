@@ -19,13 +19,13 @@ class LIFParameters(NamedTuple):
     """Constants of a neuron; scalars, or arrays that broadcast against the state.
 
     Attributes:
-      rest: resting potential, mV.
-      reset: potential after a spike, mV.
-      threshold: at rest, mV; the adaptive part comes on top.
-      decay: factor of the distance to rest per step, ``exp(-dt / tau)``, in [0, 1].
-      refractory: steps after a spike in which input is ignored, >= 0.
-      theta_plus: rise of the adaptive threshold per spike, mV.
-      theta_decay: factor of the adaptive threshold per step, in [0, 1].
+        rest: resting potential, mV.
+        reset: potential after a spike, mV.
+        threshold: at rest, mV; the adaptive part comes on top.
+        decay: factor of the distance to rest per step, ``exp(-dt / tau)``, in [0, 1].
+        refractory: steps after a spike in which input is ignored, >= 0.
+        theta_plus: rise of the adaptive threshold per spike, mV.
+        theta_decay: factor of the adaptive threshold per step, in [0, 1].
     """
 
     rest: Scalar = -65.0
@@ -41,9 +41,9 @@ class LIFState(NamedTuple):
     """State of neurons.
 
     Attributes:
-      v: membrane potential, mV.
-      refractory: int32, remaining steps without input.
-      theta: adaptive part of the threshold, mV.
+        v: membrane potential, mV.
+        refractory: int32, remaining steps without input.
+        theta: adaptive part of the threshold, mV.
     """
 
     v: Array
@@ -55,15 +55,15 @@ def decay_factor(tau: Scalar, dt: Scalar = 1.0) -> Array:
     """``exp(-dt / tau)``, correctly rounded also for very long time constants.
 
     Args:
-      tau: time constant, ms, > 0.
-      dt: step, ms.
+        tau: time constant, ms, > 0.
+        dt: step, ms.
 
     Returns:
-      float32 factor per step.
+        float32 factor per step.
 
     Example:
-      >>> float(decay_factor(1e6)) == float(jnp.float32(0.999999))
-      True
+        >>> float(decay_factor(1e6)) == float(jnp.float32(0.999999))
+        True
     """
     return 1.0 + jnp.expm1(-jnp.float32(dt) / jnp.asarray(tau, jnp.float32))
 
@@ -95,18 +95,18 @@ def step(
     potential.
 
     Args:
-      state: before the step.
-      current: mV that arrive in this step; the state's shape.
-      parameters: the constants.
-      adapt: whether ``theta`` changes.
-      spike: distance to the threshold in mV -> 0.0 or 1.0; surrogate gradients pass their own.
+        state: before the step.
+        current: mV that arrive in this step; the state's shape.
+        parameters: the constants.
+        adapt: whether ``theta`` changes.
+        spike: distance to the threshold in mV -> 0.0 or 1.0; surrogate gradients pass their own.
 
     Returns:
-      The state after the step, and float spikes (0.0 or 1.0).
+        The state after the step, and float spikes (0.0 or 1.0).
 
     Reference:
-      Diehl and Cook, Unsupervised learning of digit recognition using spike-timing-dependent
-      plasticity, Frontiers in Computational Neuroscience 2015.
+        Diehl and Cook, Unsupervised learning of digit recognition using spike-timing-dependent
+        plasticity, Frontiers in Computational Neuroscience 2015.
     """
     p = parameters
     v = p.rest + p.decay * (state.v - p.rest)

@@ -21,11 +21,11 @@ def fast_sigmoid(slope: float = 10.0) -> Spike:
     """Derivative ``1 / (1 + slope |x|)^2``.
 
     Args:
-      slope: inverse width, per unit of the potential, > 0.
+        slope: inverse width, per unit of the potential, > 0.
 
     Reference:
-      Zenke and Ganguli 2018, "SuperSpike: Supervised Learning in Multilayer Spiking Neural
-      Networks", doi:10.1162/neco_a_01086.
+        Zenke and Ganguli 2018, "SuperSpike: Supervised Learning in Multilayer Spiking Neural
+        Networks", doi:10.1162/neco_a_01086.
     """
     return _spike(lambda x: 1.0 / (1.0 + slope * jnp.abs(x)) ** 2, slope)
 
@@ -34,11 +34,11 @@ def arctan(slope: float = 2.0) -> Spike:
     """Derivative ``1 / (1 + (pi slope x / 2)^2)``.
 
     Args:
-      slope: inverse width, per unit of the potential, > 0.
+        slope: inverse width, per unit of the potential, > 0.
 
     Reference:
-      Fang et al. 2021, "Incorporating Learnable Membrane Time Constant to Enhance Learning of
-      Spiking Neural Networks", arXiv:2007.05785.
+        Fang et al. 2021, "Incorporating Learnable Membrane Time Constant to Enhance Learning of
+        Spiking Neural Networks", arXiv:2007.05785.
     """
     return _spike(lambda x: 1.0 / (1.0 + (0.5 * math.pi * slope * x) ** 2), slope)
 
@@ -47,10 +47,10 @@ def straight_through(slope: float = 1.0) -> Spike:
     """Derivative 1 within ``|x| <= 1 / slope``, 0 beyond.
 
     Args:
-      slope: inverse half-width, per unit of the potential, > 0.
+        slope: inverse half-width, per unit of the potential, > 0.
 
     Reference:
-      Hubara et al. 2016, "Binarized Neural Networks", arXiv:1602.02830, equation 4.
+        Hubara et al. 2016, "Binarized Neural Networks", arXiv:1602.02830, equation 4.
     """
     return _spike(lambda x: (slope * jnp.abs(x) <= 1.0).astype(x.dtype), slope)
 
@@ -66,11 +66,11 @@ def make_surrogate(name: str, slope: float | None = None) -> Spike:
     """A surrogate spike by name.
 
     Args:
-      name: ``"fast_sigmoid"``, ``"arctan"`` or ``"straight_through"``.
-      slope: None takes the function's own default.
+        name: ``"fast_sigmoid"``, ``"arctan"`` or ``"straight_through"``.
+        slope: None takes the function's own default.
 
     Raises:
-      InputError: an unknown name, or a slope that is not positive.
+        InputError: an unknown name, or a slope that is not positive.
     """
     if name not in _SURROGATES:
         raise InputError(f"unknown surrogate '{name}': use {', '.join(_SURROGATES)}")

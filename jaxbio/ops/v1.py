@@ -197,14 +197,19 @@ def v1_response(
         return maps @ readout, maps
 
     kernels = _kernels_by_colour(constants)
-    if jax.default_backend() == "cpu" and jax.device_count() == 1:
+
+    def plain(x: jax.Array, source: Any) -> Any:
+        return respond(x, source, lambda images: _filter(images, kernels, stride, dtype))
+
+    def on_cpu(x: jax.Array, source: Any) -> Any:
         # Fewer multiplications, and one image at a time so that the intermediate maps stay in the
         # cache. Accelerators are limited by neither and have fast convolutions; with several
         # devices the scan would run over a sharded axis.
         filtered = _spectral_filter(kernels, stride, x.shape[1:3])
-        y, maps = lax.map(lambda one: respond(*one, filtered), (x, source))
-    else:
-        y, maps = respond(x, source, lambda images: _filter(images, kernels, stride, dtype))
+        return lax.map(lambda one: respond(*one, filtered), (x, source))
+
+    faster = on_cpu if jax.device_count("cpu") == 1 else plain
+    y, maps = lax.platform_dependent(x, source, cpu=faster, default=plain)
     return y, maps[..., jnp.argsort(order)]
 
 

@@ -7,6 +7,7 @@ is NaN: a bandwidth where the curve never falls, a surround where nothing is sup
 Definitions and thresholds: Marques, Schrimpf and DiCarlo 2021, doi:10.1101/2021.03.01.433495.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -140,8 +141,9 @@ def devalois1982b(
     driven = _driven(responses, baseline)
     radius, _, orientation, component = best_condition(driven)
     curve = driven[np.arange(len(driven)), radius, :, orientation, component]
-    recorded = driven.reshape(len(driven), -1).max(1) > MIN_RATE
-    return recorded, {"peak_spatial_frequency": FrequencyTuning(curve, frequencies).peak}
+    return curve.max(1) > MIN_RATE, {
+        "peak_spatial_frequency": FrequencyTuning(curve, frequencies).peak
+    }
 
 
 @_study
@@ -166,7 +168,7 @@ def schiller1976(
     radius, _, orientation = best_condition(dc)
     curve = dc[np.arange(len(dc)), radius, :, orientation]
     bandwidth = FrequencyTuning(curve, frequencies).bandwidth()
-    return dc.reshape(len(dc), -1).max(1) > baseline + MIN_RATE, {
+    return curve.max(1) > baseline + MIN_RATE, {
         "spatial_frequency_selective": (~np.isnan(bandwidth)).astype(np.float64),
         "spatial_frequency_bandwidth": bandwidth,
     }
@@ -280,8 +282,9 @@ def _driven(responses: np.ndarray, baseline: np.ndarray) -> np.ndarray:
 
 def _sparseness(responses: np.ndarray) -> np.ndarray:
     """``(1 - mean(r)^2 / mean(r^2)) / (1 - 1/n)`` over all but the first axis."""
-    flat = responses.reshape(len(responses), -1)
-    return (1 - flat.mean(1) ** 2 / (flat**2).mean(1)) / (1 - 1 / flat.shape[1])
+    axes = tuple(range(1, responses.ndim))
+    share = responses.mean(axes) ** 2 / (responses**2).mean(axes)
+    return (1 - share) / (1 - 1 / math.prod(responses.shape[1:]))
 
 
 def _nested_shares(responses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

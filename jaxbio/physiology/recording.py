@@ -9,6 +9,7 @@ Reference:
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 
 import jax
@@ -29,6 +30,7 @@ TOLERANCE = 0.15  # degrees from the stimuli's centre within which units are rec
 _MEDIAN_BEST, _MEDIAN_BLANK, _LARGEST = 33.8, 0.82, 243.1
 _RESPONSIVE = 5.0
 
+_PER_POSITION = 8  # gratings shown at each position of the receptive-field map
 _ENTRY_BYTES = 12  # of a response kept for a receptive field: unit int32, position int32, float32
 
 
@@ -79,14 +81,22 @@ class Probe:
         view: what the model sees.
         trials: presentations of every stimulus that are averaged; 1 unless the model is noisy.
         seed: of the noise.
-        batch: stimuli at once.
+        batch: stimuli at once, 8 or more: the 8 of a position of the receptive-field map stay
+            together.
     """
 
     activity: Activity
     view: View
     trials: int = 1
     seed: int = 0
-    batch: int = 16
+    batch: int = 8
+
+    def __post_init__(self) -> None:
+        if self.trials < 1 or self.batch < _PER_POSITION:
+            raise InputError(
+                f"trials={self.trials}, batch={self.batch}: must be 1 or more and {_PER_POSITION} "
+                "or more"
+            )
 
     def stream(self, images: Iterator[jax.Array]) -> Iterator[jax.Array]:
         """Mean activity over trials, negative values as 0, of batches of pictures.
@@ -107,7 +117,9 @@ class Probe:
 
     def blank(self) -> np.ndarray:
         """Activity at the grey screen, ``[units]``."""
-        return np.asarray(next(self.stream(iter([self.view.blank()])))[0])
+        # As many as of other stimuli, for the sake of one compilation.
+        images = jnp.repeat(self.view.blank(), self.batch, axis=0)
+        return np.asarray(next(self.stream(iter([images])))[0])
 
     def responses(self, parameters: np.ndarray, units: np.ndarray) -> np.ndarray:
         """Activity of chosen units at gratings, float32 ``[len(units), N]``.
@@ -116,17 +128,28 @@ class Probe:
             parameters: ``[N, 7]``, see ``stimuli.FIELDS``.
             units: indices into the layer.
         """
-        return self.pictures(self._gratings(parameters), units)[:, : len(parameters)]
+        return self.pictures(self._gratings(parameters, self.batch), units)[:, : len(parameters)]
 
     def pictures(self, images: Iterator[jax.Array], units: np.ndarray) -> np.ndarray:
         """Activity of chosen units at batches of pictures, float32 ``[len(units), N]``."""
         parts = [np.asarray(_select(answer, units)) for answer in self.stream(images)]
         return np.concatenate(parts).T
 
-    def _gratings(self, parameters: np.ndarray) -> Iterator[jax.Array]:
+    def by_position(self, parameters: np.ndarray) -> Iterator[jax.Array]:
+        """Activity at the receptive-field map, position by position, ``[8, units]``."""
+        positions = self.batch // _PER_POSITION
+        batches = self.stream(self._gratings(parameters, positions * _PER_POSITION))
+        answers = (
+            answer[i * _PER_POSITION : (i + 1) * _PER_POSITION]
+            for answer in batches
+            for i in range(positions)
+        )
+        return itertools.islice(answers, len(parameters) // _PER_POSITION)
+
+    def _gratings(self, parameters: np.ndarray, size: int) -> Iterator[jax.Array]:
         """Batches of one size, for one compilation: the last is filled up with its last grating."""
-        for start in range(0, len(parameters), self.batch):
-            rows = np.arange(start, start + self.batch).clip(max=len(parameters) - 1)
+        for start in range(0, len(parameters), size):
+            rows = np.arange(start, start + size).clip(max=len(parameters) - 1)
             yield self.view.gratings(parameters[rows])
 
 
@@ -170,12 +193,11 @@ def find_central_units(probe: Probe, *, memory: int = 2**30) -> ReceptiveFields:
             f"receptive-field map covers {reach:.2f} degrees"
         )
     blank = probe.blank()
-    by_position = design.parameters.reshape(len(protocol.POSITIONS) ** 2, -1, 7)
+    positions = len(design.parameters) // _PER_POSITION
     found, start = [], 0
     while start < len(blank):
-        fields = FieldCollector(start, len(blank), len(by_position), memory // _ENTRY_BYTES)
-        images = (probe.view.gratings(parameters) for parameters in by_position)
-        for answer in probe.stream(images):
+        fields = FieldCollector(start, len(blank), positions, memory // _ENTRY_BYTES)
+        for answer in probe.by_position(design.parameters):
             fields.add(field_response(answer, blank))
         found.append(fields.near(protocol.CENTRE, TOLERANCE))
         start = fields.stop
@@ -238,7 +260,9 @@ class FieldCollector:
         response = np.asarray(response)[self.start : self.stop]
         np.maximum(self._peak, response, out=self._peak)
         units = np.flatnonzero(response > FIELD_FLOOR * self._peak)
-        self._kept.append((units, np.full(len(units), self._position), response[units]))
+        self._kept.append(
+            (units.astype(np.int32), np.full(len(units), self._position, np.int32), response[units])
+        )
         self._position += 1
         self._count += len(units)
         if self._count > self._limit:

@@ -154,6 +154,7 @@ def sparse_noise(
     return jnp.pad(squares, ((0, 0), edge, edge), constant_values=GREY)
 
 
+@functools.partial(jax.jit, static_argnames=("degrees", "view_degrees", "size"))
 def place(images: jax.Array, *, degrees: float, view_degrees: float, size: int) -> jax.Array:
     """Puts pictures on a model's field of view: cropped or padded with grey, then resized.
 

@@ -5,6 +5,7 @@ linear in the points, so smoothing and interpolating is one matrix, made once fo
 """
 
 import functools
+import math
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
@@ -30,7 +31,7 @@ def drift_components(responses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def best_condition(responses: np.ndarray) -> tuple[np.ndarray, ...]:
     """Indices, one array ``[N]`` per axis, of the first maximum of each of N units' responses."""
-    flat = responses.reshape(len(responses), -1)
+    flat = responses.reshape(len(responses), math.prod(responses.shape[1:]))
     return np.unravel_index(flat.argmax(1), responses.shape[1:])
 
 

@@ -12,14 +12,14 @@ def plot_curves(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     """Draws loss and top-1 accuracy, training thin and test thick, one colour per run.
 
     Args:
-      lines: per run, its name and the objects of its ``metrics.jsonl``: ``step``, ``split``
-        (``train`` or ``test``), ``loss`` (nats), ``top1`` in [0, 1].
+        lines: per run, its name and the objects of its ``metrics.jsonl``: ``step``, ``split``
+            (``train`` or ``test``), ``loss`` (nats), ``top1`` in [0, 1].
 
     Returns:
-      A figure of two panels.
+        A figure of two panels.
 
     Raises:
-      ValueError: no run is given.
+        ValueError: no run is given.
     """
     if not lines:
         raise ValueError("no run to plot: pass at least one")

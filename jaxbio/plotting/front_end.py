@@ -10,16 +10,16 @@ def plot_v1(image: np.ndarray, filters: np.ndarray, maps: np.ndarray, columns: i
     """An image, a sample of Gabor filters, and the same cells' responses to the image.
 
     Args:
-      image: ``[H, W, 3]``, values 0..1.
-      filters: ``[N, K, K]``, one plane per cell; each is scaled by its own largest magnitude.
-      maps: ``[N, H', W']``, responses of the same cells; scaled by the largest of all.
-      columns: tiles in a row.
+        image: ``[H, W, 3]``, values 0..1.
+        filters: ``[N, K, K]``, one plane per cell; each is scaled by its own largest magnitude.
+        maps: ``[N, H', W']``, responses of the same cells; scaled by the largest of all.
+        columns: tiles in a row.
 
     Returns:
-      A figure of three panels.
+        A figure of three panels.
 
     Raises:
-      ValueError: ``filters`` and ``maps`` are of different cells.
+        ValueError: ``filters`` and ``maps`` are of different cells.
     """
     if len(filters) != len(maps):
         raise ValueError(f"{len(filters)} filters and {len(maps)} maps: must be the same cells")

@@ -15,16 +15,16 @@ def plot_activation_maps(
     """An image, and below each other the areas' maps over time.
 
     Args:
-      image: ``[H, W, 3]``, values 0..1.
-      maps: area to ``[T, H', W']``, for example the mean over channels; the shades of an area are
-        comparable over its steps.
-      arrival: area to the first step at which it depends on the image; earlier titles are grey.
+        image: ``[H, W, 3]``, values 0..1.
+        maps: area to ``[T, H', W']``, for example the mean over channels; the shades of an area are
+            comparable over its steps.
+        arrival: area to the first step at which it depends on the image; earlier titles are grey.
 
     Returns:
-      A figure of a row per area: the image on the left, then a column per step.
+        A figure of a row per area: the image on the left, then a column per step.
 
     Raises:
-      ValueError: no area is given.
+        ValueError: no area is given.
     """
     steps = _longest(maps)
     figure, panels = _grid(len(maps), steps + 1)
@@ -44,14 +44,14 @@ def plot_rdms_over_time(
     """The dissimilarities of the responses to some images, per area and step.
 
     Args:
-      rdms: area to ``[T, N, N]``; all in one scale of colours.
-      arrival: area to the first step at which it depends on the image; earlier titles are grey.
+        rdms: area to ``[T, N, N]``; all in one scale of colours.
+        arrival: area to the first step at which it depends on the image; earlier titles are grey.
 
     Returns:
-      A figure of a row per area, a column per step, and a colour bar.
+        A figure of a row per area, a column per step, and a colour bar.
 
     Raises:
-      ValueError: no area is given.
+        ValueError: no area is given.
     """
     steps = _longest(rdms)
     figure, panels = _grid(len(rdms), steps)
@@ -69,14 +69,14 @@ def plot_accuracy_over_time(accuracy: Mapping[str, Sequence[float]], arrival: in
     """Accuracy at every time step.
 
     Args:
-      accuracy: per line, its name and the accuracies in [0, 1], one per step.
-      arrival: first step at which the readout depends on the image; earlier ones are shaded.
+        accuracy: per line, its name and the accuracies in [0, 1], one per step.
+        arrival: first step at which the readout depends on the image; earlier ones are shaded.
 
     Returns:
-      A figure of one panel.
+        A figure of one panel.
 
     Raises:
-      ValueError: no line is given.
+        ValueError: no line is given.
     """
     steps = _longest(accuracy)
     figure = Figure(figsize=(5, 3.2), layout="constrained")

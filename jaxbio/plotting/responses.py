@@ -14,14 +14,14 @@ def plot_activation_curves(
     """An activation's output against its input, one line per shift.
 
     Args:
-      x: inputs, ``[N]``.
-      curves: per activation its name and, per shift, its outputs ``[N]``.
+        x: inputs, ``[N]``.
+        curves: per activation its name and, per shift, its outputs ``[N]``.
 
     Returns:
-      A figure with a panel per activation.
+        A figure with a panel per activation.
 
     Raises:
-      ValueError: nothing to plot.
+        ValueError: nothing to plot.
     """
     figure, panels = _panels(len(curves), 3.4)
     for axes, (name, lines) in zip(panels, curves.items(), strict=True):
@@ -40,13 +40,13 @@ def plot_shifts(shifts: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """The learned shifts of every layer: median, quartiles, and 1 % to 99 %.
 
     Args:
-      shifts: per run, its name and, per layer in order, all shifts that test images caused.
+        shifts: per run, its name and, per layer in order, all shifts that test images caused.
 
     Returns:
-      A figure with one panel per run, layers from left to right.
+        A figure with one panel per run, layers from left to right.
 
     Raises:
-      ValueError: nothing to plot, or a run without layers.
+        ValueError: nothing to plot, or a run without layers.
     """
     if not all(shifts.values()):
         raise ValueError("a run without shifts: leave it out")
@@ -72,14 +72,14 @@ def plot_response_distributions(
     all features that is within classes: what ARR reduces.
 
     Args:
-      responses: per run, its name, responses ``[N, C]`` and labels ``[N]``.
-      class_names: by label.
+        responses: per run, its name, responses ``[N, C]`` and labels ``[N]``.
+        class_names: by label.
 
     Returns:
-      The figure.
+        The figure.
 
     Raises:
-      ValueError: nothing to plot.
+        ValueError: nothing to plot.
     """
     if not responses:
         raise ValueError("no run to plot: pass at least one")

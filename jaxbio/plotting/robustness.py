@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.plotting.cells import label_cells
+
 
 def plot_robustness(
     accuracy: np.ndarray, names: Sequence[str], severities: Sequence[int], clean: float
@@ -12,10 +14,10 @@ def plot_robustness(
     """A heat map: corruptions down, severities across, accuracies written into the cells.
 
     Args:
-      accuracy: top-1 in [0, 1], ``[len(names), len(severities)]``.
-      names: of the corruptions.
-      severities: of the columns.
-      clean: top-1 without corruption.
+        accuracy: top-1 in [0, 1], ``[len(names), len(severities)]``.
+        names: of the corruptions.
+        severities: of the columns.
+        clean: top-1 without corruption.
     """
     height = 1.2 + 0.3 * len(names)
     figure = Figure(figsize=(3.6 + 0.6 * len(severities), height), layout="constrained")
@@ -25,12 +27,7 @@ def plot_robustness(
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     axes.set_xlabel("severity")
     axes.set_title(f"top-1 accuracy (%); clean {100 * clean:.1f} %")
-    for row, values in enumerate(accuracy):
-        for column, value in enumerate(values):
-            shade = "black" if value > 0.6 else "white"
-            axes.text(
-                column, row, f"{100 * value:.0f}", ha="center", va="center", color=shade, size=8
-            )
+    label_cells(picture)
     figure.colorbar(picture, ax=axes)
     return figure
 
@@ -41,8 +38,8 @@ def plot_robustness_comparison(
     """Bars side by side: the error of several networks under every corruption.
 
     Args:
-      errors: label of a network to its top-1 errors in [0, 1], one per name.
-      names: of the corruptions (or of means).
+        errors: label of a network to its top-1 errors in [0, 1], one per name.
+        names: of the corruptions (or of means).
     """
     figure = Figure(figsize=(2.5 + 0.55 * len(names), 4.2), layout="constrained")
     axes = figure.subplots()

@@ -1,10 +1,13 @@
 """Figures to files and to bytes."""
 
 import io
-import os
 from pathlib import Path
 
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
+
+from jaxbio.errors import InputError
+from jaxbio.files import atomic
 
 _DPI = 150
 
@@ -15,14 +18,15 @@ def save_figure(figure: Figure, path: Path) -> None:
     Args:
       figure: any.
       path: its suffix decides the format.
+
+    Raises:
+      InputError: a suffix that is none of a picture.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
+    formats = FigureCanvasBase.filetypes
+    if path.suffix.removeprefix(".").lower() not in formats:
+        raise InputError(f"{path}: use a name that ends in .{', .'.join(sorted(formats))}")
+    with atomic(path) as temporary:
         figure.savefig(temporary, dpi=_DPI)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def png_bytes(figure: Figure) -> bytes:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.plotting.cells import label_cells
+
 _COLUMNS = 4
 _BARS_PER_INCH = 3.0
 
@@ -14,14 +16,14 @@ def plot_rdms(rdms: Mapping[str, np.ndarray], labels: Sequence[str] | None = Non
     """Draws dissimilarity matrices, each in ranks so that one colour scale serves them all.
 
     Args:
-      rdms: per title ``[n, n]``.
-      labels: ``[n]`` category of each condition; its borders are drawn. None draws none.
+        rdms: per title ``[n, n]``.
+        labels: ``[n]`` category of each condition; its borders are drawn. None draws none.
 
     Returns:
-      A figure with one panel per matrix.
+        A figure with one panel per matrix.
 
     Raises:
-      ValueError: there is none.
+        ValueError: there is none.
     """
     if not rdms:
         raise ValueError("no RDM to plot: pass at least one")
@@ -49,13 +51,13 @@ def plot_heat_map(
     """Draws a score per layer and time step.
 
     Args:
-      scores: ``[layers, steps]``, NaN where there is none.
-      layers: names of the rows.
-      steps: names of the columns.
-      title: what the score is.
+        scores: ``[layers, steps]``, NaN where there is none.
+        layers: names of the rows.
+        steps: names of the columns.
+        title: what the score is.
 
     Returns:
-      A figure of one panel.
+        A figure of one panel.
     """
     figure = Figure(
         figsize=(2.8 + 0.75 * len(steps), 1.4 + 0.34 * len(layers)), layout="constrained"
@@ -66,19 +68,7 @@ def plot_heat_map(
     axes.set_yticks(range(len(layers)), layers, fontsize="small")
     axes.set_xlabel("time step")
     axes.set_title(title, fontsize="medium")
-    low, high = np.nanmin(scores), np.nanmax(scores)
-    for (row, column), value in np.ndenumerate(scores):
-        if np.isfinite(value):
-            dark = value < (low + high) / 2
-            axes.text(
-                column,
-                row,
-                f"{value:.2f}",
-                ha="center",
-                va="center",
-                fontsize="x-small",
-                color="white" if dark else "black",
-            )
+    label_cells(image, ".2f")
     figure.colorbar(image, ax=axes)
     return figure
 
@@ -93,14 +83,14 @@ def plot_score_bars(
     """Draws scores with confidence intervals below a noise ceiling.
 
     Args:
-      names: of the bars.
-      scores: ``[n]``.
-      intervals: ``[n, 2]`` lower and upper ends; NaN where unknown.
-      ceiling: lower and upper bound of the best possible score, or None if unknown.
-      label: what the score is.
+        names: of the bars.
+        scores: ``[n]``.
+        intervals: ``[n, 2]`` lower and upper ends; NaN where unknown.
+        ceiling: lower and upper bound of the best possible score, or None if unknown.
+        label: what the score is.
 
     Returns:
-      A figure of one panel.
+        A figure of one panel.
     """
     figure = Figure(
         figsize=(max(5.0, 1.5 + len(names) / _BARS_PER_INCH), 3.6), layout="constrained"
@@ -123,14 +113,14 @@ def plot_mds(places: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
     """Draws conditions as points whose distances are their dissimilarities.
 
     Args:
-      places: per title ``[n, 2]``, from multidimensional scaling.
-      labels: ``[n]`` category of each condition: one colour each.
+        places: per title ``[n, 2]``, from multidimensional scaling.
+        labels: ``[n]`` category of each condition: one colour each.
 
     Returns:
-      A figure with one panel per title.
+        A figure with one panel per title.
 
     Raises:
-      ValueError: there is none.
+        ValueError: there is none.
     """
     if not places:
         raise ValueError("nothing to plot: pass at least one embedding")
@@ -162,14 +152,14 @@ def plot_fine_tuning(
     """Draws the RDM loss and the similarity over steps, and RDMs of held-out conditions.
 
     Args:
-      lines: of ``metrics.jsonl``: ``step``, ``split``, and of training ``rdm_loss``, of tests
-        ``similarity`` and ``similarity_train`` with what they were before.
-      rdms: per title ``[n, n]``.
-      score: what the similarity is.
-      recordings: what it is measured against.
+        lines: of ``metrics.jsonl``: ``step``, ``split``, and of training ``rdm_loss``, of tests
+            ``similarity`` and ``similarity_train`` with what they were before.
+        rdms: per title ``[n, n]``.
+        score: what the similarity is.
+        recordings: what it is measured against.
 
     Returns:
-      A figure of two curves and the matrices.
+        A figure of two curves and the matrices.
     """
     figure = Figure(figsize=(10, 6), layout="constrained")
     above, below = figure.subfigures(2, 1)

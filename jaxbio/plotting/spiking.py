@@ -16,17 +16,17 @@ def plot_weights(
     """The weights from X to Y as a map: one tile per filter, one square in it per position.
 
     Args:
-      weights: ``[filters, rows, columns, K, K]``; 1 by 1 positions where they share weights.
-      counts: ``[filters]`` spikes that are written onto the tiles; None writes nothing.
-      competition: ``[filters, filters]`` lateral weights (source, target), mV; the stronger half is
-        drawn as lines between tiles. None draws nothing.
-      title: of the figure.
+        weights: ``[filters, rows, columns, K, K]``; 1 by 1 positions where they share weights.
+        counts: ``[filters]`` spikes that are written onto the tiles; None writes nothing.
+        competition: ``[filters, filters]`` lateral weights (source, target), mV; the stronger half
+            is drawn as lines between tiles. None draws nothing.
+        title: of the figure.
 
     Returns:
-      A figure of one panel with a colour bar.
+        A figure of one panel with a colour bar.
 
     Raises:
-      ValueError: an array of another shape.
+        ValueError: an array of another shape.
     """
     weights = np.asarray(weights)
     if weights.ndim != 5 or weights.shape[3] != weights.shape[4]:
@@ -52,13 +52,13 @@ def plot_spikes(
     """Which neuron spikes when: a dot per spike.
 
     Args:
-      spikes: bool ``[steps, neurons]``.
-      dt: length of a step, ms.
-      names: of the neurons, for the vertical axis; None numbers them.
-      title: of the panel.
+        spikes: bool ``[steps, neurons]``.
+        dt: length of a step, ms.
+        names: of the neurons, for the vertical axis; None numbers them.
+        title: of the panel.
 
     Returns:
-      A figure: the raster, and below it the number of spikes per step.
+        A figure: the raster, and below it the number of spikes per step.
     """
     spikes = np.asarray(spikes)
     step, neuron = np.nonzero(spikes)
@@ -87,14 +87,14 @@ def plot_voltages(
     """Membrane potentials, one panel per neuron: the best voters, or any one.
 
     Args:
-      voltages: ``[steps, N]``, mV, after the reset of neurons that spike.
-      spikes: bool ``[steps, N]``; drawn as lines up from the threshold.
-      threshold: ``[N]``, mV, adaptive part included.
-      names: ``[N]``, titles.
-      dt: length of a step, ms.
+        voltages: ``[steps, N]``, mV, after the reset of neurons that spike.
+        spikes: bool ``[steps, N]``; drawn as lines up from the threshold.
+        threshold: ``[N]``, mV, adaptive part included.
+        names: ``[N]``, titles.
+        dt: length of a step, ms.
 
     Returns:
-      A figure of N panels.
+        A figure of N panels.
     """
     steps, neurons = np.shape(voltages)
     time = np.arange(steps) * dt
@@ -118,11 +118,11 @@ def plot_voter_weights(weights: np.ndarray, names: list[str]) -> Figure:
     """The receptive fields of a few neurons, side by side.
 
     Args:
-      weights: ``[N, K, K]``.
-      names: ``[N]``, titles.
+        weights: ``[N, K, K]``.
+        names: ``[N]``, titles.
 
     Returns:
-      A figure of N panels with one scale.
+        A figure of N panels with one scale.
     """
     columns = min(5, len(weights))
     rows = -(-len(weights) // columns)
@@ -140,11 +140,11 @@ def plot_competition_histogram(competition: np.ndarray, mask: np.ndarray | None 
     """How strong inhibition is.
 
     Args:
-      competition: ``[neurons, neurons]``, mV.
-      mask: bool, the same shape: the pairs that count; None counts all.
+        competition: ``[neurons, neurons]``, mV.
+        mask: bool, the same shape: the pairs that count; None counts all.
 
     Returns:
-      A figure of one panel.
+        A figure of one panel.
     """
     values = np.asarray(competition)[np.ones_like(competition, bool) if mask is None else mask]
     figure = Figure(figsize=(5, 3.2), layout="constrained")
@@ -167,16 +167,16 @@ def plot_stdp_curve(
     ``-a_pos exp(-t / tau_neg)``.
 
     Args:
-      a_pos: of lateral weights in mV, negative in published networks, where it weakens inhibition;
-        of weights from X to Y the rate of depression.
-      a_neg: of lateral weights in mV, negative in published networks, where it strengthens
-        inhibition; of weights from X to Y the rate of potentiation.
-      tau_pos: of the presynaptic trace, ms.
-      tau_neg: of the postsynaptic trace, ms.
-      unit: of the weights; "" for none.
+        a_pos: of lateral weights in mV, negative in published networks, where it weakens
+            inhibition; of weights from X to Y the rate of depression.
+        a_neg: of lateral weights in mV, negative in published networks, where it strengthens
+            inhibition; of weights from X to Y the rate of potentiation.
+        tau_pos: of the presynaptic trace, ms.
+        tau_neg: of the postsynaptic trace, ms.
+        unit: of the weights; "" for none.
 
     Returns:
-      A figure of one panel.
+        A figure of one panel.
     """
     time = np.linspace(0, 4 * max(tau_pos, tau_neg), 200)
     figure = Figure(figsize=(5, 3.2), layout="constrained")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.plotting.cells import label_cells
+
 
 def plot_accuracies(
     names: Sequence[str], accuracies: Sequence[float], errors: Sequence[float], title: str = ""
@@ -12,13 +14,13 @@ def plot_accuracies(
     """Bars of accuracies with their standard errors: by class, by network, by readout.
 
     Args:
-      names: ``[N]``.
-      accuracies: ``[N]`` in [0, 1]; NaN leaves a gap.
-      errors: ``[N]`` standard errors.
-      title: of the panel.
+        names: ``[N]``.
+        accuracies: ``[N]`` in [0, 1]; NaN leaves a gap.
+        errors: ``[N]`` standard errors.
+        title: of the panel.
 
     Returns:
-      A figure of one panel.
+        A figure of one panel.
     """
     figure = Figure(figsize=(max(4.0, 0.6 * len(names) + 1.5), 3.2), layout="constrained")
     axes = figure.subplots()
@@ -41,14 +43,14 @@ def plot_accuracy_curve(
     """Accuracy against a number: training images, calibration images, or the n of top-n voting.
 
     Args:
-      sizes: ``[N]``, the horizontal axis.
-      accuracies: ``[N]`` in [0, 1].
-      errors: ``[N]`` standard errors.
-      label: of the horizontal axis.
-      best: mark the highest point.
+        sizes: ``[N]``, the horizontal axis.
+        accuracies: ``[N]`` in [0, 1].
+        errors: ``[N]`` standard errors.
+        label: of the horizontal axis.
+        best: mark the highest point.
 
     Returns:
-      A figure of one panel.
+        A figure of one panel.
     """
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axes = figure.subplots()
@@ -67,24 +69,20 @@ def plot_confusion(confusion: np.ndarray, names: Sequence[str]) -> Figure:
     """Which labels are given for which.
 
     Args:
-      confusion: ``[C, C + 1]`` numbers of images: true label, given label, none in the last column.
-      names: ``[C]``.
+        confusion: ``[C, C + 1]`` numbers of images: true label, given label, none in the last
+            column.
+        names: ``[C]``.
 
     Returns:
-      A figure: each row in percent of its images.
+        A figure: each row in percent of its images.
     """
     confusion = np.asarray(confusion)
     shares = 100 * confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(6, 5.2), layout="constrained")
     axes = figure.subplots()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    picture = axes.imshow(np.ma.masked_less(shares, 0.5), cmap="Blues", vmin=0, vmax=100)
+    label_cells(picture)
     figure.colorbar(picture, ax=axes, label="% of the true label", shrink=0.8)
-    for (row, column), share in np.ndenumerate(shares):
-        if share >= 0.5:
-            colour = "white" if share > 50 else "black"
-            axes.text(
-                column, row, f"{share:.0f}", color=colour, ha="center", va="center", fontsize=8
-            )
     axes.set_xticks(range(len(names) + 1), [*names, "none"])
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("given")
@@ -96,11 +94,11 @@ def plot_votes(mean: np.ndarray, std: np.ndarray) -> Figure:
     """How specialised neurons are: their votes by rank.
 
     Args:
-      mean: ``[classes]`` of :func:`jaxbio.spiking.accuracy.votes_distribution`.
-      std: ``[classes]``.
+        mean: ``[classes]`` of :func:`jaxbio.spiking.accuracy.votes_distribution`.
+        std: ``[classes]``.
 
     Returns:
-      A figure of one panel.
+        A figure of one panel.
     """
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axes = figure.subplots()
@@ -117,12 +115,12 @@ def plot_scores(scores: np.ndarray, names: Sequence[str], label: int) -> Figure:
     """The scores of one image.
 
     Args:
-      scores: ``[C]``, as voted.
-      names: ``[C]``.
-      label: the one that was given, or -1.
+        scores: ``[C]``, as voted.
+        names: ``[C]``.
+        label: the one that was given, or -1.
 
     Returns:
-      A figure of one panel, the given label in another colour.
+        A figure of one panel, the given label in another colour.
     """
     figure = Figure(figsize=(5, 2.8), layout="constrained")
     axes = figure.subplots()
@@ -147,18 +145,18 @@ def plot_search(
     Several networks at one place (seeds) are averaged; places without a network stay empty.
 
     Args:
-      x: ``[N]`` values of one parameter, one per network.
-      y: ``[N]`` values of the other.
-      accuracies: ``[N]`` in [0, 1].
-      x_label: name of the one.
-      y_label: name of the other.
-      surface: draw in three dimensions; needs a full grid.
+        x: ``[N]`` values of one parameter, one per network.
+        y: ``[N]`` values of the other.
+        accuracies: ``[N]`` in [0, 1].
+        x_label: name of the one.
+        y_label: name of the other.
+        surface: draw in three dimensions; needs a full grid.
 
     Returns:
-      A figure of one panel.
+        A figure of one panel.
 
     Raises:
-      ValueError: no networks, lengths that differ, or a surface with holes or of a single row.
+        ValueError: no networks, lengths that differ, or a surface with holes or of a single row.
     """
     if not len(x) == len(y) == len(accuracies) or len(x) == 0:
         raise ValueError(f"{len(x)}, {len(y)}, {len(accuracies)} values: give one per network")
@@ -181,17 +179,7 @@ def plot_search(
         figure.colorbar(picture, ax=axes, label="accuracy (%)")
         axes.set_xticks(range(len(xs)), [f"{value:g}" for value in xs])
         axes.set_yticks(range(len(ys)), [f"{value:g}" for value in ys])
-        for (row_number, column_number), value in np.ndenumerate(grid):
-            if not np.isnan(value):
-                axes.text(
-                    column_number,
-                    row_number,
-                    f"{value:.1f}",
-                    color="white",
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                )
+        label_cells(picture, ".1f")
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     return figure

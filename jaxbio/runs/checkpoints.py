@@ -1,14 +1,18 @@
 """Checkpoints: written asynchronously and atomically, verified when read.
 
-A checkpoint holds three Orbax items: ``variables`` (parameters, batch statistics, fixed filters),
-``training`` (step, optimiser, plateau) and, with averaging, ``ema``; and ``digests``, a checksum of
-each item's bits. Evaluation reads ``variables`` or ``ema`` alone; converted weights have only
-``variables``. A checkpoint that cannot be read, or whose bits are not those that were saved, is set
-aside with a warning and the one before it is taken.
+A checkpoint holds the items of its state, of which ``variables`` is what evaluation reads
+(converted weights have only that), and ``digests``: a checksum of each item's bits, the score of
+the test at that step, and a checksum of these. A checkpoint that cannot be read, or whose bits are
+not those that were saved, is set aside with a warning and the one before it is taken.
 """
 
+import contextlib
+import json
 import logging
+import math
 import shutil
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +20,14 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
-from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from jaxbio.errors import InputError
-from jaxbio.runs.directory import RunDirectory, write_json
-from jaxbio.runs.state import TrainState
+from jaxbio.errors import InputError, WriteError
+from jaxbio.files import read_json, write_json
+from jaxbio.runs.directory import RunDirectory
+from jaxbio.runs.state import State, StateT
 
 _logger = logging.getLogger("jaxbio")
-_BEST = "score"  # the name under which Orbax keeps the deciding metric
+_CHECK = "check"  # in the digests: of the digests themselves
 
 
 class CheckpointMismatchError(InputError):
@@ -65,43 +69,35 @@ class Checkpointer:
     ):
         self._directory = directory
         self._best_by = best_by
-        policies = [preservation_policy.LatestN(max(1, keep_last))]
-        if keep_best:
-            policies.append(
-                preservation_policy.BestN(
-                    get_metric_fn=_best,
-                    n=keep_best,
-                    keep_checkpoints_without_metrics=False,
-                )
-            )
         self._options = ocp.CheckpointManagerOptions(
-            preservation_policy=preservation_policy.AnyPreservationPolicy(policies),
-            best_fn=_best,  # without it Orbax does not store the metrics
+            preservation_policy=_NewestAndBest(directory, max(1, keep_last), keep_best),
             cleanup_tmp_directories=True,
             step_prefix="step",
         )
-        self._manager = _open_manager(directory, self._options)
+        with _writing(directory):
+            self._manager = _open_manager(directory, self._options)
 
-    def save(self, state: TrainState, metrics: dict[str, float] | None = None) -> None:
+    def save(self, state: State, results: Mapping[str, Any] | None = None) -> None:
         """Starts to save; the arrays are copied before it returns.
 
         Args:
           state: may be donated to the next step afterwards.
-          metrics: of an evaluation of this very state, if there was one.
+          results: of a test of this very state, if there was one.
+
+        Raises:
+          WriteError: this or the save before it failed.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        items = _items(state)
-        digests = {name: int(digest(item)) for name, item in items.items()}
-        arguments = {name: ocp.args.StandardSave(item) for name, item in items.items()}
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(digests=ocp.args.JsonSave(digests), **arguments),
-            metrics=None if metrics is None else {_BEST: float(metrics[self._best_by])},
-        )
+        items = state.items()
+        notes: dict[str, Any] = {name: int(digest(item)) for name, item in items.items()}
+        if results is not None:
+            notes["score"] = float(results[self._best_by])
+        with _writing(self._directory):
+            self._manager.save(step, args=_arguments(items, notes))
 
-    def restore_latest(self, like: TrainState) -> TrainState | None:
+    def restore_latest(self, like: StateT) -> StateT | None:
         """The newest readable state, or None if there is no checkpoint.
 
         Args:
@@ -113,14 +109,18 @@ class Checkpointer:
         """
         damaged: dict[int, Exception] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
+            path = self._directory / f"step_{step}"
             try:
-                state = self._restore(step, like)
+                items = {
+                    name: _read(self._manager, step, name, item, path)
+                    for name, item in like.items().items()
+                }
             except DamagedCheckpointError as error:
                 damaged[step] = error
                 continue
             for bad_step, error in damaged.items():
                 self._set_aside(bad_step, error)
-            return state
+            return like.with_items(step, items)
         if damaged:  # left in place: whatever is wrong may be wrong with this machine
             first = next(iter(damaged.values()))
             raise DamagedCheckpointError(
@@ -135,38 +135,53 @@ class Checkpointer:
         return None if step is None else self._directory / f"step_{step}"
 
     def wait(self) -> None:
-        """Blocks until everything is on disk."""
-        self._manager.wait_until_finished()
+        """Blocks until everything is on disk.
+
+        Raises:
+          WriteError: it could not be written.
+        """
+        with _writing(self._directory):
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits, then releases the threads."""
-        self._manager.close()
+        """Waits, then releases the threads.
 
-    def _restore(self, step: int, like: TrainState) -> TrainState:
-        items = _items(like)
-        path = self._directory / f"step_{step}"
-        variables = _read(self._manager, step, "variables", items.pop("variables"), path)
-        rest = {name: _read(self._manager, step, name, item, path) for name, item in items.items()}
-        constants, params = variables.pop("constants"), variables.pop("params")
-        return TrainState(
-            params=params,
-            model_state=variables,
-            constants=constants,
-            ema=rest.get("ema"),
-            **rest["training"],
-        )
+        Raises:
+          WriteError: something could not be written.
+        """
+        with _writing(self._directory):
+            self._manager.close()
 
     def _set_aside(self, step: int, error: Exception) -> None:
         target = self._directory.parent / "damaged" / f"step_{step}"
         _logger.warning("%s; moved to %s, going back to the one before it", error, target)
-        self._manager.close()
-        if jax.process_index() == 0:
-            target.parent.mkdir(exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.move(self._directory / f"step_{step}", target)
-        if jax.process_count() > 1:
-            multihost_utils.sync_global_devices("damaged checkpoint set aside")
-        self._manager = _open_manager(self._directory, self._options)
+        with _writing(target):
+            self._manager.close()
+            if jax.process_index() == 0:
+                target.parent.mkdir(exist_ok=True)
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.move(self._directory / f"step_{step}", target)
+            if jax.process_count() > 1:
+                multihost_utils.sync_global_devices("damaged checkpoint set aside")
+            self._manager = _open_manager(self._directory, self._options)
+
+
+class _NewestAndBest:
+    """Which checkpoints stay: a preservation policy of Orbax that reads the scores itself.
+
+    Orbax would keep scores in a file of its own, without which it opens no checkpoint at all.
+    """
+
+    def __init__(self, directory: Path, newest: int, best: int):
+        self._directory, self._newest, self._best = directory, newest, best
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        del context
+        steps = [info.step for info in checkpoints]
+        scores = _scores(self._directory, steps)
+        best = sorted(scores, key=lambda step: (scores[step], step))[-self._best :]
+        kept = {*steps[-self._newest :], *(best if self._best else ())}
+        return [step in kept for step in steps]
 
 
 def load_variables(
@@ -188,15 +203,11 @@ def load_variables(
       DamagedCheckpointError: it cannot be read.
       InputError: there is no such checkpoint.
     """
-    options = ocp.CheckpointManagerOptions(
-        read_only=True,
-        step_prefix="step",
-        best_fn=_best,
-    )
     if not run.checkpoints.is_dir():
         raise InputError(f"{run.path} has no checkpoints: train first, or set --workdir")
+    options = ocp.CheckpointManagerOptions(read_only=True, step_prefix="step")
     with _open_manager(run.checkpoints, options) as manager:
-        step = _choose_step(manager, which, run)
+        step = _choose_step(manager.all_steps(), which, run)
         path = run.checkpoints / f"step_{step}"
         if (path / "ema").exists():
             kept = {name: v for name, v in like.items() if name not in ("params", "constants")}
@@ -232,16 +243,64 @@ def export_variables(
         raise InputError(f"{run.path} is not empty: choose another --output")
     variables = {"constants": {}, **jax.tree.map(jnp.asarray, dict(variables))}
     options = ocp.CheckpointManagerOptions(step_prefix="step")
-    with _open_manager(run.checkpoints, options) as manager:
-        manager.save(
-            0,
-            args=ocp.args.Composite(
-                variables=ocp.args.StandardSave(variables),
-                digests=ocp.args.JsonSave({"variables": int(digest(variables))}),
-            ),
-        )
+    with _writing(run.checkpoints), _open_manager(run.checkpoints, options) as manager:
+        notes = {"variables": int(digest(variables))}
+        manager.save(0, args=_arguments({"variables": variables}, notes))
     # Written last: a directory with a config.json is complete.
     write_json(run.config_file, {"model": model_config, "provenance": provenance})
+
+
+def _arguments(items: Mapping[str, Any], notes: dict[str, Any]) -> ocp.args.Composite:
+    return ocp.args.Composite(
+        digests=ocp.args.JsonSave({**notes, _CHECK: _check(notes)}),
+        **{name: ocp.args.StandardSave(item) for name, item in items.items()},
+    )
+
+
+def _check(notes: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(notes, sort_keys=True).encode())
+
+
+def _read_notes(path: Path) -> dict[str, Any]:
+    """The digests of a checkpoint, and its score if it was tested, verified."""
+    try:
+        notes = read_json(path / "digests" / "metadata")
+    except InputError as error:
+        raise DamagedCheckpointError(f"checkpoint {path} is damaged ({error})") from error
+    if _CHECK not in notes:  # of version 0.1.0
+        return notes
+    if notes.pop(_CHECK) != _check(notes):
+        raise DamagedCheckpointError(f"checkpoint {path} is damaged (checksum of the digests)")
+    return notes
+
+
+def _scores(directory: Path, steps: Sequence[int]) -> dict[int, float]:
+    """The scores of those checkpoints that have a readable one."""
+    scores = {}
+    for step in steps:
+        path = directory / f"step_{step}"
+        with contextlib.suppress(InputError, ValueError, TypeError, OverflowError):
+            score = _read_notes(path).get("score")
+            if score is None and (path / "metrics" / "metrics").exists():  # of version 0.1.0
+                score = read_json(path / "metrics" / "metrics").get("score")
+            if score is not None and math.isfinite(float(score)):
+                scores[step] = float(score)
+    return scores
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Whatever Orbax meets on a disk that is full, read-only or gone, as one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise WriteError.of(path, error) from error
+    except (ValueError, RuntimeError) as error:  # of TensorStore, and of Orbax's threads
+        raise WriteError(
+            f"{path} cannot be written ({_line(error)}): make room or mend it, then repeat"
+        ) from error
 
 
 def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
@@ -250,31 +309,12 @@ def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> ocp
     return ocp.CheckpointManager(directory, options=options, item_handlers=handlers)
 
 
-def _best(metrics: dict[str, float]) -> float:
-    return metrics[_BEST]
-
-
-def _items(state: TrainState) -> dict[str, Any]:
-    items = {
-        "variables": state.variables(),
-        "training": {
-            "step": state.step,
-            "opt_state": state.opt_state,
-            "plateau": state.plateau,
-        },
-    }
-    if state.ema is not None:
-        items["ema"] = state.ema
-    return items
-
-
-def _choose_step(manager: ocp.CheckpointManager, which: str, run: RunDirectory) -> int:
-    steps = manager.all_steps()
+def _choose_step(steps: Sequence[int], which: str, run: RunDirectory) -> int:
     if not steps:
         raise InputError(f"{run.checkpoints} holds no checkpoint: train first, or set --workdir")
     if which == "best":
-        best = manager.best_step()
-        return best if best is not None else max(steps)
+        scores = _scores(run.checkpoints, steps)
+        return max(scores or steps, key=lambda step: (scores.get(step, 0.0), step))
     if which == "last":
         return max(steps)
     if which.isdecimal() and int(which) in steps:
@@ -284,13 +324,12 @@ def _choose_step(manager: ocp.CheckpointManager, which: str, run: RunDirectory) 
 
 def _read(manager: ocp.CheckpointManager, step: int, name: str, like: Any, path: Path) -> Any:
     """One item, verified: same tree as ``like``, same bits as were saved."""
+    saved_digest = _read_notes(path).get(name)
     try:
         found = manager.item_metadata(step)[name]
-        digests = manager.restore(step, args=ocp.args.Composite(digests=ocp.args.JsonRestore()))
-        saved_digest = digests["digests"][name]
     except Exception as error:  # whatever Orbax meets in a damaged folder
         raise DamagedCheckpointError(f"checkpoint {path} is damaged ({_line(error)})") from error
-    if found is None:
+    if found is None or saved_digest is None:
         raise DamagedCheckpointError(f"checkpoint {path} is damaged (no item '{name}')")
     if name == "variables":
         like = _with_constants_of(like, found)

@@ -33,7 +33,7 @@ class Checkpoint:
     every_epochs: float = option(1.0, "between checkpoints; 0: at the end alone", "[0, 1e9]")
     every_steps: int | None = option(None, "or steps; they win if both are set", STEPS)
     every_minutes: float = option(120.0, "whatever the steps; 0: off", "[0, inf)")
-    keep_last: int = option(2, "newest checkpoints that are kept", "[1, 1000000]")
+    keep_last: int = option(2, "newest checkpoints that are kept, at least one", "[0, 1000000]")
     keep_best: int = option(1, "best ones, by the test, that are kept", "[0, 1000000]")
 
 
@@ -75,3 +75,9 @@ class Schedule:
     patience_epochs: float = option(19.0, "plateau: time without a better loss", "[0, 1e9]")
     patience_steps: int | None = option(None, "or steps", STEPS)
     threshold: float = option(0.01, "plateau: smallest relative gain that counts", "[0, 1)")
+
+    def __post_init__(self) -> None:
+        if self.name == "step" and not (self.drop_every_steps or self.drop_every_epochs):
+            raise InputError(
+                "schedule.drop_every_epochs=0: a step schedule needs a positive period"
+            )

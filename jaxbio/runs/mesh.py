@@ -5,7 +5,7 @@ large parameter with its optimiser state, along one of its dimensions. jit inser
 communication; a batch mean under jit is the global mean, BatchNorm's included.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -67,6 +67,16 @@ def state_shardings(abstract_state: Any, mesh: Mesh) -> Any:
         return NamedSharding(mesh, P(*(None,) * axis, "fsdp"))
 
     return jax.tree.map(sharding, abstract_state)
+
+
+def abstract_state(new_state: Callable[..., Any], mesh: Mesh, *arguments: Any) -> Any:
+    """Shapes, dtypes and shardings of what ``new_state(*arguments)`` would make."""
+    shapes = jax.eval_shape(new_state, *arguments)
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        shapes,
+        state_shardings(shapes, mesh),
+    )
 
 
 def put_batches(

@@ -1,8 +1,7 @@
 """The training state: everything that a checkpoint has to hold."""
 
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
-import flax
 import jax
 import jax.numpy as jnp
 import optax
@@ -14,9 +13,31 @@ from jaxbio.runs.schedules import Plateau
 NEVER = jnp.iinfo(jnp.int32).max
 
 
+class State(Protocol):
+    """What the loop and the checkpoints know of a training state.
+
+    Attributes:
+      step: steps done, int32.
+    """
+
+    step: jax.Array
+
+    def count_parameters(self) -> int:
+        """Number of scalars that are learned."""
+
+    def items(self) -> dict[str, Any]:
+        """The trees of arrays that a checkpoint holds, by name; ``variables`` among them."""
+
+    def with_items(self, step: int, items: dict[str, Any]) -> Self:
+        """A state of such trees, which were saved at ``step``."""
+
+
+StateT = TypeVar("StateT", bound=State)
+
+
 @struct.dataclass
 class TrainState:
-    """All arrays of a training run.
+    """All arrays of a network that learns by gradients.
 
     Attributes:
       step: optimiser steps done, int32.
@@ -44,6 +65,28 @@ class TrainState:
         model_state = source["model_state"] if source else self.model_state
         return {"params": params, "constants": self.constants, **model_state}
 
+    def count_parameters(self) -> int:
+        """See :class:`State`."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.params))
+
+    def items(self) -> dict[str, Any]:
+        """See :class:`State`."""
+        training = {"step": self.step, "opt_state": self.opt_state, "plateau": self.plateau}
+        items = {"variables": self.variables(), "training": training}
+        return items if self.ema is None else {**items, "ema": self.ema}
+
+    def with_items(self, step: int, items: dict[str, Any]) -> "TrainState":
+        """See :class:`State`."""
+        del step  # in the item "training" too, on its devices
+        variables = dict(items["variables"])
+        return TrainState(
+            constants=variables.pop("constants"),
+            params=variables.pop("params"),
+            model_state=variables,
+            ema=items.get("ema"),
+            **items["training"],
+        )
+
 
 def make_state(
     params: Any,
@@ -64,8 +107,3 @@ def make_state(
         plateau=Plateau.create(),
         ema=jax.tree.map(jnp.copy, averages) if ema else None,
     )
-
-
-def count_parameters(params: Any) -> int:
-    """Number of scalars in a tree of parameters."""
-    return sum(leaf.size for leaf in jax.tree.leaves(flax.core.unfreeze(params)))

@@ -20,7 +20,7 @@ from jaxbio.spiking.readouts import (
 )
 
 
-class Classification(NamedTuple):
+class Outcome(NamedTuple):
     """The outcome of a presentation.
 
     Attributes:
@@ -88,7 +88,7 @@ def classify(
     readout: str = "patch_voting",
     top_n: int = 1,
     encoder: str = "renewal",
-) -> Classification:
+) -> Outcome:
     """Shows a picture to a network that does not learn, and lets it vote.
 
     Args:
@@ -118,4 +118,4 @@ def classify(
     _, recording, _ = show(network, parameters, weights, x, record=True)
     counts = np.asarray(recording.counts).reshape(1, *votes.shape[1:])
     scores = voting_scores(counts, votes, readout, top_n)
-    return Classification(int(predicted_labels(scores)[0]), np.asarray(scores[0]), recording)
+    return Outcome(int(predicted_labels(scores)[0]), np.asarray(scores[0]), recording)

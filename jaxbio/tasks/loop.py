@@ -1,9 +1,12 @@
-"""The training loop: one for every experiment.
+"""The training loop: one for every task.
 
 The loop owns time: what happens after which step. Everything that computes is elsewhere.
 """
 
+import logging
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +15,19 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from jaxbio.errors import NonFiniteError
+from jaxbio.errors import InputError, NonFiniteError, WriteError
+from jaxbio.files import write_json
 from jaxbio.runs.checkpoints import Checkpointer
-from jaxbio.runs.directory import RunDirectory, write_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.interrupts import Interrupts
+from jaxbio.runs.lock import RunLock
 from jaxbio.runs.metrics import MetricsLog, MetricsWindow
-from jaxbio.runs.progress import Progress, format_table
-from jaxbio.runs.state import TrainState, count_parameters
+from jaxbio.runs.progress import Progress, format_table, say
+from jaxbio.runs.state import State
 from jaxbio.tasks.config import check_config, config_to_go_on, restored_config
-from jaxbio.tasks.task import Experiment, Results, prepare
+from jaxbio.tasks.task import Results, Task, prepare
+
+_logger = logging.getLogger("jaxbio")
 
 
 def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
@@ -38,40 +45,47 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
       InputError: wrong configuration, data or run directory.
       NonFiniteError: the loss or a gradient became NaN or infinite.
     """
+    check_config(config)
     run = RunDirectory(workdir)
     run.create()
-    speaks = jax.process_index() == 0
-    check_config(config)
+    with RunLock(run.path) if jax.process_index() == 0 else nullcontext() as lock:
+        return _train(config, run, lock)
+
+
+def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Results | None:
+    """All of :func:`train`; ``lock`` is None in all processes but the first."""
+    speaks = lock is not None
     recorded, then = run.recorded(), None
     if recorded is not None:
         then = restored_config(recorded).to_dict()
         config = config_to_go_on(config, recorded)
-    experiment = prepare(config)
+    task = prepare(config)
     if speaks:
-        resolved = experiment.record(new=recorded is None)
+        resolved = task.record(new=recorded is None)
         run.record_config(config.to_dict(), resolved, then)
     if (results := run.results()) is not None:
         if speaks:
-            print(f"{run.path} has finished: nothing to do.\n{_table(experiment, results)}")
+            say(f"{run.path} has finished: nothing to do.\n{_finished_table(task, run, results)}")
         return results
 
     checkpointer = Checkpointer(
         run.checkpoints,
         keep_last=config.checkpoint.keep_last,
         keep_best=config.checkpoint.keep_best,
-        best_by=experiment.best_by,
+        best_by=task.best_by,
     )
-    state = checkpointer.restore_latest(experiment.like)
+    state = checkpointer.restore_latest(task.like)
     resumed = state is not None
     if state is None:
-        state = experiment.initial_state()
+        state = task.initial_state()
     if speaks:
-        _announce(experiment, state, run, resumed)
+        _announce(task, state, run, resumed)
 
-    total, start = experiment.periods.total, int(state.step)
+    total, start = task.periods.total, int(state.step)
     loop = _Loop(
         run_directory=run,
-        experiment=experiment,
+        lock=lock,
+        task=task,
         checkpointer=checkpointer,
         progress=Progress(total, start, enabled=speaks),
         log=MetricsLog(run.metrics_file, start, tensorboard=config.log.tensorboard, enabled=speaks),
@@ -87,18 +101,19 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     if tested is None:
         if speaks:
             step = int(state.step)
-            print(f"stopped: saved at step {step} of {total}; repeat the command to go on")
+            say(f"stopped: saved at step {step} of {total}; repeat the command to go on")
         return None
     results = {
         "step": total,
         **tested,
-        "parameters": count_parameters(state.params),
+        "parameters": state.count_parameters(),
         "run": str(run.path),
     }
     if speaks:
-        experiment.write_report(run, state)
+        lock.check()
+        _draw(task.write_report, run, state)
         write_json(run.results_file, results)
-        print(f"\n{_table(experiment, results)}")
+        say(f"\n{_table(task, results)}")
     return results
 
 
@@ -107,21 +122,22 @@ class _Loop:
     """What the steps of one process share."""
 
     run_directory: RunDirectory
-    experiment: Experiment
+    lock: RunLock | None
+    task: Task
     checkpointer: Checkpointer
     progress: Progress
     log: MetricsLog
 
-    def run(self, state: TrainState) -> tuple[TrainState, Results | None]:
+    def run(self, state: State) -> tuple[State, Results | None]:
         """Steps to the end, or to an interrupt. Returns the final test, None after an interrupt."""
-        config, periods = self.experiment.config, self.experiment.periods
-        train_step = self.experiment.train_step()
-        window = MetricsWindow(self.experiment.images_per_step)
+        config, periods = self.task.config, self.task.periods
+        train_step = self.task.train_step()
+        window = MetricsWindow(self.task.images_per_step)
         step = start = int(state.step)
         tested, stop = None, False
         began = last_save = time.monotonic()
         with Interrupts() as interrupts:
-            for batch in self.experiment.train_batches(start):
+            for batch in self.task.batches(start):
                 state, metrics = train_step(state, batch)
                 step += 1
                 window.add(metrics)
@@ -139,10 +155,12 @@ class _Loop:
                 save_now = done or stop or late or _every(periods.checkpoint, step)
                 if log_now or test_now or save_now:
                     self._check_finite(window)
+                    if self.lock is not None:
+                        self.lock.check()
                 if log_now:
                     self._log_training(step, window)
-                    if jax.process_index() == 0:
-                        self.experiment.watch(self.run_directory, state)
+                    if self.lock is not None:
+                        _draw(self.task.watch, self.run_directory, state)
                 tested = None
                 if test_now:
                     state, tested = self._test(step, state)
@@ -155,7 +173,7 @@ class _Loop:
         if step < periods.total:
             return state, None
         if tested is None:  # resumed after the last step, before the results were written
-            state, tested = self.experiment.test(state)
+            state, tested = self.task.test(state)
         return state, tested
 
     def _check_finite(self, window: MetricsWindow) -> None:
@@ -170,13 +188,13 @@ class _Loop:
     def _log_training(self, step: int, window: MetricsWindow) -> None:
         metrics = window.close()
         self.log.write(step, "train", metrics)
-        self.progress.show(self.experiment.progress_line(metrics), metrics["images_per_s"])
+        self.progress.show(self.task.progress_line(metrics), metrics["images_per_s"])
 
-    def _test(self, step: int, state: TrainState) -> tuple[TrainState, Results]:
-        state, tested = self.experiment.test(state)
+    def _test(self, step: int, state: State) -> tuple[State, Results]:
+        state, tested = self.task.test(state)
         numbers = {name: v for name, v in tested.items() if isinstance(v, int | float)}
         self.log.write(step, "test", numbers)
-        self.progress.say(f"step {step}: {self.experiment.headline(tested)}")
+        self.progress.say(f"step {step}: {self.task.headline(tested)}")
         return state, tested
 
 
@@ -192,21 +210,38 @@ def _minutes_over(since: float, minutes: float) -> bool:
     return over
 
 
-def _announce(experiment: Experiment, state: TrainState, run: RunDirectory, resumed: bool) -> None:
-    print(
-        f"{experiment.describe(state)}\n"
-        f"{experiment.periods.total} steps, {jax.device_count()} x {jax.devices()[0].device_kind}\n"
-        f"run directory: {run.path}",
-        flush=True,
+def _draw(what: Callable[[RunDirectory, State], None], run: RunDirectory, state: State) -> None:
+    """Draws figures; training goes on where they cannot be written."""
+    try:
+        what(run, state)
+    except (WriteError, OSError) as error:
+        _logger.warning("a figure is missing: %s", error)
+
+
+def _announce(task: Task, state: State, run: RunDirectory, resumed: bool) -> None:
+    say(
+        f"{task.describe(state)}\n"
+        f"{task.periods.total} steps, {jax.device_count()} x {jax.devices()[0].device_kind}\n"
+        f"run directory: {run.path}"
     )
     if resumed:
-        print(f"resuming at step {int(state.step)}", flush=True)
+        say(f"resuming at step {int(state.step)}")
 
 
-def _table(experiment: Experiment, results: dict[str, Any]) -> str:
+def _finished_table(task: Task, run: RunDirectory, results: Results) -> str:
+    try:
+        return _table(task, results)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{run.results_file} is damaged ({type(error).__name__}: {error}): remove it, and the "
+            "run ends anew"
+        ) from error
+
+
+def _table(task: Task, results: dict[str, Any]) -> str:
     rows = [
         ("test set", "result"),
-        *experiment.result_rows(results),
+        *task.result_rows(results),
         ("parameters", f"{results['parameters']:,}"),
         ("steps", f"{results['step']}"),
         ("run directory", results["run"]),

@@ -1,58 +1,76 @@
-"""What the training loop asks of an experiment, and the experiments that there are.
+"""What the training loop asks of a task, and the tasks that there are.
 
-The loop owns time and files; an experiment owns what is computed. Networks that learn by gradients
-from labels, by STDP from spikes or from neural data are experiments of one loop.
+The loop owns time and files; a task owns what is computed. Networks that learn by gradients from
+labels, by STDP from spikes or from neural data are tasks of one loop.
 """
 
 import importlib
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
+import jax
 from ml_collections import ConfigDict
 
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.state import TrainState
+from jaxbio.runs.periods import Periods
+from jaxbio.runs.state import StateT
 
-Results = dict[str, Any]
+# config.task: the class in ``jaxbio.tasks.<task>.task`` that implements it.
+_CLASSES = {"classification": "Classification", "rdm": "RdmFineTuning", "stdp": "Stdp"}
+
+Results = dict[str, Any]  # a JSON object
+Metrics = Mapping[str, jax.Array]
+BatchT = TypeVar("BatchT")
 
 
-class Experiment(Protocol):
-    """The objects of a run; ``jaxbio.tasks.classification.task.Setup`` is the one for classifiers.
+class Task(Protocol[StateT, BatchT]):
+    """The objects of a run.
 
     Attributes:
       config: of the task, see its ``config.py``.
-      images_per_step: over all devices.
       periods: when things happen, in steps.
       like: the state's shapes, dtypes and shardings.
       best_by: the entry of the results that decides which checkpoint is the best; larger is better.
     """
 
     config: ConfigDict
-    images_per_step: int
-    periods: Any
-    like: TrainState
+    periods: Periods
+    like: StateT
     best_by: str
 
-    def initial_state(self) -> TrainState:
+    @classmethod
+    def prepare(cls, config: ConfigDict) -> "Task[StateT, BatchT]":
+        """Builds and checks everything; computes nothing yet.
+
+        Raises:
+          InputError: wrong configuration or data.
+        """
+
+    @property
+    def images_per_step(self) -> int:
+        """Images that a step learns from."""
+
+    def initial_state(self) -> StateT:
         """The state at step 0."""
 
-    def train_step(self) -> Any:
-        """The jitted ``step(state, batch) -> (state, metrics)``.
+    def train_step(self) -> Callable[[StateT, BatchT], tuple[StateT, Metrics]]:
+        """The compiled step; it takes the memory of the state that it is given.
 
         Metrics are device scalars: ``count`` and sums that become means per example when divided by
         it, ``learning_rate`` and ``grad_norm`` (optional, the last step's), and ``bad_step``: the
         step if its numbers are not finite, else ``jaxbio.runs.state.NEVER``.
         """
 
-    def train_batches(self, start_step: int) -> Any:
-        """The batches from ``start_step`` to the end, on the devices; functions of the step."""
+    def batches(self, start_step: int) -> Iterable[BatchT]:
+        """The training data from ``start_step`` to the end of the run; functions of the step."""
 
-    def test(self, state: TrainState) -> tuple[TrainState, Results]:
+    def test(self, state: StateT) -> tuple[StateT, Results]:
         """Measures; the state may take something along (a schedule's memory, a calibration)."""
 
-    def describe(self, state: TrainState) -> str:
+    def describe(self, state: StateT) -> str:
         """What is trained on what, for the first lines on the terminal."""
 
-    def progress_line(self, metrics: dict[str, float]) -> str:
+    def progress_line(self, metrics: Mapping[str, float]) -> str:
         """The means of a log interval in a few words."""
 
     def headline(self, results: Results) -> str:
@@ -61,7 +79,7 @@ class Experiment(Protocol):
     def result_rows(self, results: Results) -> list[tuple[str, str]]:
         """The final results as the rows of a table."""
 
-    def record(self, new: bool) -> dict[str, Any]:
+    def record(self, new: bool) -> Results:
         """What the configuration was resolved to, JSON-able, for ``config.json``; ``data`` in it
         must not change between the sessions of a run.
 
@@ -69,17 +87,18 @@ class Experiment(Protocol):
         starts from leaves nothing behind. Else only ``data`` is looked at.
         """
 
-    def watch(self, run: RunDirectory, state: TrainState) -> None:
+    def watch(self, run: RunDirectory, state: StateT) -> None:
         """Called at every log line of the first process: pictures of the training so far."""
 
-    def write_report(self, run: RunDirectory, state: TrainState) -> None:
+    def write_report(self, run: RunDirectory, state: StateT) -> None:
         """The figures of a finished run, in ``<run>/report``."""
 
 
-def prepare(config: ConfigDict) -> Experiment:
-    """Builds and checks the experiment that ``config.task`` names; computes nothing yet.
+def prepare(config: ConfigDict) -> Task:
+    """Builds and checks the task that ``config.task`` names; computes nothing yet.
 
     Raises:
       InputError: wrong configuration or data.
     """
-    return importlib.import_module(f"jaxbio.tasks.{config.task}.task").prepare(config)
+    module = importlib.import_module(f"jaxbio.tasks.{config.task}.task")
+    return getattr(module, _CLASSES[config.task]).prepare(config)

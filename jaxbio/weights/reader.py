@@ -1,132 +1,110 @@
 """Read PyTorch checkpoint files without PyTorch and without running anything that they contain.
 
 Three formats exist: the zip archive of PyTorch 1.6 and later, the pickle stream before it, and the
-tar archive before 0.1.10. All three are a pickle that describes tensors plus raw storages.
-`PickleMachine` runs the pickle with the table of names below; the tensors become numpy arrays only
-afterwards, each checked against the storage that it points into.
+tar archive before 0.1.10. All three are pickles (`pickles.py`) plus raw storages.
 """
 
 import mmap
-import struct
 import tarfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jaxbio.weights.pickle_machine import (
+from jaxbio.weights.pickles import (
+    Budget,
     CorruptCheckpointError,
     ForbiddenContentError,
-    Global,
-    PickleMachine,
-    shown,
-)
-from jaxbio.weights.torch_arrays import Storages, plain
-from jaxbio.weights.torch_objects import (
-    CONSTRUCTORS,
-    STORAGE_TYPES,
-    References,
+    Record,
     Storage,
-    Tensor,
-    is_count,
-    tensor_at,
-    window,
+    Stream,
+    Values,
+    need,
+    plain,
+    shown,
+    storage,
 )
 
-__all__ = ["CorruptCheckpointError", "ForbiddenContentError", "read_torch"]
+__all__ = ["CorruptCheckpointError", "ForbiddenContentError", "Record", "read_torch"]
 
-_MAGIC = 0x1950A86A20F9469CFC6C
-_LEGACY_PROTOCOL = 1001
+_MAGIC, _LEGACY_VERSION = 0x1950A86A20F9469CFC6C, 1001
 
 
-def _read_zip(path: Path) -> Any:
+class _Storages:
+    """The persistent ids of zip and legacy files: ("storage", type, key, location, size, view)."""
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Storage] = {}
+
+    def __call__(self, pid: Any) -> Any:
+        if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module":
+            return pid[1]  # a class, beside the text of its program
+        named = isinstance(pid, tuple) and len(pid) in (5, 6) and pid[0] == "storage"
+        need(named, "a persistent id that names no storage")
+        _, kind, key, _, size, *view = pid
+        new = storage(key, kind, size)
+        whole = self.known.setdefault(key, new)
+        need(whole == new, f"storage {shown(key)} has two sizes")
+        return whole.window(*view[0][1:]) if view and view[0] is not None else whole
+
+
+def _read_zip(path: Path, unknown: bool) -> Any:
     with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        names = [member.filename for member in members]
-        if len(set(names)) != len(names):
-            raise CorruptCheckpointError("two members of the zip archive have the same name")
-        if sum(member.file_size for member in members) > path.stat().st_size:
-            raise CorruptCheckpointError(
-                "its members are larger than the file: compressed or overlapping, which PyTorch "
-                "never writes"
-            )
+        names = archive.namelist()
+        need(len(set(names)) == len(names), "two members of the zip archive have the same name")
         pickles = [name for name in names if name.split("/")[-1] == "data.pkl"]
         root = pickles[0].removesuffix("data.pkl") if len(pickles) == 1 else None
         if root is None or f"{root}constants.pkl" in names:
             raise CorruptCheckpointError(f"not a PyTorch checkpoint: {_zip_kind(names, root)}")
+        size = path.stat().st_size
+        need(
+            sum(member.file_size for member in archive.infolist()) <= size,
+            "its members are larger than the file: compressed or overlapping, which PyTorch never "
+            "writes",
+        )
 
         def read(name: str) -> bytes:
-            if root + name not in archive.NameToInfo:
-                raise CorruptCheckpointError(f"its zip archive lacks {shown(root + name)}")
-            if archive.getinfo(root + name).compress_type != zipfile.ZIP_STORED:
-                raise CorruptCheckpointError(f"{shown(root + name)} is compressed")
-            return archive.read(root + name)
+            need(root + name in archive.NameToInfo, f"its zip archive lacks {shown(root + name)}")
+            member = archive.getinfo(root + name)
+            need(member.compress_type == zipfile.ZIP_STORED, f"{shown(root + name)} is compressed")
+            if member.CRC == 0:  # not recorded: torch.serialization.set_crc32_options(False)
+                member.CRC = None
+            return archive.read(member)
 
         order = read("byteorder") if f"{root}byteorder" in names else b"little"
-        if order not in (b"little", b"big"):
-            raise CorruptCheckpointError(f"unknown byte order {shown(order)}")
-        references = References()
-        described = PickleMachine(read("data.pkl"), CONSTRUCTORS, references).load()
-
-        def storage(key: Any) -> bytes:
-            return _of_size(read(f"data/{key}"), references.roots[key].nbytes, key)
-
-        return plain(described, Storages(storage, big_endian=order == b"big").resolve)
+        need(order in (b"little", b"big"), f"unknown byte order {shown(order)}")
+        budget = Budget(size)
+        described = Stream(read("data.pkl"), _Storages(), budget, unknown).load()
+        order = "<" if order == b"little" else ">"
+        return plain(described, Values(lambda key: read(f"data/{key}"), budget, unknown, order))
 
 
-def _of_size(raw: bytes, size: int, key: Any) -> bytes:
-    if len(raw) != size:
-        raise CorruptCheckpointError(
-            f"storage {shown(key)} should have {size} bytes and has {len(raw)}"
-        )
-    return raw
-
-
-def _read_legacy(view: mmap.mmap) -> Any:
-    references = References()
-    machine = PickleMachine(view, CONSTRUCTORS, references)
+def _read_legacy(view: mmap.mmap, unknown: bool) -> Any:
+    storages, budget = _Storages(), Budget(len(view))
+    stream = Stream(view, storages, budget, unknown)
     try:
-        magic = machine.load()
-    except CorruptCheckpointError as error:
+        magic = stream.load()
+    except ForbiddenContentError:
+        raise
+    except Exception as error:
         raise CorruptCheckpointError(
-            f"not a PyTorch checkpoint: it starts with {shown(view[:16])} ({error})"
-        ) from None
-    if type(magic) is not int or magic != _MAGIC:
-        raise CorruptCheckpointError(
-            "not a PyTorch checkpoint: it looks like a plain Python pickle, not one of torch.save"
-        )
-    version = machine.load()
-    if type(version) is not int or version != _LEGACY_PROTOCOL:
-        raise CorruptCheckpointError("unknown version of the legacy format")
-    machine.load()  # the writer's system: its raw data are little-endian everywhere
-    described = machine.load()
-    keys = machine.load()
-    if not isinstance(keys, list):
-        raise CorruptCheckpointError("no list of storages follows the objects")
+            f"not a PyTorch checkpoint: it starts with {shown(view[:16])} ({shown(error)})"
+        ) from error
+    plain_pickle = "it looks like a plain Python pickle, not one of torch.save"
+    need(type(magic) is int and magic == _MAGIC, f"not a PyTorch checkpoint: {plain_pickle}")
+    need(stream.load() == _LEGACY_VERSION, "unknown version of the legacy format")
+    stream.load()  # the writer's system: its raw data are little-endian everywhere
+    described, keys = stream.load(), stream.load()
     raw: dict[Any, bytes] = {}
     for key in keys:
-        root = references.roots.get(key) if type(key) in (str, int) else None
-        if root is None or key in raw:
-            raise CorruptCheckpointError("its list of storages does not fit its objects")
-        numel = _int64(machine)
-        if numel != root.numel:
-            raise CorruptCheckpointError(
-                f"storage {shown(key)} should have {root.numel} elements and has {numel}"
-            )
-        raw[key] = machine.take(root.nbytes)
-    return plain(described, Storages(_lookup(raw)).resolve)
+        whole = storages.known.get(key) if type(key) in (str, int) else None
+        need(whole and key not in raw, "its list of storages does not fit its objects")
+        (size,) = stream.numbers(1)
+        need(size == whole.size, f"storage {shown(key)} has {size} of {whole.size} elements")
+        raw[key] = stream.take(size * whole.dtype.itemsize)
+    return plain(described, Values(raw.__getitem__, budget, unknown))
 
 
-def _lookup(raw: dict[Any, bytes]) -> Callable[[Any], bytes]:
-    def read(key: Any) -> bytes:
-        if key not in raw:
-            raise CorruptCheckpointError(f"storage {shown(key)} has no data")
-        return raw[key]
-
-    return read
-
-
-def _read_tar(view: mmap.mmap, path: Path) -> Any:
+def _read_tar(view: mmap.mmap, path: Path, unknown: bool) -> Any:
     with tarfile.open(path, "r:") as archive:
         spans = {m.name: (m.offset_data, m.offset_data + m.size) for m in archive if m.isreg()}
     if not {"storages", "tensors", "pickle"} <= spans.keys():
@@ -134,61 +112,30 @@ def _read_tar(view: mmap.mmap, path: Path) -> Any:
             "not a PyTorch checkpoint: it looks like a tar archive of "
             f"{', '.join(shown(name) for name in list(spans)[:3])}; unpack it first"
         )
-    if any(stop > len(view) for _, stop in spans.values()):
-        raise CorruptCheckpointError("truncated: a member of the tar archive is incomplete")
     objects: dict[int, Any] = {}
+    raw: dict[int, bytes] = {}
+    budget = Budget(len(view))
 
-    def known(key: Any, kind: type) -> Any:
-        number = int(key) if isinstance(key, (int, str)) else None
-        if not isinstance(objects.get(number), kind):
-            raise CorruptCheckpointError(f"it mentions {shown(key)}, which is not in it")
-        return objects[number]
+    def stream(member: str) -> Stream:
+        content = view[slice(*spans[member])]
+        return Stream(content, lambda key: objects[int(key)], budget, unknown)
 
-    def machine(member: str) -> PickleMachine:
-        return PickleMachine(
-            view, CONSTRUCTORS, lambda pid: known(pid, (Storage, Tensor)), *spans[member]
-        )
-
-    storages = machine("storages")
-    raw: dict[Any, bytes] = {}
-    for _ in range(_count(storages.load())):
-        key, _, kind = _entry(storages.load())
-        name = kind.name if isinstance(kind, Global) else None
-        if name not in STORAGE_TYPES or key in objects:
-            raise CorruptCheckpointError("a storage of unknown type, or two with one key")
-        objects[key] = Storage(key, STORAGE_TYPES[name], _count(_int64(storages)))
-        raw[key] = storages.take(objects[key].nbytes)
-    views = storages.load()
-    for entry in views if isinstance(views, list) else ():
-        if not (isinstance(entry, tuple) and len(entry) == 4 and is_count(entry[0])):
-            raise CorruptCheckpointError("a malformed view of a storage")
-        objects[entry[0]] = window(known(entry[1], Storage), *entry[2:])
-
-    tensors = machine("tensors")
-    for _ in range(_count(tensors.load())):
-        key, storage, _ = _entry(tensors.load())
-        rank = struct.unpack("<i4x", tensors.take(8))[0]
-        numbers = struct.unpack(f"<{2 * rank + 1}q", tensors.take(8 * (2 * max(rank, 0) + 1)))
-        size, stride = numbers[:rank], numbers[rank:-1]
-        objects[key] = tensor_at(known(storage, Storage), numbers[-1], size, stride)
-
-    return plain(machine("pickle").load(), Storages(_lookup(raw)).resolve)
-
-
-def _int64(machine: PickleMachine) -> int:
-    return struct.unpack("<q", machine.take(8))[0]
-
-
-def _count(value: Any) -> int:
-    if not is_count(value):
-        raise CorruptCheckpointError("a number of items that cannot be")
-    return value
-
-
-def _entry(value: Any) -> tuple[Any, Any, Any]:
-    if not (isinstance(value, tuple) and len(value) == 3 and type(value[0]) is int):
-        raise CorruptCheckpointError("a malformed entry of the tar archive")
-    return value
+    storages = stream("storages")
+    for _ in range(storages.load()):
+        key, _, kind = storages.load()
+        need(type(key) is int and key not in objects, "two storages of one key, or without")
+        objects[key] = storage(key, kind, *storages.numbers(1))
+        raw[key] = storages.take(objects[key].size * objects[key].dtype.itemsize)
+    for key, owner, start, numel in storages.load():
+        objects[key] = objects[owner].window(start, numel)
+    tensors = stream("tensors")
+    for _ in range(tensors.load()):
+        key, owner, kind = tensors.load()
+        rank = tensors.numbers(1)[0] & 0xFFFFFFFF  # the upper half is not initialised
+        *layout, offset = tensors.numbers(2 * rank + 1)
+        objects[key] = kind()
+        objects[key].state = (objects[owner], offset, tuple(layout[:rank]), tuple(layout[rank:]))
+    return plain(stream("pickle").load(), Values(raw.__getitem__, budget, unknown))
 
 
 # What else a file may be -----------------------------------------------------------------------
@@ -227,24 +174,7 @@ def _kind(head: bytes) -> str | None:
     return None
 
 
-# Everything a damaged container makes zipfile and tarfile raise.
-_CONTAINER_ERRORS = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    EOFError,
-    KeyError,
-    IndexError,
-    NotImplementedError,
-    OverflowError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-
-
-def read_torch(path: str | Path) -> Any:
+def read_torch(path: str | Path, *, unknown: bool = False) -> Any:
     """Read what `torch.save` wrote, as plain Python containers and numpy arrays.
 
     Nothing in the file is executed or imported. Tensors of one storage share memory, as they did
@@ -254,6 +184,8 @@ def read_torch(path: str | Path) -> Any:
 
     Args:
         path: a `.pth`, `.pt`, `.pth.tar`... file of any PyTorch version.
+        unknown: whether objects of other classes are read, as a `Record` each that tells its class
+            by name and what it is made of. By default they are an error.
 
     Returns:
         What was saved: for a checkpoint a (nested) dict of arrays, numbers, strings, None.
@@ -274,19 +206,23 @@ def read_torch(path: str | Path) -> Any:
         raise FileNotFoundError(f"{path}: {kind}; give the path of a PyTorch checkpoint file")
     with path.open("rb") as file:
         try:
-            return _read(path, file)
+            return _read(path, file, unknown)
         except (CorruptCheckpointError, ForbiddenContentError) as error:
             raise type(error)(f"{path}: {error}") from None
-        except _CONTAINER_ERRORS as error:
-            raise CorruptCheckpointError(f"{path}: truncated or damaged ({shown(error)})") from None
+        except Exception as error:  # what damage makes zipfile, tarfile, pickle... raise has no end
+            raise CorruptCheckpointError(
+                f"{path}: truncated or damaged ({shown(error)})"
+            ) from error
 
 
-def _read(path: Path, file: BinaryIO) -> Any:
+def _read(path: Path, file: BinaryIO, unknown: bool) -> Any:
     head = file.read(2048)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _read_zip(path)
+        return _read_zip(path, unknown)
     kind = _kind(head) if head else "it is empty"
     if kind:
         raise CorruptCheckpointError(f"not a PyTorch checkpoint: {kind}")
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        return _read_tar(view, path) if head[257:262] == b"ustar" else _read_legacy(view)
+        if head[257:262] == b"ustar":
+            return _read_tar(view, path, unknown)
+        return _read_legacy(view, unknown)

@@ -1,5 +1,6 @@
 """The commands as a user runs them: processes of their own, killed, resumed, side by side."""
 
+import csv
 import json
 import os
 import signal
@@ -13,6 +14,11 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from PIL import Image
+
+from jaxbio.commands.main import main
+from jaxbio.measures.predictions import predict
+from jaxbio.tasks.classification.opened import open_session
 
 _ROOT = Path(__file__).parents[2]
 _SMALL = [
@@ -154,33 +160,90 @@ def test_evaluate_prints_and_writes(whole_run):
     assert f"{100 * results['top1']:.2f} %" in output
 
 
+def test_the_help_of_every_command_is_immediate():
+    """No JAX, Flax or TensorFlow for a text; both flags; exit code 0."""
+    code = (
+        "import sys; from jaxbio.commands.main import COMMANDS, main; "
+        "words = [[name, flag] for name in COMMANDS for flag in ('-h', '--help')]; "
+        "assert all(main(one) == 0 for one in [[], ['--help'], ['-h'], *words]); "
+        "assert main(['evaluate', '--mode=similarity', '-h']) == 0; "
+        "assert not {'jax', 'flax', 'tensorflow'} & set(sys.modules), 'slow imports'"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    for flag in ("--config", "--workdir", "--coordinator", "--severity", "--projection_seed"):
+        assert flag in outcome.stdout
+
+
+def test_runs_are_compared_on_the_same_pictures(whole_run, capsys):
+    assert main(["runs", "compare", str(whole_run), str(whole_run), "--checkpoint=last"]) == 0
+    output = capsys.readouterr().out
+    results = json.loads((whole_run / "results.json").read_text())
+    assert "no key differs" in output
+    assert output.count(f"{100 * results['top1']:.2f} %") == 2
+    assert "p = 1" in output
+
+
+def test_pictures_are_predicted_as_in_the_evaluation(whole_run, tmp_path, capsys):
+    session = open_session(None, str(whole_run))
+    expected = predict(session, session.batches()).probabilities[:3]
+    for number, picture in enumerate(session.source.eval.images[:3]):
+        Image.fromarray(np.squeeze(picture)).save(tmp_path / f"{number}.png")
+    words = [str(tmp_path), str(tmp_path / "0.png"), f"--output={tmp_path / 'out.csv'}", "--top=2"]
+    assert main(["predict", str(whole_run), *words]) == 0
+    with open(tmp_path / "out.csv") as file:
+        head, *rows = list(csv.reader(file))
+    assert head == ["picture", "class", "probability", *"0123456789"]
+    assert [Path(row[0]).name for row in rows] == ["0.png", "1.png", "2.png", "0.png"]
+    found = np.array([row[3:] for row in rows], float)
+    np.testing.assert_allclose(found[:3], expected, atol=1e-5)
+    np.testing.assert_allclose(found[3], found[0], atol=1e-6)
+    assert [row[1] for row in rows[:3]] == [str(i) for i in expected.argmax(1)]
+    assert f"{100 * expected[0].max():.1f} %" in capsys.readouterr().out
+
+
+def test_what_cannot_be_predicted(whole_run, tmp_path, capsys, monkeypatch):
+    (tmp_path / "text.png").write_text("no picture")
+    for words, message in (
+        ([str(whole_run), str(tmp_path / "text.png")], "text.png"),
+        ([str(whole_run), str(tmp_path / "none.png")], "none.png"),
+        ([str(tmp_path / "none"), "a.png"], "not trained yet"),
+    ):
+        assert main(["predict", *words]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    monkeypatch.chdir(tmp_path)
+    for words in (["predict", "svp_resnet", "a.png"], ["evaluate", "svp_resnet"]):
+        assert main(words) == 2
+        assert "jaxbio train svp_resnet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_scripts_are_the_commands(script):
+    assert "--config" in _run("--help", script=script)
+    output = _run("--config=configs/svp_resnet.py", "--bogus", script=script, code=2)
+    assert output.startswith(f"{script}: error: unknown option --bogus")
+    assert len(output.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("words", "expected"),
     [
-        (["--config=configs/svp_resnet.py:digit"], "unknown variant 'digit'"),
-        (["--config=configs/svp_resnett.py"], "does not exist"),
-        (
-            ["--config=configs/svp_resnet.py", "--config.train.batchsize=3"],
-            "did you mean 'batch_size'",
-        ),
-        (["--config=configs/svp_resnet.py", "--config.train=3"], "is a section"),
-        (["--config=configs/svp_resnet.py", "--config.seed=x"], "--config.seed=x"),
-        (["--config=configs/svp_resnet.py", "--bogus"], "bogus"),
-        (["--config=configs/svp_resnet.py", "extra"], "unexpected argument 'extra'"),
-        ([], "--config is missing"),
+        (["ev"], ["evaluate"]),
+        (["train", "svp_r"], ["svp_resnet"]),
+        (["train", "--wor"], ["--workdir"]),
+        (["evaluate", "--seve"], ["--severities", "--severity"]),
+        (["spiking", "wa"], ["watch"]),
+        (["spiking", "watch", "--po"], ["--port"]),
     ],
 )
-def test_wrong_commands_are_one_line_and_code_2(arguments, message):
-    output = _run(*arguments, code=2)
-    assert message in output
-    assert len(output.strip().splitlines()) == 1
-
-
-def test_help_is_immediate_and_names_the_flags():
-    began = time.monotonic()
-    output = _run("--help", code=1)  # absl's code for help
-    assert (
-        time.monotonic() - began < 10
-    )  # a bound for loaded machines; docs/results.md has the time
-    for flag in ("--config", "--workdir", "--coordinator", "configs/svp_resnet.py"):
-        assert flag in output
+def test_bash_completes_commands_flags_and_experiments(words, expected, capsys):
+    assert main(["completion"]) == 0
+    typed = " ".join(["jaxbio", *words])
+    code = f"{capsys.readouterr().out}\nCOMP_WORDS=({typed}); COMP_CWORD={len(words)}; _jaxbio; "
+    code += 'printf "%s\\n" "${COMPREPLY[@]}"'
+    outcome = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert sorted(outcome.stdout.split()) == expected

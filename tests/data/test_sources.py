@@ -113,7 +113,7 @@ assert not tf.config.get_visible_devices("GPU")
 
 # Threads that call Python while the program ends used to hang it.
 record = tf.io.encode_jpeg(tf.zeros((9, 9, 3), tf.uint8)).numpy()
-split = data.sources.RecordSplit("records", 50, read=lambda index: (record, 0))
+split = data.types.RecordSplit("records", 50, read=lambda index: (record, 0))
 records = data.Source("records", ["one"], split, split, False, lambda: "")
 endless = data.train_batches(records, cfg, global_batch_size=5, seed=0)
 print(batch["image"].shape, next(endless)["label"].shape)

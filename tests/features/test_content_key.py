@@ -6,15 +6,18 @@ import pytest
 
 from jaxbio import features
 from jaxbio.features.content_key import content_key, describe, differences, digest_variables
-from jaxbio.features.images import open_folder
+from jaxbio.features.pictures import open_pictures
+from jaxbio.ops.images import Preprocessing
 from tests.features.tiny import MEAN, SIZE, STD, make, write_images
 
 
 def _describe(variables=None, model=None, preprocessing=None, stimuli="s", noisy=False, **options):
     network, own = make(noisy=noisy)
     batch_size = options.pop("batch_size", 8)
-    options = {"layers": ["area", "stem"], "mean": MEAN, "std": STD, **options}
-    extractor = features.Extractor(network, own, image_size=SIZE, **options)
+    noise_seed = options.pop("noise_seed", 0)
+    request = features.FeatureRequest(**{"layers": ["area", "stem"], **options})
+    preprocessed = Preprocessing(SIZE, MEAN, STD)
+    extractor = features.Extractor(network, own, request, preprocessed, noise_seed=noise_seed)
     return describe(
         extractor,
         weights=digest_variables(own if variables is None else variables),
@@ -73,12 +76,12 @@ def test_everything_that_matters_changes_the_key_and_is_named(change, named):
 
 def test_what_does_not_matter_does_not():
     assert content_key(_describe(batch_size=4)) == content_key(_describe())
-    assert content_key(_describe(projection_seed=4)) == content_key(_describe())
+    assert content_key(_describe(seed=4)) == content_key(_describe())
     assert differences(_describe(), copy.deepcopy(_describe())) == []
 
 
 def test_seed_of_a_projection_and_batches_of_a_noisy_model_matter():
-    one = _describe(projection=7, projection_seed=1)
+    one = _describe(projection=7, seed=1)
     assert content_key(one) != content_key(_describe(projection=7))
     noisy = _describe(noisy=True)
     assert content_key(noisy) != content_key(_describe(noisy=True, batch_size=4))
@@ -87,13 +90,13 @@ def test_seed_of_a_projection_and_batches_of_a_noisy_model_matter():
 
 def test_stimuli_are_known_by_content_name_and_order(tmp_path):
     folder = write_images(tmp_path / "a", 6)
-    before = open_folder(folder).digest()
-    assert open_folder(write_images(tmp_path / "b", 6)).digest() == before
+    before = open_pictures(folder).digest()
+    assert open_pictures(write_images(tmp_path / "b", 6)).digest() == before
     files = sorted(folder.glob("*.jpg"))
     content = bytearray(files[1].read_bytes())
     content[-3] ^= 1
     files[1].write_bytes(content)
-    changed = open_folder(folder).digest()
+    changed = open_pictures(folder).digest()
     assert changed != before
     files[1].rename(files[1].with_name("zebra.jpg"))
-    assert open_folder(folder).digest() not in (before, changed)
+    assert open_pictures(folder).digest() not in (before, changed)

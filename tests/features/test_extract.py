@@ -6,8 +6,11 @@ import pytest
 from jaxbio import create_model, features, list_models
 from jaxbio.errors import InputError
 from jaxbio.features.projection import make_projection, project
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.mesh import make_mesh
 from tests.features.tiny import MEAN, SIZE, STD, TRACES, make, pictures
+
+_PREPARED = Preprocessing(SIZE, MEAN, STD)
 
 
 def _one_device():
@@ -26,9 +29,11 @@ def _direct(model, variables, images):
 
 
 def _extract(model, variables, images, layers="all", **options):
-    batches = list(
-        features.extract(model, variables, images, layers, mean=MEAN, std=STD, **options)
-    )
+    streaming = {key: options.pop(key) for key in ("batch_size", "mesh") if key in options}
+    size = options.pop("image_size", SIZE)
+    request = features.FeatureRequest(layers, **options)
+    prepared = Preprocessing(size, MEAN, STD)
+    batches = list(features.extract(model, variables, images, request, prepared, **streaming))
     return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
 
 
@@ -76,7 +81,9 @@ def test_before_its_arrival_the_image_makes_no_difference():
     shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     rng = np.random.default_rng(0)
     variables = jax.tree.map(lambda s: rng.normal(0, 0.1, s.shape).astype(np.float32), shapes)
-    found = _extract(model, variables, images, ["V1", "V4", "IT"], mesh=_one_device())
+    found = _extract(
+        model, variables, images, ["V1", "V4", "IT"], mesh=_one_device(), image_size=32
+    )
     for name, arrival in (("V1", 0), ("V4", 2), ("IT", 3)):
         differs = [not np.allclose(step, step[:1]) for step in np.moveaxis(found[name], 1, 0)]
         assert differs == [step >= arrival for step in range(5)], name
@@ -120,7 +127,7 @@ def test_one_device_and_all_agree():
 def test_compiles_once_although_the_last_batch_is_smaller():
     model, variables = make()
     extractor = features.Extractor(
-        model, variables, ["area"], image_size=SIZE, mean=MEAN, std=STD, mesh=_one_device()
+        model, variables, features.FeatureRequest("area"), _PREPARED, mesh=_one_device()
     )
     TRACES.clear()
     for sizes in ((5, 5, 3), (5,), (2, 1)):
@@ -138,9 +145,8 @@ def test_computes_one_batch_ahead_and_not_more():
             taken.append(i)
             yield pictures(4, seed=i)
 
-    for number, _ in enumerate(
-        features.extract(model, variables, batches(), "stem", mean=MEAN, std=STD)
-    ):
+    request = features.FeatureRequest("stem")
+    for number, _ in enumerate(features.extract(model, variables, batches(), request, _PREPARED)):
         assert len(taken) == min(number + 2, 6)
 
 
@@ -169,7 +175,7 @@ def test_pooling_leaves_time_and_channels(pool):
 def test_projection_is_the_documented_matrix():
     model, variables = make()
     images = pictures(5)
-    found = _extract(model, variables, images, projection=20, projection_seed=3, batch_size=2)
+    found = _extract(model, variables, images, projection=20, seed=3, batch_size=2)
     expected = _direct(model, variables, images)
     units = 8 * 8 * 6
     projection = make_projection("area", units, 20, 3)
@@ -201,10 +207,10 @@ def test_projection_keeps_distances_and_is_decided_by_name_and_seed():
 def test_noise_is_that_of_evaluation():
     model, variables = make(noisy=True)
     images = pictures(8)
-    kwargs = {"image_size": SIZE, "mean": MEAN, "std": STD}
-    extractor = features.Extractor(model, variables, ["stem"], noise_seed=7, **kwargs)
+    request = features.FeatureRequest("stem")
+    extractor = features.Extractor(model, variables, request, _PREPARED, noise_seed=7)
     assert extractor.noisy
-    assert not features.Extractor(*make(), ["stem"], **kwargs).noisy
+    assert not features.Extractor(*make(), request, _PREPARED).noisy
     batch = {"image": images, "index": np.arange(24, 32)}
     ((_, found),) = extractor.stream([batch])
     x = (images / np.float32(255) - np.float32(MEAN)) / np.float32(STD)
@@ -241,4 +247,4 @@ def test_wrong_input_is_one_line(options, message):
 def test_several_processes_are_refused(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 3)
     with pytest.raises(InputError, match="one process, this one has 2 others"):
-        features.Extractor(*make(), ["stem"], image_size=SIZE, mean=MEAN, std=STD)
+        features.Extractor(*make(), features.FeatureRequest("stem"), _PREPARED)

@@ -16,13 +16,15 @@ from configs import base
 from jaxbio import features
 from jaxbio.data import eval_batches, open_source
 from jaxbio.errors import InputError
-from jaxbio.features.images import open_folder
+from jaxbio.features.pictures import open_pictures
 from jaxbio.features.store import Writer, partial_path
+from jaxbio.files import write_json
 from jaxbio.measures import features as mode
-from jaxbio.measures.features import report_features
+from jaxbio.measures.measure import measure
 from jaxbio.models import create_model
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.checkpoints import export_variables
-from jaxbio.runs.directory import RunDirectory, write_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh
 from jaxbio.tasks.classification.opened import Session, open_session
 from tests.features.tiny import MEAN, SIZE, STD, make, write_images
@@ -44,7 +46,7 @@ def expected(pictures):
 
 def _batches_of(folder):
     """The images of a folder as evaluation batches of one."""
-    return open_folder(folder).batches(_config().data, 1)
+    return open_pictures(folder).batches(_config().data, 1)
 
 
 def _direct(batches):
@@ -83,8 +85,9 @@ def _session(run, variables=None, **changes):
         model=model,
         variables=own if variables is None else variables,
         source=open_source(config.data),
+        preprocessing=Preprocessing(SIZE, config.data.mean, config.data.std),
         mesh=make_mesh(),
-        eval_step=None,
+        regulariser=None,
     )
 
 
@@ -99,8 +102,8 @@ def _check(path, expected, rows=slice(None)):
 def test_a_folder_of_images(suffix, pictures, expected, tmp_path, capsys):
     output = tmp_path / f"feats.{suffix}"
     session = _session(tmp_path / "run")
-    path = report_features(
-        session, images=str(pictures), layers=["area", "logits"], output=str(output)
+    path = measure(
+        session, "features", images=str(pictures), layers=["area", "logits"], output=str(output)
     )
     assert path == output
     layers, images, skipped = _check(output, expected)
@@ -116,7 +119,7 @@ def test_a_folder_of_images(suffix, pictures, expected, tmp_path, capsys):
 
 def test_the_test_set_where_no_folder_is_given(tmp_path):
     session = _session(tmp_path, **{"eval.batch_size": 64})
-    path = report_features(session, layers=["penultimate"])
+    path = measure(session, "features", layers=["penultimate"])
     batches = eval_batches(session.source, session.config.data, global_batch_size=64)
     _, images, _ = _check(path, _direct(batches))
     assert images == [str(i) for i in range(364)]
@@ -125,11 +128,11 @@ def test_the_test_set_where_no_folder_is_given(tmp_path):
 def test_a_repeated_command_computes_nothing(pictures, tmp_path, capsys, monkeypatch):
     session = _session(tmp_path)
     arguments = {"images": str(pictures), "layers": ["stem"]}
-    path = report_features(session, **arguments)
+    path = measure(session, "features", **arguments)
     assert path.parent == tmp_path / "features"
     written = path.stat().st_mtime_ns
-    monkeypatch.setattr(mode.Extractor, "stream", None)
-    assert report_features(session, **arguments) == path
+    monkeypatch.setattr(features.Extractor, "stream", None)
+    assert measure(session, "features", **arguments) == path
     assert path.stat().st_mtime_ns == written
     assert "all there already" in capsys.readouterr().out
 
@@ -137,30 +140,33 @@ def test_a_repeated_command_computes_nothing(pictures, tmp_path, capsys, monkeyp
 def test_the_cache_knows_weights_and_images(pictures, tmp_path, monkeypatch):
     monkeypatch.setenv("JAXBIO_FEATURE_CACHE", str(tmp_path / "cache"))
     arguments = {"images": str(pictures), "layers": ["stem"]}
-    first = report_features(_session(tmp_path), **arguments)
+    first = measure(_session(tmp_path), "features", **arguments)
     assert first.parent == tmp_path / "cache"
     doubled = jax.tree.map(lambda x: 2 * x, make()[1])
-    second = report_features(_session(tmp_path, doubled), **arguments)
+    second = measure(_session(tmp_path, doubled), "features", **arguments)
     assert second != first
     assert not np.allclose(features.load(first, "stem"), features.load(second, "stem"))
     copied = write_images(tmp_path / "copy", _IMAGES)
-    assert report_features(_session(tmp_path), images=str(copied), layers=["stem"]) == first
+    assert measure(_session(tmp_path), "features", images=str(copied), layers=["stem"]) == first
     (copied / "picture00.jpg").unlink()
-    assert report_features(_session(tmp_path), images=str(copied), layers=["stem"]) != first
+    assert measure(_session(tmp_path), "features", images=str(copied), layers=["stem"]) != first
 
 
 def test_a_file_with_other_features_is_not_overwritten(pictures, tmp_path):
     arguments = {"images": str(pictures), "output": str(tmp_path / "feats.h5")}
-    report_features(_session(tmp_path), layers=["stem"], **arguments)
+    measure(_session(tmp_path), "features", layers=["stem"], **arguments)
     before = (tmp_path / "feats.h5").read_bytes()
     with pytest.raises(InputError, match=r"other settings: layers=logits \(there stem\); remove"):
-        report_features(_session(tmp_path), layers=["logits"], **arguments)
+        measure(_session(tmp_path), "features", layers=["logits"], **arguments)
     changed = jax.tree.map(lambda x: x + 1, make()[1])
     with pytest.raises(InputError, match="other weights"):
-        report_features(_session(tmp_path, changed), layers=["stem"], **arguments)
+        measure(_session(tmp_path, changed), "features", layers=["stem"], **arguments)
     with pytest.raises(InputError, match=r"preprocessing.std"):
-        report_features(
-            _session(tmp_path, **{"data.std": (1.0, 1.0, 1.0)}), layers=["stem"], **arguments
+        measure(
+            _session(tmp_path, **{"data.std": (1.0, 1.0, 1.0)}),
+            "features",
+            layers=["stem"],
+            **arguments,
         )
     assert (tmp_path / "feats.h5").read_bytes() == before
 
@@ -182,7 +188,7 @@ def test_an_interrupted_command_goes_on(pictures, expected, tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(Writer, "write", stops)
         with pytest.raises(_StopError):
-            report_features(_session(tmp_path), **arguments)
+            measure(_session(tmp_path), "features", **arguments)
     assert not output.exists()
     assert partial_path(output).exists()
     starts = []
@@ -193,7 +199,7 @@ def test_an_interrupted_command_goes_on(pictures, expected, tmp_path, monkeypatc
 
     monkeypatch.setattr(Writer, "write", notes)
     # Another batch size is the same features.
-    report_features(_session(tmp_path, **{"eval.batch_size": 16}), **arguments)
+    measure(_session(tmp_path, **{"eval.batch_size": 16}), "features", **arguments)
     assert starts == [8]
     _check(output, expected)
 
@@ -208,8 +214,11 @@ def with_bad_image(pictures, tmp_path):
 
 def test_an_image_that_does_not_decode_is_named(with_bad_image, tmp_path):
     with pytest.raises(InputError, match=r"picture03.jpg does not decode.*--skip_bad_images"):
-        report_features(
-            _session(tmp_path), images=str(with_bad_image), output=str(tmp_path / "feats.h5")
+        measure(
+            _session(tmp_path),
+            "features",
+            images=str(with_bad_image),
+            output=str(tmp_path / "feats.h5"),
         )
     assert not (tmp_path / "feats.h5").exists()
 
@@ -218,8 +227,8 @@ def test_bad_images_are_skipped_and_listed_when_asked(with_bad_image, expected, 
     output = tmp_path / "feats.h5"
     arguments = {"images": str(with_bad_image), "layers": ["all"], "output": str(output)}
     with pytest.raises(InputError):
-        report_features(_session(tmp_path), **arguments)
-    report_features(_session(tmp_path), skip_bad_images=True, **arguments)
+        measure(_session(tmp_path), "features", **arguments)
+    measure(_session(tmp_path), "features", skip_bad_images=True, **arguments)
     rows = [i for i in range(_IMAGES) if i != 7]  # five lie in the folder below
     _, images, skipped = _check(output, expected, rows)
     assert skipped == ["picture03.jpg"]
@@ -239,7 +248,7 @@ def test_batches_shrink_where_features_are_large(pictures, tmp_path, monkeypatch
     monkeypatch.setattr(Writer, "write", notes)
     monkeypatch.setattr(mode, "_BATCH_BYTES", 17 * 4 * 8 * 8 * 6)
     session = _session(tmp_path, **{"eval.batch_size": 64})
-    report_features(session, images=str(pictures), layers=["stem"])
+    measure(session, "features", images=str(pictures), layers=["stem"])
     assert sizes == [16, 5]  # 17 would fit, eight devices share
 
 
@@ -248,8 +257,8 @@ def test_batches_shrink_where_features_are_large(pictures, tmp_path, monkeypatch
     [
         ({"layers": ["V5"]}, "unknown layer 'V5': use all or some of stem, area"),
         ({"times": ["5"], "layers": ["area"]}, "no step 5: use all, last or some of 0,1,2"),
-        ({"times": ["one"]}, "--times=one"),
-        ({"times": ["all", "1"]}, "--times=all,1"),
+        ({"times": ["one"]}, "times='one'"),
+        ({"times": ["all", "1"]}, "times='all,1'"),
         ({"output": "feats.zarr"}, r"--output=feats.zarr: use a name that ends in \.h5"),
         ({"images": "nowhere"}, "--images=nowhere is not a directory"),
     ],
@@ -257,7 +266,7 @@ def test_batches_shrink_where_features_are_large(pictures, tmp_path, monkeypatch
 def test_wrong_arguments_are_one_line_and_leave_nothing(arguments, message, pictures, tmp_path):
     arguments = {"images": str(pictures), "output": str(tmp_path / "feats.h5"), **arguments}
     with pytest.raises(InputError, match=message):
-        report_features(_session(tmp_path), **arguments)
+        measure(_session(tmp_path), "features", **arguments)
     assert os.listdir(tmp_path) == []
 
 
@@ -290,7 +299,7 @@ def test_a_run_whose_data_are_not_here(kind, pictures, tmp_path):
         write_json(tmp_path / "run" / "config.json", recorded)
         config = None
     session = open_session(config, str(tmp_path / "run"), with_data=False)
-    path = report_features(session, images=str(pictures), layers=["penultimate"], pool="max")
+    path = measure(session, "features", images=str(pictures), layers=["penultimate"], pool="max")
     assert features.load(path, "penultimate").shape == (_IMAGES, 512)
 
 

@@ -11,7 +11,9 @@ import pytest
 from configs import base
 from jaxbio import create_model
 from jaxbio.errors import InputError
-from jaxbio.measures.over_time import correct_over_time, report_time, solution_steps
+from jaxbio.measures.measure import measure
+from jaxbio.measures.solution_times import correct_over_time, solution_steps
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.mesh import make_mesh
 
 
@@ -52,6 +54,7 @@ def session(tmp_path, name):
         step=7,
         arguments=arguments,
         variables=jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 3))),
+        preprocessing=Preprocessing(32, config.data.mean, config.data.std),
         source=SimpleNamespace(describe=lambda: {"source": "random"}),
         mesh=make_mesh(),
         batches=lambda: iter([batch, batch]),
@@ -59,7 +62,7 @@ def session(tmp_path, name):
 
 
 def test_report(tmp_path, capsys):
-    result = report_time(session(tmp_path, "cornet_rt"))
+    result = measure(session(tmp_path, "cornet_rt"), "time")
     assert result["count"] == 12
     assert result["arrival_steps"] == {"V1": 0, "V2": 1, "V4": 2, "IT": 3}
     assert len(result["top1"]) == 4
@@ -82,4 +85,4 @@ def test_report(tmp_path, capsys):
 def test_a_network_without_time_is_refused(tmp_path):
     without = SimpleNamespace(arguments={"name": "resnet18", "num_classes": 3, "image_size": 32})
     with pytest.raises(InputError, match=r"mode=time needs .*unknown option of resnet18"):
-        report_time(without)
+        measure(without, "time")

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from configs import dnrt_vit
+from jaxbio.commands.main import main
 from jaxbio.measures import responses
 from jaxbio.models import activations
 from jaxbio.models.vit import VisionTransformer
 from jaxbio.ops.response import raa
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
-from jaxbio.tasks.classification import task as setup
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,7 @@ def run(tmp_path_factory):
     config.log.tensorboard = False
     model = VisionTransformer(8, 8, 2, 1, activations.make("raa"), num_classes=10)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (setup, session):
-            patch.setattr(module, "build_model", lambda arguments: model)
+        patch.setattr(session, "build_model", lambda arguments: model)
         loop.train(config, str(path))
         yield path
 
@@ -56,13 +55,13 @@ def test_curves_are_the_activation_at_learned_shifts():
 
 
 def test_the_command(run, tmp_path, capsys):
-    assert responses.main([str(run), "--output", str(tmp_path)]) == 0
+    assert main(["responses", str(run), "--output", str(tmp_path)]) == 0
     files = {file.name for file in tmp_path.iterdir()}
     assert files == {"responses.png", "shifts.png", "activations.png"}
     capsys.readouterr()
-    assert responses.main([str(run), "--endpoint", "block9"]) == 2
+    assert main(["responses", str(run), "--endpoint", "block9"]) == 2
     assert "has 'block9'" in capsys.readouterr().err
-    assert responses.main([str(tmp_path / "none")]) == 2
+    assert main(["responses", str(tmp_path / "none")]) == 2
     error = capsys.readouterr().err
     assert "does not exist" in error
     assert error.count("\n") == 1

@@ -10,11 +10,10 @@ import pytest
 from configs import svp_resnet
 from jaxbio.corruptions import corrupt
 from jaxbio.errors import InputError
-from jaxbio.measures import robustness, robustness_report
-from jaxbio.measures.robustness_report import report_robustness
+from jaxbio.measures import corrupted_accuracy
+from jaxbio.measures.measure import measure
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
-from jaxbio.tasks.classification import task as setup
 from jaxbio.tasks.classification.accuracy import evaluate
 from tests.tasks.tiny import Tiny
 
@@ -36,8 +35,7 @@ def _config(**changes):
 @pytest.fixture(autouse=True, scope="module")
 def tiny_model():
     with pytest.MonkeyPatch.context() as patch:
-        for module in (setup, session):
-            patch.setattr(module, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
+        patch.setattr(session, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
         yield
 
 
@@ -60,9 +58,13 @@ def _open(run, **changes):
     return session.open_session(_config(**changes), str(run))
 
 
+def _measure(opened, names, severities, **options):
+    return measure(opened, "robustness", corruptions=names, severities=severities, **options)
+
+
 def test_a_cell_is_the_accuracy_on_corrupted_images(run):
     opened = _open(run)
-    measured = robustness.measure_compiled(opened, "gaussian_noise", 3, "after_resize")
+    measured = corrupted_accuracy.measure_compiled(opened, "gaussian_noise", 3, "after_resize")
 
     def by_hand(batch):
         images = corrupt(
@@ -81,7 +83,7 @@ def test_a_cell_is_the_accuracy_on_corrupted_images(run):
 
 def test_a_cell_does_not_depend_on_the_batch_size(run):
     cells = [
-        robustness.measure_compiled(
+        corrupted_accuracy.measure_compiled(
             _open(run, **{"eval.batch_size": size}), "shot_noise", 5, "after_resize"
         )
         for size in (120, 368)
@@ -96,11 +98,11 @@ def test_one_model_compilation_for_all_corruptions(run):
     step = jax.jit(chex.assert_max_traces(opened.eval_step.__wrapped__, 1))
     object.__setattr__(opened, "eval_step", step)
     for name in ("brightness", "contrast"):
-        robustness.measure_compiled(opened, name, 2, "after_resize")
+        corrupted_accuracy.measure_compiled(opened, name, 2, "after_resize")
 
 
 def test_report_figures_and_resume(run, monkeypatch, capsys):
-    report = report_robustness(_open(run), ["contrast", "brightness"], ["1", "5"])
+    report = _measure(_open(run), ["contrast", "brightness"], ["1", "5"])
     assert list(report["cells"]) == ["contrast/1", "contrast/5", "brightness/1", "brightness/5"]
     errors = [1 - cell["top1"] for cell in report["cells"].values()]
     assert report["scores"]["mean_error"] == pytest.approx(np.mean(errors))
@@ -117,19 +119,19 @@ def test_report_figures_and_resume(run, monkeypatch, capsys):
     kept["cells"] = {k: v for k, v in kept["cells"].items() if k.startswith("contrast")}
     file.write_text(json.dumps(kept))
     measured = []
-    real = robustness_report.measure_compiled
+    real = corrupted_accuracy.measure_compiled
 
     def counted(opened, name, severity, order):
         measured.append((name, severity))
         return real(opened, name, severity, order)
 
-    monkeypatch.setattr(robustness_report, "measure_compiled", counted)
-    again = report_robustness(_open(run), ["contrast", "brightness"], ["1", "5"])
+    monkeypatch.setattr(corrupted_accuracy, "measure_compiled", counted)
+    again = _measure(_open(run), ["contrast", "brightness"], ["1", "5"])
     assert measured == [("brightness", 1), ("brightness", 5)]
     assert again == report
 
     # Another seed is another measurement.
-    report_robustness(_open(run, seed=1), ["contrast"], ["1"])
+    _measure(_open(run, seed=1), ["contrast"], ["1"])
     assert measured[2:] == [("contrast", 1)]
     assert "measuring anew" in capsys.readouterr().out
 
@@ -139,22 +141,22 @@ def test_runs_side_by_side(run, tmp_path, capsys):
     other.mkdir()
     for name in ("config.json", "checkpoints"):
         (other / name).symlink_to((run / name).resolve())
-    report_robustness(_open(other), ["contrast"], ["3"])
-    report_robustness(_open(run), ["contrast"], ["3"], compare=[str(other)])
+    _measure(_open(other), ["contrast"], ["3"])
+    _measure(_open(run), ["contrast"], ["3"], compare=[str(other)])
     out = capsys.readouterr().out
     assert f"{run.name}  other" in out
     assert (run / "report" / "robustness_comparison.png").exists()
     with pytest.raises(InputError, match="other lacks contrast/1"):
-        report_robustness(_open(run), ["contrast"], ["1"], compare=[str(other)])
+        _measure(_open(run), ["contrast"], ["1"], compare=[str(other)])
     with pytest.raises(InputError, match=r"no robustness\.json there"):
-        report_robustness(_open(run), ["contrast"], ["1"], compare=[str(tmp_path / "none")])
+        _measure(_open(run), ["contrast"], ["1"], compare=[str(tmp_path / "none")])
     with pytest.raises(InputError, match=r"seed=0.*1"):
-        report_robustness(_open(run, seed=1), ["contrast"], ["3"], compare=[str(other)])
+        _measure(_open(run, seed=1), ["contrast"], ["3"], compare=[str(other)])
 
 
 def test_the_reference_is_a_second_opinion(run):
-    report = report_robustness(_open(run), ["contrast"], ["3"], reference=True, workers=1)
-    ours = report_robustness(_open(run), ["contrast"], ["3"])
+    report = _measure(_open(run), ["contrast"], ["3"], reference=True, workers=1)
+    ours = _measure(_open(run), ["contrast"], ["3"])
     assert (run / "evaluation" / "robustness_reference.json").exists()
     assert report["corruptions_by"] == "imagecorruptions"
     assert ours["corruptions_by"] == "jaxbio"
@@ -177,7 +179,7 @@ def test_images_of_several_sizes_are_corrupted_before_resizing():
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (h, 40, 3), np.uint8) for h in (33, 48, 33, 33)]
     key = jax.random.key(3)
-    results = robustness._by_size("speckle_noise", 2, key)(images, [7, 8, 9, 4])
+    results = corrupted_accuracy._by_size("speckle_noise", 2, key)(images, [7, 8, 9, 4])
     for image, index, result in zip(images, [7, 8, 9, 4], results, strict=True):
         expected = corrupt(image, "speckle_noise", 2, key, indices=index)
         np.testing.assert_array_equal(result, expected)
@@ -195,5 +197,5 @@ def test_images_of_several_sizes_are_corrupted_before_resizing():
 )
 def test_wrong_input_is_one_line(run, changes, names, severities, message):
     with pytest.raises(InputError, match=message) as caught:
-        report_robustness(_open(run, **changes), names, severities)
+        _measure(_open(run, **changes), names, severities)
     assert "\n" not in str(caught.value)

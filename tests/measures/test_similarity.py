@@ -11,13 +11,16 @@ import pytest
 from flax import linen as nn
 
 from configs import base
+from jaxbio import neural
 from jaxbio.errors import InputError
+from jaxbio.features import FeatureRequest
 from jaxbio.measures.brain import brains
 from jaxbio.measures.layer_activity import Place, layer_activity
+from jaxbio.measures.measure import measure
 from jaxbio.measures.scores import MEASURES, choose_measures
-from jaxbio.measures.similarity import report_similarity
 from jaxbio.measures.similarity_report import embed_dissimilarities
 from jaxbio.neural import Recordings, StimulusSet, synthetic_recordings
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh
 from jaxbio.similarity import CADIEU_IT
@@ -60,6 +63,7 @@ def session(tmp_path):
         config=config,
         model=model,
         variables=variables,
+        preprocessing=Preprocessing(_SIZE, config.data.mean, config.data.std),
         run=RunDirectory(tmp_path),
         step=7,
         arguments={"name": "layers"},
@@ -68,10 +72,17 @@ def session(tmp_path):
 
 
 def _activity(session, images, **options):
-    return layer_activity(
-        session.model, session.variables, images, options.pop("layers", ["all"]),
-        mean=(0.5,) * 3, std=(0.5,) * 3, **options,
-    )  # fmt: skip
+    request = FeatureRequest(options.pop("layers", "all"), options.pop("times", "all"))
+    prepared = Preprocessing(_SIZE, (0.5,) * 3, (0.5,) * 3)
+    model, variables = session.model, session.variables
+    return layer_activity(model, variables, images, request, prepared, **options)
+
+
+def report_similarity(session, recordings, **options):
+    """The measure, with recordings that are in memory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neural, "open_recordings", lambda *_, **__: recordings)
+        return measure(session, "similarity", **options)
 
 
 def test_layers_come_step_by_step_from_the_image_s_arrival(session, recordings):
@@ -212,9 +223,8 @@ def test_a_model_that_is_the_mean_subject_lies_between_the_ceilings():
     ("options", "message"),
     [
         ({"measures": ["rdm"]}, "--measures=rdm: use some of rsa, sit"),
-        ({"bins": "first"}, "--bins=first"),
         ({"max_units": -1}, "--max_units=-1"),
-        ({"times": ["soon"]}, "--times=soon"),
+        ({"times": ["soon"]}, "times='soon'"),
         ({"times": ["9"]}, "has no step 9"),
         ({"layers": ["aera"]}, "did you mean 'area'"),
     ],

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from jaxbio.commands.neural import main
+from jaxbio.commands.main import main
 from jaxbio.errors import InputError
 from jaxbio.neural import (
     Recordings,
@@ -156,17 +156,18 @@ def test_the_command(tmp_path, capsys):
         neuroid_region=["IT", "V4", "IT"],
     )
     output = tmp_path / "it.h5"
-    assert main(["convert", str(tmp_path / "mine.npz"), f"--output={output}", "--region=IT"]) == 0
+    assert (
+        main(["neural", "convert", str(tmp_path / "mine.npz"), f"--output={output}", "--region=IT"])
+        == 0
+    )
     facts = capsys.readouterr().out.split("\n", 1)[1]
     assert json.loads(facts)["regions"] == {"IT": 2}
-    assert main(["describe", str(output)]) == 0
+    assert main(["neural", "describe", str(output)]) == 0
     assert json.loads(capsys.readouterr().out)["neuroids"] == 2
     for arguments in (["describe", "nowhere"], ["convert", str(output)], ["describe"]):
-        with pytest.raises(SystemExit) as stop:
-            main(arguments)
-        assert stop.value.code == 2
+        assert main(["neural", *arguments]) == 2
         error = capsys.readouterr().err
-        assert error.startswith("error: ")
+        assert error.startswith("jaxbio neural: error: ")
         assert error.count("\n") == 1
 
 

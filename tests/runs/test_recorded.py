@@ -74,7 +74,8 @@ def test_a_run_of_0_1_0_is_resumed_to_its_end(recorded, task):
     assert steps == sorted(set(steps))
     assert max(steps) == expected["step"]
     if task == "classification":
-        _near(report_accuracy(open_session(None, str(run), "last")), expected)
+        again = report_accuracy(open_session(None, str(run), "last"))
+        _near(again, {name: expected[name] for name in ("loss", "top1", "top5", "count")})
 
 
 def test_a_spiking_run_of_0_1_0_is_resumed_to_its_end(recorded):

@@ -10,11 +10,10 @@ import pytest
 
 from configs import svp_resnet
 from jaxbio.errors import InputError
-from jaxbio.measures.accuracy import report_accuracy
+from jaxbio.measures.measure import measure
 from jaxbio.runs.checkpoints import Checkpointer
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
-from jaxbio.tasks.classification import task as setup
 from jaxbio.tasks.classification.build import create_state
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from tests.tasks.tiny import Tiny
@@ -22,7 +21,6 @@ from tests.tasks.tiny import Tiny
 
 @pytest.fixture(autouse=True)
 def tiny_model(monkeypatch):
-    monkeypatch.setattr(setup, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
     monkeypatch.setattr(session, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
 
 
@@ -117,7 +115,7 @@ def test_evaluation_repeats_the_final_numbers(tmp_path):
     config = _config()
     results = loop.train(config, str(tmp_path))
     opened = session.open_session(None, str(tmp_path), "last")
-    measured = report_accuracy(opened)
+    measured = measure(opened, "accuracy")
     for name in ("loss", "top1", "top5", "count"):
         assert measured[name] == pytest.approx(results[name], rel=1e-5)
     written = json.loads((tmp_path / "evaluation" / "accuracy.json").read_text())

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxbio.commands.weights import main
+from jaxbio.commands.main import main
 from jaxbio.models import list_models
 from jaxbio.weights import WeightMismatchError, from_torch
 from jaxbio.weights.reader import read_torch
@@ -64,17 +64,15 @@ def checkpoint(tmp_path_factory):
 
 def fails(capsys, *arguments):
     """Run it and return the one line that it prints on stderr."""
-    with pytest.raises(SystemExit) as exit_:
-        main([str(argument) for argument in arguments])
-    assert exit_.value.code == 2
+    assert main(["weights", *map(str, arguments)]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: ")
+    assert err.startswith("jaxbio weights: error: ")
     assert err.count("\n") == 1
     return err
 
 
 def test_list(capsys):
-    assert main([str(DATA / "checkpoint_zip.pth"), "--list"]) == 0
+    assert main(["weights", str(DATA / "checkpoint_zip.pth"), "--list"]) == 0
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()]
     assert ["state_dict/module.0.weight", "2x3x3x3", "float32"] in rows
@@ -85,7 +83,7 @@ def test_list(capsys):
 
 def test_list_shows_no_control_characters(tmp_path, capsys):
     save(tmp_path / "odd.pth", {"a\x1b[31m\nb": np.zeros(2, np.float32)})
-    main([str(tmp_path / "odd.pth"), "--list"])
+    main(["weights", str(tmp_path / "odd.pth"), "--list"])
     assert "a?[31m?b" in capsys.readouterr().out
 
 
@@ -99,7 +97,15 @@ def test_converts_into_a_run_directory(checkpoint, tmp_path, capsys, monkeypatch
 
     monkeypatch.setattr(checkpointing, "export_variables", export_variables)
     output = str(tmp_path / "run")
-    main([str(checkpoint), "--model=squeezenet1_1", "--image_size=32", f"--output={output}"])
+    main(
+        [
+            "weights",
+            str(checkpoint),
+            "--model=squeezenet1_1",
+            "--image_size=32",
+            f"--output={output}",
+        ]
+    )
     ((workdir, config, variables, provenance),) = calls
     assert workdir == output
     assert config == {
@@ -128,7 +134,7 @@ def test_converts_into_a_run_directory(checkpoint, tmp_path, capsys, monkeypatch
 def test_run_directory_is_written(checkpoint, tmp_path, capsys):
     output = tmp_path / "run"
     arguments = [checkpoint, "--model=squeezenet1_1", "--image_size=32", f"--output={output}"]
-    assert main([str(argument) for argument in arguments]) == 0
+    assert main(["weights", *map(str, arguments)]) == 0
     config = json.loads((output / "config.json").read_text())
     assert config["model"]["num_classes"] == 7
     assert config["provenance"]["source"] == "tiny.pth.tar"
@@ -150,7 +156,7 @@ def test_no_strict_lists_everything(tmp_path, capsys, checkpoint):
     del state_dict["module.features.0.weight"]
     save(tmp_path / "partial.pth", state_dict | {"module.extra": np.zeros(2, np.float32)})
     arguments = [str(tmp_path / "partial.pth"), "--model=squeezenet1_1", "--image_size=32"]
-    main([*arguments, "--no-strict", f"--output={tmp_path / 'run'}"])
+    main(["weights", *arguments, "--no-strict", f"--output={tmp_path / 'run'}"])
     out = capsys.readouterr().out
     assert "missing: features.0.weight" in out
     assert "unexpected: extra" in out

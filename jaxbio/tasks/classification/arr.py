@@ -24,15 +24,15 @@ class ResponseRegulariser:
     """Pulls responses of a class towards their running mean, endpoint by endpoint.
 
     Attributes:
-      widths: endpoints that are aggregated, and their number of features.
-      num_classes: rows of the memory.
-      coefficient: weight of the regulariser in the loss.
-      momentum: weight of a new response in its class mean.
-      start: visits, beyond the first, up to which a response replaces the class mean.
-      interval: visits of a class between updates of its mean.
+        widths: endpoints that are aggregated, and their number of features.
+        num_classes: rows of the memory.
+        coefficient: weight of the regulariser in the loss.
+        momentum: weight of a new response in its class mean.
+        start: visits, beyond the first, up to which a response replaces the class mean.
+        interval: visits of a class between updates of its mean.
 
     Reference:
-      Qiu et al. 2024, "Dynamic Neural Response Tuning", ICLR 2024.
+        Qiu et al. 2024, "Dynamic Neural Response Tuning", ICLR 2024.
     """
 
     widths: Mapping[str, int]
@@ -85,15 +85,15 @@ def make_regulariser(
     """The regulariser that a configuration asks for.
 
     Args:
-      config: the ``arr`` section.
-      model: whose endpoints are meant.
-      image_size: in pixels.
+        config: the ``arr`` section.
+        model: whose endpoints are meant.
+        image_size: in pixels.
 
     Returns:
-      The regulariser; None if its coefficient is 0.
+        The regulariser; None if its coefficient is 0.
 
     Raises:
-      InputError: an unknown endpoint, or a number out of range.
+        InputError: an unknown endpoint, or a number out of range.
     """
     arr = read(Arr, config, "arr.")
     if not arr.coefficient and arr.endpoints == Arr.endpoints:
@@ -119,12 +119,12 @@ def choose_endpoints(
     """Names of endpoints from a setting.
 
     Args:
-      wanted: names with commas, or ``default``: every block's output.
-      shapes: of all endpoints.
-      blocks: pattern of the block outputs' names, see :class:`jaxbio.models.body.Body`.
+        wanted: names with commas, or ``default``: every block's output.
+        shapes: of all endpoints.
+        blocks: pattern of the block outputs' names, see :class:`jaxbio.models.body.Body`.
 
     Raises:
-      InputError: an unknown endpoint, one that cannot be aggregated, or no default.
+        InputError: an unknown endpoint, one that cannot be aggregated, or no default.
     """
     usable = [name for name, shape in shapes.items() if len(shape) in (2, 4, 5)]
     if wanted == "default":
@@ -149,12 +149,12 @@ def aggregate(name: str, response: jax.Array) -> jax.Array:
     """One vector per example, ``[B, C]``.
 
     Args:
-      name: of the endpoint, for the error.
-      response: vectors ``[B, C]``, as they are; maps ``[B, H, W, C]``, averaged over space; maps
-        over time ``[T, B, H, W, C]``, of which the last step's count.
+        name: of the endpoint, for the error.
+        response: vectors ``[B, C]``, as they are; maps ``[B, H, W, C]``, averaged over space; maps
+            over time ``[T, B, H, W, C]``, of which the last step's count.
 
     Raises:
-      InputError: any other shape.
+        InputError: any other shape.
     """
     if response.ndim == 5:
         response = response[-1]

@@ -1,5 +1,6 @@
 """Configuration of the task "classification"; the model and the optimiser are also task rdm's."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -132,6 +133,11 @@ class Data(Pixels, Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_image_size(self.image_size)
+        if not re.fullmatch(r"([1-5]|all)(,([1-5]|all))*", self.corruption_severities):
+            raise InputError(
+                f"data.corruption_severities={self.corruption_severities!r}: use 1 to 5, with "
+                "commas, or all"
+            )
 
 
 def check_image_size(size: int) -> None:
@@ -230,7 +236,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check_length(self.train)
-        check_schedule(self.schedule)
 
     def check_names(self) -> None:
         """What needs an import to be checked: names of corruptions."""
@@ -246,9 +251,3 @@ def check_length(train: Length) -> None:
     """Raises an ``InputError`` for a training without a length."""
     if train.total_epochs is None and train.total_steps is None:
         raise InputError("train.total_epochs and train.total_steps are both unset: set one")
-
-
-def check_schedule(schedule: Schedule) -> None:
-    """Raises an ``InputError`` for a step schedule without steps."""
-    if schedule.name == "step" and not (schedule.drop_every_steps or schedule.drop_every_epochs):
-        raise InputError("schedule.drop_every_epochs=0: a step schedule needs a positive period")

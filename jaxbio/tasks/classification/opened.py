@@ -1,6 +1,8 @@
-"""Opening of a run for evaluation: configuration, model, variables, data."""
+"""A classifier with its data and devices: opened to be trained, or of a run to be measured."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -10,9 +12,12 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxbio.data import eval_batches
+from jaxbio.data.types import Batch, Source, Transform
 from jaxbio.errors import InputError
+from jaxbio.files import read_json
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.checkpoints import load_variables
-from jaxbio.runs.directory import RunDirectory, read_json
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh, replicated
 from jaxbio.tasks.classification.accuracy import EvalStep, evaluate
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser, make_regulariser
@@ -25,32 +30,39 @@ _FREE_ARGUMENTS = ("remat", "dtype", "image_size")
 
 
 @dataclass(frozen=True)
-class Session:
-    """What every evaluation needs.
+class Classifier:
+    """A network, the data that it is tested on, and the devices.
 
     Attributes:
       config: data and evaluation settings.
-      run: the run directory.
-      step: of the checkpoint.
+      source: the data; None where it was opened without.
       arguments: of :func:`jaxbio.create_model`.
       model: the module.
-      variables: restored ones, on the mesh.
-      source: the data; None where the session was opened without.
+      preprocessing: of its images.
       mesh: the devices.
-      eval_step: jitted.
+      regulariser: ARR, or None.
     """
 
     config: ConfigDict
-    run: RunDirectory
-    step: int
+    source: Source | None
     arguments: dict[str, Any]
     model: nn.Module
-    variables: dict[str, Any]
-    source: Any
+    preprocessing: Preprocessing
     mesh: Mesh
-    eval_step: EvalStep
+    regulariser: ResponseRegulariser | None
 
-    def batches(self, transform: Any = None) -> Any:
+    @cached_property
+    def eval_step(self) -> EvalStep:
+        """The jitted evaluation step."""
+        step = make_eval_step(
+            self.model,
+            self.preprocessing,
+            seed=self.config.seed,
+            regulariser=self.regulariser,
+        )
+        return jax.jit(step)
+
+    def batches(self, transform: Transform | None = None) -> Iterable[Batch]:
         """One pass over this process's part of the test set, padded and masked."""
         return eval_batches(
             self.source,
@@ -61,9 +73,60 @@ class Session:
             transform=transform,
         )
 
-    def measure(self, batches: Any) -> dict[str, float]:
+    def test(self, variables: dict[str, Any], batches: Iterable[Batch]) -> dict[str, float]:
         """Loss, top-1 and top-5 over ``batches``."""
-        return evaluate(self.eval_step, self.variables, batches, self.mesh)
+        return evaluate(self.eval_step, variables, batches, self.mesh)
+
+
+def open_model(
+    config: ConfigDict, source: Source | None, arguments: dict[str, Any], arr: Any
+) -> Classifier:
+    """Builds a network and what it is tested with; computes nothing yet.
+
+    Args:
+      config: the whole configuration.
+      source: the data, or None.
+      arguments: of :func:`jaxbio.create_model`.
+      arr: the section ``arr`` of the configuration; empty: none.
+
+    Raises:
+      InputError: wrong configuration.
+    """
+    model = build_model(arguments)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    if config.eval.batch_size < 1 or config.eval.batch_size % mesh.size:
+        raise InputError(
+            f"eval.batch_size={config.eval.batch_size} must be a multiple of {mesh.size} devices"
+        )
+    data = config.data
+    return Classifier(
+        config=config,
+        source=source,
+        arguments=arguments,
+        model=model,
+        preprocessing=Preprocessing(data.image_size, data.mean, data.std),
+        mesh=mesh,
+        regulariser=make_regulariser(arr, model, data.image_size) if arr else None,
+    )
+
+
+@dataclass(frozen=True)
+class Session(Classifier):
+    """A classifier of a run: what every evaluation needs.
+
+    Attributes:
+      run: the run directory.
+      step: of the checkpoint.
+      variables: restored ones, on the mesh.
+    """
+
+    run: RunDirectory
+    step: int
+    variables: dict[str, Any]
+
+    def measure(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Loss, top-1 and top-5 over ``batches``."""
+        return self.test(self.variables, batches)
 
 
 def open_session(
@@ -109,39 +172,22 @@ def open_session(
         classes = trained["num_classes"] if source is None else source.num_classes
         arguments = model_arguments(config, classes)
         _check_same_model(arguments, trained, run)
-    model = build_model(arguments)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    if config.eval.batch_size % mesh.size:
-        raise InputError(
-            f"eval.batch_size={config.eval.batch_size} must be a multiple of {mesh.size} devices"
-        )
     # The run's own: its memory is among the variables, whatever the configuration of the data.
     arr = {} if converted else recorded["config"].get("arr", {})
-    regulariser = make_regulariser(arr, model, config.data.image_size) if arr else None
-    like = _abstract_variables(model, config.data.image_size, mesh, regulariser)
-    variables, step = load_variables(run, like, checkpoint)
-    eval_step = jax.jit(
-        make_eval_step(
-            model,
-            seed=config.seed,
-            mean=config.data.mean,
-            std=config.data.std,
-            regulariser=regulariser,
-        )
-    )
-    return Session(config, run, step, arguments, model, variables, source, mesh, eval_step)
+    opened = open_model(config, source, arguments, arr)
+    variables, step = load_variables(run, _abstract_variables(opened), checkpoint)
+    return Session(**vars(opened), run=run, step=step, variables=variables)
 
 
-def _abstract_variables(
-    model: nn.Module, image_size: int, mesh: Mesh, regulariser: ResponseRegulariser | None
-) -> dict[str, Any]:
-    images = jnp.zeros((1, image_size, image_size, 3))
+def _abstract_variables(opened: Classifier) -> dict[str, Any]:
+    size = opened.preprocessing.image_size
+    images = jnp.zeros((1, size, size, 3))
     keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
-    shapes = dict(jax.eval_shape(lambda: model.init(keys, images, train=False)))
-    if regulariser is not None:
-        shapes[COLLECTION] = jax.eval_shape(regulariser.new_memory)
+    shapes = dict(jax.eval_shape(lambda: opened.model.init(keys, images, train=False)))
+    if opened.regulariser is not None:
+        shapes[COLLECTION] = jax.eval_shape(opened.regulariser.new_memory)
     return jax.tree.map(
-        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=replicated(mesh)),
+        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=replicated(opened.mesh)),
         {"constants": {}, **shapes},
     )
 

@@ -1,21 +1,19 @@
 """The figures of a finished run."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from matplotlib.figure import Figure
 
-from jaxbio.ops.images import normalise
+from jaxbio.ops.images import Preprocessing
 from jaxbio.ops.v1 import constants_to_bank
 from jaxbio.plotting.curves import plot_curves
 from jaxbio.plotting.front_end import plot_v1
-from jaxbio.plotting.saving import save_figure
 from jaxbio.runs.directory import RunDirectory
+from jaxbio.runs.figures import save_figures
+from jaxbio.runs.metrics import read_metrics
 from jaxbio.runs.state import TrainState
 
 _SHOWN = 64  # cells in the V1 figure
@@ -26,8 +24,7 @@ def write_report(
     model: nn.Module,
     state: TrainState,
     image: np.ndarray,
-    mean: Any,
-    std: Any,
+    preprocessing: Preprocessing,
 ) -> list[Path]:
     """Saves ``report/curves.png`` and, of models with a V1, ``report/v1.png``.
 
@@ -38,28 +35,18 @@ def write_report(
       model: the run's.
       state: the trained state.
       image: one test image, ``[H, W, 3]`` uint8.
-      mean: of the normalisation.
-      std: of the normalisation.
+      preprocessing: of its images.
 
     Returns:
       The files written.
     """
-    lines = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+    lines = read_metrics(run.metrics_file, "loss", "top1")
     figures = {"curves": plot_curves({run.path.name: lines})}
     if "v1" in state.constants and jax.process_count() == 1:
         v1 = {"params": state.params["v1"], "constants": state.constants["v1"]}
-        _, endpoints = model.v1.apply(v1, normalise(jnp.asarray(image[None]), mean, std))
+        _, endpoints = model.v1.apply(v1, preprocessing.normalise(jnp.asarray(image[None])))
         q0, _, _ = constants_to_bank(state.constants["v1"])
         cells = np.linspace(0, len(q0) - 1, min(_SHOWN, len(q0))).astype(int)
         maps = np.moveaxis(np.asarray(endpoints["v1"][0]), -1, 0)
         figures["v1"] = plot_v1(image / 255.0, q0[cells].sum(1), maps[cells])
     return save_figures(run, figures)
-
-
-def save_figures(run: RunDirectory, figures: dict[str, Figure]) -> list[Path]:
-    """Saves figures as ``report/<name>.png``, each as a whole or not at all."""
-    files = []
-    for name, figure in figures.items():
-        files.append(run.path / "report" / f"{name}.png")
-        save_figure(figure, files[-1])
-    return files

@@ -3,7 +3,7 @@
 Every trainer of the library has this signature: ``step(state, batch) -> (state, metrics)``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from jaxbio.ops.images import normalise
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.state import NEVER, TrainState
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser
 from jaxbio.tasks.classification.augmentation import Augmentation
@@ -27,12 +27,11 @@ _AUGMENTATION = 0x617567
 
 def make_train_step(
     model: nn.Module,
+    preprocessing: Preprocessing,
     optimizer: optax.GradientTransformation,
     schedule: Callable[[jax.Array], jax.Array],
     *,
     seed: int,
-    mean: Sequence[float],
-    std: Sequence[float],
     label_smoothing: float = 0.0,
     accumulate: int = 1,
     ema_decay: float = 0.0,
@@ -46,11 +45,10 @@ def make_train_step(
 
     Args:
       model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
+      preprocessing: of its images.
       optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
       schedule: step -> learning rate.
       seed: of the step's randomness.
-      mean: per channel, of images in [0, 1].
-      std: per channel.
       label_smoothing: in [0, 1).
       accumulate: micro-batches that one step runs in sequence and whose gradients it averages.
       ema_decay: of the averaged variables; 0 leaves ``state.ema`` alone. The response memory is
@@ -70,7 +68,7 @@ def make_train_step(
     """
 
     def loss_fn(params, model_state, constants, batch, key):
-        images = normalise(batch["image"], mean, std)
+        images = preprocessing.normalise(batch["image"])
         if augmentation is not None:
             images = augmentation.normalised(images, batch["key"])
         collections = {name: value for name, value in model_state.items() if name != COLLECTION}
@@ -163,10 +161,9 @@ def _averaged(decay: float, ema: dict[str, Any], new: dict[str, Any]) -> dict[st
 
 def make_eval_step(
     model: nn.Module,
+    preprocessing: Preprocessing,
     *,
     seed: int,
-    mean: Sequence[float],
-    std: Sequence[float],
     regulariser: ResponseRegulariser | None = None,
 ) -> Callable[[dict[str, Any], Batch], Metrics]:
     """Builds ``step(variables, batch) -> metric sums``.
@@ -176,9 +173,8 @@ def make_eval_step(
 
     Args:
       model: called as ``model(images, train=False)``.
+      preprocessing: of its images.
       seed: of the noise.
-      mean: per channel, of images in [0, 1].
-      std: per channel.
       regulariser: reports ARR too, against the memory among the variables, as the sum ``arr``.
 
     Returns:
@@ -188,7 +184,7 @@ def make_eval_step(
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         key = jax.random.fold_in(jax.random.key(seed), batch["index"][0])
-        images = normalise(batch["image"], mean, std)
+        images = preprocessing.normalise(batch["image"])
         logits, endpoints = model.apply(variables, images, train=False, rngs={"noise": key})
         labels, mask = batch["label"], batch["mask"]
         sums = metric_sums(logits, labels, cross_entropy(logits, labels), mask)

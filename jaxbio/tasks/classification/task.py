@@ -1,31 +1,27 @@
-"""The classification experiment: everything that its run is made of, before its first step."""
+"""Task "classification": everything that its run is made of, before its first step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, ClassVar
 
 import flax
 import jax
 import numpy as np
 import optax
-from flax import linen as nn
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 import jaxbio
-from jaxbio.data import eval_batches, steps_per_epoch, train_batches
+from jaxbio.data import steps_per_epoch, train_batches
 from jaxbio.errors import InputError
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.mesh import make_mesh, put_batches, state_shardings
+from jaxbio.runs.mesh import abstract_state, put_batches
 from jaxbio.runs.periods import Periods, read_periods
 from jaxbio.runs.schedules import make_schedule, update_plateau
-from jaxbio.runs.state import TrainState, count_parameters
-from jaxbio.tasks.classification.accuracy import accuracy_rows, evaluate
-from jaxbio.tasks.classification.arr import ResponseRegulariser, make_regulariser
-from jaxbio.tasks.classification.augmentation import read_augmentation
+from jaxbio.runs.state import TrainState
+from jaxbio.tasks.classification.accuracy import accuracy_rows
+from jaxbio.tasks.classification.augmentation import Augmentation, read_augmentation
 from jaxbio.tasks.classification.build import (
-    build_model,
     create_state,
     data_source,
     model_arguments,
@@ -37,95 +33,108 @@ from jaxbio.tasks.classification.corruption_augmentation import (
     corrupted,
     read_corruption_augmentation,
 )
+from jaxbio.tasks.classification.opened import Classifier, open_model
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.tasks.classification.report import write_report
-from jaxbio.tasks.classification.step import make_eval_step, make_train_step
+from jaxbio.tasks.classification.step import Batch, Step, make_train_step
+from jaxbio.tasks.task import Results
 
 
 @dataclass(frozen=True)
-class Setup:
-    """The objects of a run.
+class Classification:
+    """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
       config: see ``configs/base.py``.
-      source: the data.
-      arguments: of :func:`jaxbio.create_model`.
-      model: the module.
-      mesh: the devices.
+      classifier: the network, its data, the devices.
       periods: when things happen.
       schedule: step -> learning rate.
       optimizer: the update's direction.
       like: the state's shapes, dtypes and shardings.
       v2_filters: those that replace the model's stand-in, or None.
-      corruptions: augmentation of training images, or None.
-      regulariser: ARR, or None.
+      augmentation: of training images, as part of the step, or None.
+      corruptions: corruptions of training images, or None.
     """
 
     config: ConfigDict
-    source: Any
-    arguments: dict[str, Any]
-    model: nn.Module
-    mesh: Mesh
+    classifier: Classifier
     periods: Periods
     schedule: Callable[[jax.Array], jax.Array]
     optimizer: optax.GradientTransformation
     like: TrainState
     v2_filters: dict[str, Any] | None
+    augmentation: Augmentation | None
     corruptions: CorruptionAugmentation | None
-    regulariser: ResponseRegulariser | None
 
     best_by: ClassVar[str] = "top1"
 
+    @classmethod
+    def prepare(cls, config: ConfigDict) -> "Classification":
+        """Builds and checks everything; computes nothing yet.
+
+        Raises:
+          InputError: wrong configuration or data.
+        """
+        source = data_source(config)
+        classifier = open_model(
+            config, source, model_arguments(config, source.num_classes), config.arr
+        )
+        _check_batch_size(config, classifier.mesh.size)
+        steps_in_epoch = steps_per_epoch(source, config.train.batch_size)
+        periods = read_periods(config, steps_in_epoch)
+        optimizer = make_optimizer(config.optimizer)
+        new_state = _state_maker(classifier, optimizer)
+        return cls(
+            config=config,
+            classifier=classifier,
+            periods=periods,
+            schedule=make_schedule(
+                config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
+            ),
+            optimizer=optimizer,
+            like=abstract_state(new_state, classifier.mesh, jax.random.key(config.seed)),
+            v2_filters=read_v2_filters(config.model.front_end, config.model.v2_weights),
+            augmentation=read_augmentation(config.data),
+            corruptions=read_corruption_augmentation(config.data),
+        )
+
     @property
     def images_per_step(self) -> int:
-        """Over all devices."""
+        """Images of a batch."""
         return self.config.train.batch_size
 
     def initial_state(self) -> TrainState:
         """The state at step 0, created where it belongs, with the V2 filters asked for."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
-        new_state = _state_maker(self.config, self.model, self.optimizer, self.regulariser)
+        new_state = _state_maker(self.classifier, self.optimizer)
         state = jax.jit(new_state, out_shardings=shardings)(jax.random.key(self.config.seed))
         if self.v2_filters is None:
             return state
         constants = {**state.constants, "v2": self.v2_filters}
         return state.replace(constants=jax.device_put(constants, shardings.constants))
 
-    def train_step(self) -> Any:
+    def train_step(self) -> Step:
         """The jitted step; it takes the memory of the state that it is given."""
-        config = self.config
+        train = self.config.train
         step = make_train_step(
-            self.model,
+            self.classifier.model,
+            self.classifier.preprocessing,
             self.optimizer,
             self.schedule,
-            seed=config.seed,
-            mean=config.data.mean,
-            std=config.data.std,
-            label_smoothing=config.train.label_smoothing,
-            accumulate=config.train.accumulate,
-            ema_decay=config.train.ema_decay,
-            regulariser=self.regulariser,
-            augmentation=read_augmentation(config.data),
+            seed=self.config.seed,
+            label_smoothing=train.label_smoothing,
+            accumulate=train.accumulate,
+            ema_decay=train.ema_decay,
+            regulariser=self.classifier.regulariser,
+            augmentation=self.augmentation,
         )
         return jax.jit(step, donate_argnums=0)
 
-    @cached_property
-    def eval_step(self) -> Any:
-        """The jitted evaluation step."""
-        data = self.config.data
-        step = make_eval_step(
-            self.model,
-            seed=self.config.seed,
-            mean=data.mean,
-            std=data.std,
-            regulariser=self.regulariser,
-        )
-        return jax.jit(step)
-
-    def train_batches(self, start_step: int) -> Any:
+    def batches(self, start_step: int) -> Iterable[Batch]:
         """The batches from ``start_step`` to the end of the run, on the devices."""
+        mesh = self.classifier.mesh
         batches = train_batches(
-            self.source,
+            self.classifier.source,
             self.config.data,
             global_batch_size=self.config.train.batch_size,
             seed=self.config.seed,
@@ -134,48 +143,39 @@ class Setup:
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        batches = put_batches(batches, self.mesh)
+        batches = put_batches(batches, mesh)
         if self.corruptions is None:
             return batches
-        return corrupted(batches, self.corruptions, self.mesh, self.config.seed, start_step)
+        return corrupted(batches, self.corruptions, mesh, self.config.seed, start_step)
 
-    def test_batches(self) -> Any:
-        """This process's part of the test set."""
-        return eval_batches(
-            self.source,
-            self.config.data,
-            global_batch_size=self.config.eval.batch_size,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-
-    def test(self, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
+    def test(self, state: TrainState) -> tuple[TrainState, Results]:
         """Accuracy and loss over the test set; tells them to a plateau schedule."""
         variables = state.variables(averaged=True)
-        tested = evaluate(self.eval_step, variables, self.test_batches(), self.mesh)
+        tested = self.classifier.test(variables, self.classifier.batches())
         if self.config.schedule.name == "plateau":
             state = self._update_plateau(state, tested["loss"])
         return state, tested
 
     def describe(self, state: TrainState) -> str:
         """The network and the data."""
-        network = self.arguments["name"]
-        if self.arguments["front_end"] != "none":
-            network = f"{self.arguments['front_end']} front-end + {network}"
+        arguments, source = self.classifier.arguments, self.classifier.source
+        network = arguments["name"]
+        if arguments["front_end"] != "none":
+            network = f"{arguments['front_end']} front-end + {network}"
         return (
-            f"{network}: {count_parameters(state.params):,} parameters\n"
-            f"{self.source.num_train} training and {self.source.num_eval} test images"
+            f"{network}: {state.count_parameters():,} parameters\n"
+            f"{source.num_train} training and {source.num_eval} test images"
         )
 
-    def progress_line(self, metrics: dict[str, float]) -> str:
+    def progress_line(self, metrics: Mapping[str, float]) -> str:
         """Training loss and accuracy."""
         return f"loss {metrics['loss']:.4f}  top-1 {100 * metrics['top1']:5.1f} %"
 
-    def headline(self, results: dict[str, Any]) -> str:
+    def headline(self, results: Results) -> str:
         """Test loss and accuracy."""
         return f"test loss {results['loss']:.4f}, top-1 {100 * results['top1']:.2f} %"
 
-    def result_rows(self, results: dict[str, Any]) -> list[tuple[str, str]]:
+    def result_rows(self, results: Results) -> list[tuple[str, str]]:
         """Accuracies, loss, number of images."""
         return accuracy_rows(results)
 
@@ -184,8 +184,8 @@ class Setup:
 
     def write_report(self, run: RunDirectory, state: TrainState) -> None:
         """Curves, and the V1 where there is one."""
-        image = next(iter(self.test_batches()))["image"][0]
-        write_report(run, self.model, state, image, self.config.data.mean, self.config.data.std)
+        image = next(iter(self.classifier.batches()))["image"][0]
+        write_report(run, self.classifier.model, state, image, self.classifier.preprocessing)
 
     def _update_plateau(self, state: TrainState, loss: float) -> TrainState:
         schedule = self.config.schedule
@@ -202,13 +202,14 @@ class Setup:
         )
         return state.replace(plateau=placed)
 
-    def record(self, new: bool) -> dict[str, Any]:
+    def record(self, new: bool) -> Results:
         """What the configuration was resolved to, for ``config.json``."""
+        arguments = self.classifier.arguments
         return {
-            "model": self.arguments,
-            "v2_filters": v2_provenance(self.arguments["front_end"], self.config.model.v2_weights),
-            "class_names": self.source.class_names,
-            "data": self.source.describe(),
+            "model": arguments,
+            "v2_filters": v2_provenance(arguments["front_end"], self.config.model.v2_weights),
+            "class_names": self.classifier.source.class_names,
+            "data": self.classifier.source.describe(),
             "steps": self.periods.total,
             "versions": {
                 "jaxbio": jaxbio.__version__,
@@ -219,72 +220,24 @@ class Setup:
         }
 
 
-def prepare(config: ConfigDict) -> Setup:
-    """Builds and checks everything; computes nothing yet.
-
-    Raises:
-      InputError: wrong configuration or data.
-    """
-    source = data_source(config)
-    arguments = model_arguments(config, source.num_classes)
-    model = build_model(arguments)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    _check_batch_sizes(config, mesh.size)
-    steps_in_epoch = steps_per_epoch(source, config.train.batch_size)
-    periods = read_periods(config, steps_in_epoch)
-    optimizer = make_optimizer(config.optimizer)
-    schedule = make_schedule(
-        config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
-    )
-    read_augmentation(config.data)  # refuses what is wrong before anything is made
-    regulariser = make_regulariser(config.arr, model, config.data.image_size)
-    new_state = _state_maker(config, model, optimizer, regulariser)
-    shapes = jax.eval_shape(new_state, jax.random.key(config.seed))
-    like = jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        shapes,
-        state_shardings(shapes, mesh),
-    )
-    return Setup(
-        config=config,
-        source=source,
-        arguments=arguments,
-        model=model,
-        mesh=mesh,
-        periods=periods,
-        schedule=schedule,
-        optimizer=optimizer,
-        like=like,
-        v2_filters=read_v2_filters(config.model.front_end, config.model.v2_weights),
-        corruptions=read_corruption_augmentation(config.data),
-        regulariser=regulariser,
-    )
-
-
 def _state_maker(
-    config: ConfigDict,
-    model: nn.Module,
-    optimizer: optax.GradientTransformation,
-    regulariser: ResponseRegulariser | None,
+    classifier: Classifier, optimizer: optax.GradientTransformation
 ) -> Callable[[jax.Array], TrainState]:
+    size = classifier.preprocessing.image_size
     return partial(
         create_state,
-        model,
+        classifier.model,
         optimizer,
-        image_shape=(config.data.image_size, config.data.image_size, 3),
-        ema=config.train.ema_decay > 0,
-        regulariser=regulariser,
+        image_shape=(size, size, 3),
+        ema=classifier.config.train.ema_decay > 0,
+        regulariser=classifier.regulariser,
     )
 
 
-def _check_batch_sizes(config: ConfigDict, devices: int) -> None:
+def _check_batch_size(config: ConfigDict, devices: int) -> None:
     train_size, parts = config.train.batch_size, devices * config.train.accumulate
     if config.train.accumulate < 1 or train_size < 1 or train_size % parts:
         raise InputError(
             f"train.batch_size={train_size} must be a multiple of {devices} devices x "
             f"train.accumulate={config.train.accumulate}"
-        )
-    if config.eval.batch_size < 1 or config.eval.batch_size % devices:
-        raise InputError(
-            f"eval.batch_size={config.eval.batch_size} must be a multiple of {devices} devices"
         )

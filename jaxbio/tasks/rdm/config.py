@@ -12,7 +12,6 @@ from jaxbio.tasks.classification.config import (
     Pixels,
     check_image_size,
     check_length,
-    check_schedule,
 )
 
 
@@ -78,7 +77,6 @@ class Config:
 
     def __post_init__(self) -> None:
         check_length(self.train)
-        check_schedule(self.schedule)
         if self.schedule.name == "plateau":
             raise InputError("schedule.name='plateau': task rdm has no test loss to wait for")
 

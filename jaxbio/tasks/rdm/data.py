@@ -6,14 +6,13 @@ image. In the first case images of every object are held out, in the second whol
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from jaxbio.errors import InputError
-from jaxbio.neural import Recordings
+from jaxbio.neural import Recordings, StimulusSet
 from jaxbio.runs.mesh import batch_sharding, replicated
 from jaxbio.similarity import object_means, rdm
 
@@ -31,7 +30,7 @@ class Partition:
     test: np.ndarray
 
 
-def split_images(stimuli: Any, held_out: float, seed: int) -> Partition:
+def split_images(stimuli: StimulusSet, held_out: float, seed: int) -> Partition:
     """Holds out a share of the images of every object, or, of single images, of every category.
 
     Args:

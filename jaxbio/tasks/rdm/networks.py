@@ -1,6 +1,6 @@
 """Students and teachers: networks at random weights, of runs, or converted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -12,7 +12,9 @@ from ml_collections import ConfigDict
 
 from jaxbio import features
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import RunDirectory, read_json
+from jaxbio.files import read_json
+from jaxbio.ops.images import Preprocessing
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.tasks.classification.build import build_model, model_arguments, read_v2_filters
 from jaxbio.tasks.classification.opened import open_session
 
@@ -20,29 +22,25 @@ RANDOM = "random:"
 
 
 @dataclass(frozen=True)
-class Network:
+class Backbone:
     """A model, how it wants its images, and the variables to start from.
 
     Attributes:
       arguments: of :func:`jaxbio.create_model`.
       model: the module.
-      image_size: pixels.
-      mean: of the normalisation.
-      std: of the normalisation.
+      preprocessing: of its images.
       variables: of a run; None: fresh ones.
       origin: where the variables come from, in words.
     """
 
     arguments: dict[str, Any]
     model: nn.Module
-    image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    preprocessing: Preprocessing
     variables: dict[str, Any] | None
     origin: str
 
 
-def student_network(config: ConfigDict, num_classes: int) -> Network:
+def open_student(config: ConfigDict, num_classes: int) -> Backbone:
     """The network that learns.
 
     Args:
@@ -61,10 +59,10 @@ def student_network(config: ConfigDict, num_classes: int) -> Network:
     if not config.rdm.class_weight or network.arguments["num_classes"] == num_classes:
         return network
     arguments = {**network.arguments, "num_classes": num_classes}
-    return Network(**{**vars(network), "arguments": arguments, "model": build_model(arguments)})
+    return replace(network, arguments=arguments, model=build_model(arguments))
 
 
-def teacher_network(config: ConfigDict) -> Network:
+def open_teacher(config: ConfigDict) -> Backbone:
     """The network of ``rdm.teacher``: ``random:<model>``, a run, or converted weights.
 
     Raises:
@@ -81,7 +79,7 @@ def teacher_network(config: ConfigDict) -> Network:
     return _fresh(config, arguments)
 
 
-def initial_variables(network: Network, seed: int, v2_weights: str = "") -> dict[str, Any]:
+def initial_variables(network: Backbone, seed: int, v2_weights: str = "") -> dict[str, Any]:
     """The variables at step 0: those of the run, and fresh ones where it has none that fit.
 
     Args:
@@ -89,7 +87,8 @@ def initial_variables(network: Network, seed: int, v2_weights: str = "") -> dict
       seed: of fresh variables.
       v2_weights: file with V2 filters, of fresh networks.
     """
-    images = jnp.zeros((1, network.image_size, network.image_size, 3))
+    size = network.preprocessing.image_size
+    images = jnp.zeros((1, size, size, 3))
     params_key, noise_key = jax.random.split(jax.random.key(seed))
     new = jax.jit(lambda p, n: network.model.init({"params": p, "noise": n}, images))
     fresh = {"constants": {}, **new(params_key, noise_key)}
@@ -109,7 +108,7 @@ def initial_variables(network: Network, seed: int, v2_weights: str = "") -> dict
 
 
 def layer_features(
-    network: Network, variables: dict[str, Any], images: np.ndarray, layer: str, mesh: Mesh
+    network: Backbone, variables: dict[str, Any], images: np.ndarray, layer: str, mesh: Mesh
 ) -> np.ndarray:
     """``[S, units]`` float32 of a layer in evaluation mode; the last step of recurrent ones.
 
@@ -124,44 +123,39 @@ def layer_features(
         network.model,
         variables,
         images,
-        layer,
-        mean=network.mean,
-        std=network.std,
-        times="last",
+        features.FeatureRequest(layer, times="last"),
+        network.preprocessing,
         mesh=mesh,
     )
     return np.concatenate([batch[layer].reshape(len(batch[layer]), -1) for batch in batches])
 
 
-def _fresh(config: ConfigDict, arguments: dict[str, Any]) -> Network:
+def _fresh(config: ConfigDict, arguments: dict[str, Any]) -> Backbone:
     data = config.data
-    return Network(
+    return Backbone(
         arguments=arguments,
         model=build_model(arguments),
-        image_size=data.image_size,
-        mean=tuple(data.mean),
-        std=tuple(data.std),
+        preprocessing=Preprocessing(data.image_size, data.mean, data.std),
         variables=None,
         origin="random weights",
     )
 
 
-def _of_run(config: ConfigDict, path: str) -> Network:
+def _of_run(config: ConfigDict, path: str) -> Backbone:
     converted = "config" not in read_json(RunDirectory(path).config_file)
     session = open_session(config if converted else None, path, with_data=False)
     data = session.config.data
-    return Network(
+    size = session.arguments.get("image_size", data.image_size)
+    return Backbone(
         arguments=session.arguments,
         model=session.model,
-        image_size=session.arguments.get("image_size", data.image_size),
-        mean=tuple(data.mean),
-        std=tuple(data.std),
+        preprocessing=Preprocessing(size, data.mean, data.std),
         variables=session.variables,
         origin=f"{session.run.path.name}, step {session.step}",
     )
 
 
-def _adopt(config: ConfigDict, network: Network) -> None:
+def _adopt(config: ConfigDict, network: Backbone) -> None:
     """Makes a configuration say what its student is, so that the finished run can be opened."""
     for key, value in network.arguments.items():
         if key == "front_end_options":
@@ -173,4 +167,4 @@ def _adopt(config: ConfigDict, network: Network) -> None:
                 f"rdm.student={config.rdm.student}: its option {key}={value!r} has no key in "
                 "config.model: it cannot be fine-tuned"
             )
-    config.data.update(image_size=network.image_size, mean=network.mean, std=network.std)
+    config.data.update(vars(network.preprocessing))

@@ -1,6 +1,6 @@
 """The step that pulls a network's RDM towards a target's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from jaxbio.ops.images import normalise
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.state import NEVER, TrainState
 from jaxbio.similarity import rdm_loss
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
@@ -17,14 +17,13 @@ from jaxbio.tasks.classification.step import Batch, Metrics, Step
 
 def make_rdm_step(
     model: nn.Module,
+    preprocessing: Preprocessing,
     optimizer: optax.GradientTransformation,
     schedule: Callable[[jax.Array], jax.Array],
     *,
     layer: str,
     timed: bool = False,
     seed: int,
-    mean: Sequence[float],
-    std: Sequence[float],
     class_weight: float = 0.0,
 ) -> Step:
     """Builds ``step(state, batch) -> (state, metrics)``.
@@ -35,13 +34,12 @@ def make_rdm_step(
 
     Args:
       model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
+      preprocessing: of its images.
       optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
       schedule: step -> learning rate.
       layer: endpoint whose RDM is trained.
       timed: whether the layer has a time axis ``[T, B, ...]``; its last step counts.
       seed: of dropout and noise.
-      mean: per channel, of images in [0, 1].
-      std: per channel.
       class_weight: of the classification loss; 0: none.
 
     Returns:
@@ -56,7 +54,7 @@ def make_rdm_step(
         rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
         (logits, endpoints), updated = model.apply(
             variables,
-            normalise(batch["image"], mean, std),
+            preprocessing.normalise(batch["image"]),
             train=True,
             rngs=rngs,
             mutable=list(state.model_state),

@@ -8,11 +8,11 @@ Reference:
   images of 49 objects, Adam at 1e-6 for 1,000 steps.
 """
 
-import json
 import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import numpy as np
@@ -21,32 +21,35 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 import jaxbio
-from jaxbio.features import layer_shapes
-from jaxbio.features.layers import select_layers
+from jaxbio.features import FeatureRequest, layer_shapes
+from jaxbio.features.layers import Layer, select_layers
 from jaxbio.neural import Recordings, open_recordings
 from jaxbio.plotting.similarity import plot_fine_tuning
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.mesh import make_mesh, state_shardings
+from jaxbio.runs.figures import save_figures
+from jaxbio.runs.mesh import abstract_state, make_mesh
+from jaxbio.runs.metrics import read_metrics
 from jaxbio.runs.periods import Periods, read_periods
 from jaxbio.runs.schedules import make_schedule
-from jaxbio.runs.state import TrainState, count_parameters, make_state
+from jaxbio.runs.state import TrainState, make_state
 from jaxbio.tasks.classification.optimizers import make_optimizer
-from jaxbio.tasks.classification.report import save_figures
+from jaxbio.tasks.classification.step import Batch, Step
 from jaxbio.tasks.rdm.data import BalancedBatches, Partition, Target, neural_target, split_images
 from jaxbio.tasks.rdm.networks import (
-    Network,
+    Backbone,
     initial_variables,
     layer_features,
-    student_network,
-    teacher_network,
+    open_student,
+    open_teacher,
 )
 from jaxbio.tasks.rdm.scores import StudentMeasures, measure_student
 from jaxbio.tasks.rdm.step import make_rdm_step
+from jaxbio.tasks.task import Results
 
 
 @dataclass(frozen=True)
-class RdmExperiment:
-    """The objects of a run; see ``jaxbio.tasks.task.Experiment``.
+class RdmFineTuning:
+    """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
       config: see ``configs/base.py``.
@@ -65,16 +68,52 @@ class RdmExperiment:
     config: ConfigDict
     recordings: Recordings
     partition: Partition
-    student: Network
-    teacher: Network | None
+    student: Backbone
+    teacher: Backbone | None
     mesh: Mesh
     periods: Periods
     images_per_step: int
-    schedule: Any
+    schedule: Callable[[jax.Array], jax.Array]
     optimizer: optax.GradientTransformation
     like: TrainState
 
     best_by: ClassVar[str] = "similarity"
+
+    @classmethod
+    def prepare(cls, config: ConfigDict) -> "RdmFineTuning":
+        """Builds and checks everything.
+
+        With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
+
+        Raises:
+          InputError: wrong configuration or recordings.
+        """
+        recordings = _recordings(config)
+        partition = split_images(recordings.stimuli, config.rdm.held_out, config.rdm.split_seed)
+        conditions = len(np.unique(recordings.stimuli.objects[partition.train]))
+        images_per_step = conditions * config.rdm.images_per_object
+        student = open_student(config, len(np.unique(recordings.stimuli.labels)))
+        steps_in_epoch = max(1, len(partition.train) // images_per_step)
+        periods = read_periods(config, steps_in_epoch)
+        optimizer = make_optimizer(config.optimizer)
+        mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+        task = cls(
+            config=config,
+            recordings=recordings,
+            partition=partition,
+            student=student,
+            teacher=open_teacher(config) if config.rdm.teacher else None,
+            mesh=mesh,
+            periods=periods,
+            images_per_step=images_per_step,
+            schedule=make_schedule(
+                config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
+            ),
+            optimizer=optimizer,
+            like=abstract_state(partial(_new_state, student, optimizer, config), mesh),
+        )
+        task._student_layer  # noqa: B018 - an unknown layer is an error now, not after minutes
+        return task
 
     def initial_state(self) -> TrainState:
         """The student as it is before fine-tuning."""
@@ -82,26 +121,25 @@ class RdmExperiment:
         state = _new_state(self.student, self.optimizer, self.config)
         return jax.device_put(state, shardings)
 
-    def train_step(self) -> Any:
+    def train_step(self) -> Step:
         """The jitted step; it takes the memory of the state that it is given."""
         step = make_rdm_step(
             self.student.model,
+            self.student.preprocessing,
             self.optimizer,
             self.schedule,
             layer=self.config.rdm.layer,
             timed=self._student_layer.steps is not None,
             seed=self.config.seed,
-            mean=self.student.mean,
-            std=self.student.std,
             class_weight=self.config.rdm.class_weight,
         )
         return jax.jit(step, donate_argnums=0)
 
-    def train_batches(self, start_step: int) -> Any:
+    def batches(self, start_step: int) -> Iterator[Batch]:
         """Balanced batches from ``start_step`` to the end of the run."""
-        return self._batches.stream(start_step, self.periods.total, self.mesh)
+        return self._balanced.stream(start_step, self.periods.total, self.mesh)
 
-    def test(self, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
+    def test(self, state: TrainState) -> tuple[TrainState, Results]:
         """Similarity to the recordings on both parts, and the same before fine-tuning."""
         after = self._measure(state)
         before = self._before
@@ -122,25 +160,25 @@ class RdmExperiment:
         note = " (SYNTHETIC: simulated, not measured)" if recordings.synthetic else ""
         return (
             f"{self.student.arguments['name']} ({self.student.origin}): "
-            f"{count_parameters(state.params):,} parameters, layer {self.config.rdm.layer}\n"
+            f"{state.count_parameters():,} parameters, layer {self.config.rdm.layer}\n"
             f"target: {self._target_name}; scored against {recordings.name}{note}\n"
             f"{len(self.partition.train)} training and {len(self.partition.test)} held-out images, "
-            f"{self._batches.size} in a batch"
+            f"{self._balanced.size} in a batch"
         )
 
-    def progress_line(self, metrics: dict[str, float]) -> str:
+    def progress_line(self, metrics: Mapping[str, float]) -> str:
         """The training loss."""
         line = f"RDM loss {metrics['rdm_loss']:.5f}"
         return f"{line}  top-1 {100 * metrics['top1']:5.1f} %" if "top1" in metrics else line
 
-    def headline(self, results: dict[str, Any]) -> str:
+    def headline(self, results: Results) -> str:
         """Held-out similarity, before and now."""
         return (
             f"held-out {self._score_name} {results['similarity']:.3f} "
             f"(before: {results['similarity_before']:.3f})"
         )
 
-    def result_rows(self, results: dict[str, Any]) -> list[tuple[str, str]]:
+    def result_rows(self, results: Results) -> list[tuple[str, str]]:
         """Each measure before and after."""
         name = self._score_name
 
@@ -163,7 +201,7 @@ class RdmExperiment:
 
     def write_report(self, run: RunDirectory, state: TrainState) -> None:
         """Curves, and the RDMs of recordings and student before and after."""
-        lines = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+        lines = read_metrics(run.metrics_file, "rdm_loss")
         rdms = {
             f"target: {self._target_name}": self._target_rdm,
             "student before": self._before.rdm,
@@ -172,7 +210,7 @@ class RdmExperiment:
         figure = plot_fine_tuning(lines, rdms, self._score_name, self._recordings_name)
         save_figures(run, {"fine_tuning": figure})
 
-    def record(self, new: bool) -> dict[str, Any]:
+    def record(self, new: bool) -> Results:
         """What the configuration was resolved to, for ``config.json``."""
         part = self.partition
         return {
@@ -207,7 +245,7 @@ class RdmExperiment:
 
     @cached_property
     def _images(self) -> np.ndarray:
-        return self.recordings.stimuli.read_images(self.student.image_size)
+        return self.recordings.stimuli.read_images(self.student.preprocessing.image_size)
 
     @cached_property
     def _neural_target(self) -> Target:
@@ -217,13 +255,13 @@ class RdmExperiment:
     def _target(self) -> Target:
         if self.teacher is None:
             return self._neural_target
-        images = self.recordings.stimuli.read_images(self.teacher.image_size)
+        images = self.recordings.stimuli.read_images(self.teacher.preprocessing.image_size)
         variables = initial_variables(self.teacher, self.config.seed)
         layer = self.config.rdm.layer
         return Target(layer_features(self.teacher, variables, images, layer, self.mesh))
 
     @cached_property
-    def _batches(self) -> BalancedBatches:
+    def _balanced(self) -> BalancedBatches:
         config, stimuli = self.config, self.recordings.stimuli
         images = self._images
         if config.rdm.flip:
@@ -241,10 +279,10 @@ class RdmExperiment:
         )
 
     @cached_property
-    def _student_layer(self) -> Any:
+    def _student_layer(self) -> Layer:
         variables = self.like.variables()
-        layers = layer_shapes(self.student.model, variables, self.student.image_size)
-        return select_layers(layers, self.config.rdm.layer)[self.config.rdm.layer]
+        layers = layer_shapes(self.student.model, variables, self.student.preprocessing.image_size)
+        return select_layers(layers, FeatureRequest(self.config.rdm.layer))[self.config.rdm.layer]
 
     @cached_property
     def _target_rdm(self) -> np.ndarray:
@@ -271,54 +309,13 @@ class RdmExperiment:
         )
 
 
-def prepare(config: ConfigDict) -> RdmExperiment:
-    """Builds and checks everything.
-
-    With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
-
-    Raises:
-      InputError: wrong configuration or recordings.
-    """
-    recordings = _recordings(config)
-    partition = split_images(recordings.stimuli, config.rdm.held_out, config.rdm.split_seed)
-    conditions = len(np.unique(recordings.stimuli.objects[partition.train]))
-    images_per_step = conditions * config.rdm.images_per_object
-    student = student_network(config, len(np.unique(recordings.stimuli.labels)))
-    steps_in_epoch = max(1, len(partition.train) // images_per_step)
-    periods = read_periods(config, steps_in_epoch)
-    optimizer = make_optimizer(config.optimizer)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    shapes = jax.eval_shape(partial(_new_state, student, optimizer, config))
-    experiment = RdmExperiment(
-        config=config,
-        recordings=recordings,
-        partition=partition,
-        student=student,
-        teacher=teacher_network(config) if config.rdm.teacher else None,
-        mesh=mesh,
-        periods=periods,
-        images_per_step=images_per_step,
-        schedule=make_schedule(
-            config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
-        ),
-        optimizer=optimizer,
-        like=jax.tree.map(
-            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-            shapes,
-            state_shardings(shapes, mesh),
-        ),
-    )
-    experiment._student_layer  # noqa: B018 - an unknown layer is an error now, not after minutes
-    return experiment
-
-
 def _recordings(config: ConfigDict) -> Recordings:
     rdm = config.rdm
     return open_recordings(rdm.neural, region=rdm.region, stimuli=rdm.stimuli, seed=rdm.split_seed)
 
 
 def _new_state(
-    student: Network, optimizer: optax.GradientTransformation, config: ConfigDict
+    student: Backbone, optimizer: optax.GradientTransformation, config: ConfigDict
 ) -> TrainState:
     variables = dict(initial_variables(student, config.seed, config.model.v2_weights))
     params, constants = variables.pop("params"), variables.pop("constants")

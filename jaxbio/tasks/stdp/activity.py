@@ -7,14 +7,14 @@ and settings are the same: the file holds their digest.
 
 import hashlib
 import json
-import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+
+from jaxbio.files import atomic
 
 Counts = tuple[np.ndarray, np.ndarray]
 
@@ -52,13 +52,8 @@ def recorded_counts(path: Path, digest: str, record: Callable[[], Counts]) -> Co
     if kept is not None:
         return kept
     counts, labels = (np.asarray(values) for values in record())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    try:
+    with atomic(path) as temporary:
         np.savez_compressed(temporary, digest=np.array(digest), counts=counts, labels=labels)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return counts, labels
 
 
@@ -67,6 +62,6 @@ def _read(path: Path, digest: str) -> Counts | None:
         with np.load(path, allow_pickle=False) as file:
             if str(file["digest"]) == digest:
                 return file["counts"], file["labels"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except Exception:  # whatever numpy meets in a damaged file
         return None
     return None

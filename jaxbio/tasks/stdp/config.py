@@ -11,9 +11,6 @@ from jaxbio.spiking.settings import MAX_SEEDS, READOUTS, Numbers, Shape
 from jaxbio.tasks.classification.config import SEED
 
 IMAGES = "[1, 1000000000]"
-# Weights of all networks together, in float32 and with what learning needs: above this no machine
-# that this is meant for has the memory.
-MAX_WEIGHTS = 2_000_000_000
 
 
 def _encoders() -> Sequence[str]:
@@ -140,7 +137,7 @@ class Config:
         """What needs an import to be checked: windows that tile the input, the population's grid.
 
         Raises:
-            InputError: they do not, or the networks together are larger than ``MAX_WEIGHTS``.
+            InputError: they do not, or the networks together are too large.
         """
         from jaxbio.tasks.stdp.reading import read_members_of
 

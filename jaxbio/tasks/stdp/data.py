@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
 
-from jaxbio.data.types import ArraySplit
+from jaxbio.data.types import ArraySplit, Source
 from jaxbio.errors import InputError
 
 # Streams of random numbers of one seed.
@@ -42,7 +41,7 @@ class Pictures:
         )
 
 
-def read_pictures(source: Any, crop: int, calibration_share: float) -> Pictures:
+def read_pictures(source: Source, crop: int, calibration_share: float) -> Pictures:
     """Prepares a data set: central crop, or enlargement of images smaller than the crop.
 
     MNIST's 28 x 28 pixels are cut to rows and columns 4 to 23 for a crop of 20, as published.

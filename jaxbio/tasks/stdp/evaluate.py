@@ -7,7 +7,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import RunDirectory, compare_configs, read_json, write_json
+from jaxbio.files import read_json, write_json
+from jaxbio.runs.directory import RunDirectory, compare_configs
 from jaxbio.runs.progress import format_table
 from jaxbio.spiking.accuracy import Accuracy
 from jaxbio.tasks.config import restored_config
@@ -54,15 +55,15 @@ def report_spiking(
     changes = {} if config is None else _changes(run, config)
     entry = find_network(run.path.parent, run.path.name)
     saved = open_network(entry, checkpoint, member or 0, changes)
-    spiking = saved.experiment.config.spiking
-    members = saved.experiment.members
+    spiking = saved.task.config.spiking
+    members = saved.task.members
     chosen = range(len(members)) if member is None else [member]
     measured = [_measure(dataclasses.replace(saved, member=number)) for number in chosen]
     results = summarise(measured, [members[number] for number in chosen], spiking.readout)
     result = {
         "run": str(run.path),
         "step": int(saved.state.step),
-        "data": saved.experiment.source.describe(),
+        "data": saved.task.source.describe(),
         "readout": spiking.readout,
         **results,
     }
@@ -84,8 +85,8 @@ def _measure(saved: SavedNetwork) -> dict[str, Accuracy]:
         saved.activity("calibration"),
         saved.activity("test"),
         len(saved.class_names),
-        top_n=saved.experiment.config.spiking.top_n,
-        seed=saved.experiment.members[saved.member].seed,
+        top_n=saved.task.config.spiking.top_n,
+        seed=saved.task.members[saved.member].seed,
     )
 
 
@@ -98,9 +99,7 @@ def _table(measured: list[Mapping[str, Accuracy]], results: Mapping[str, Any]) -
 def _changes(run: RunDirectory, config: ConfigDict) -> dict[str, Any]:
     """What a test with ``config`` changes in the run's own configuration."""
     if config.task != TASK:
-        raise InputError(
-            f"--config is of task {config.task}, {run.path} of task {TASK}: use its own"
-        )
+        raise InputError(f"--config is of task {config.task}, {run.path} of {TASK}: use its own")
     then = restored_config(read_json(run.config_file))
     compare_configs(_network_settings(then), _network_settings(config), run.path)
     return {

@@ -11,7 +11,10 @@ from jaxbio.spiking.network import Network, Parameters
 from jaxbio.spiking.population import Member, read_members
 from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.settings import Numbers
-from jaxbio.tasks.stdp.config import MAX_WEIGHTS
+
+# Of all networks together: in float32 and with what learning needs, more do not fit into any
+# machine that this is meant for.
+MAX_WEIGHTS = 2_000_000_000
 
 
 def read_network(config: Any) -> tuple[Network, Parameters]:

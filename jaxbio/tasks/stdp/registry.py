@@ -6,15 +6,25 @@ of all runs. Nothing here reads arrays, so that hundreds of networks are listed 
 
 import os
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError
-from jaxbio.runs.directory import RunDirectory, read_json, write_json
+from jaxbio.files import read_json, write_json
+from jaxbio.runs.directory import RunDirectory
+<<<<<<< HEAD
+from jaxbio.spiking.population import Member
+from jaxbio.spiking.settings import READOUTS
+from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.stdp.reading import read_members_of
+=======
 from jaxbio.spiking.population import Member, read_members
 from jaxbio.spiking.readouts import READOUTS
+from jaxbio.tasks.config import restored_config
+>>>>>>> RUNS
 
 TASK = "stdp"
 _COLUMNS = ("kind", "filters", "kernel", "stride", "mean_weight", "c_w", "trained_competition")
@@ -59,10 +69,10 @@ class Entry:
 
 
 def find_networks(root: Path) -> list[Entry]:
-    """All networks below a folder, by name.
+    """All networks below a folder, by name; damaged ones are left out with a warning each.
 
     Raises:
-      InputError: no such folder, or a configuration that cannot be read.
+      InputError: no such folder.
     """
     if not root.is_dir():
         raise InputError(f"no folder {root}: give the one that holds the runs, with --runs")
@@ -72,7 +82,11 @@ def find_networks(root: Path) -> list[Entry]:
             below.sort()
             continue
         below.clear()  # nothing of a run is a run
-        entry = _read(root, Path(folder))
+        try:
+            entry = _read(root, Path(folder))
+        except InputError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+            continue
         if entry is not None:
             found.append(entry)
     return sorted(found, key=lambda entry: entry.name)
@@ -82,7 +96,7 @@ def find_network(root: Path, name: str) -> Entry:
     """One network.
 
     Raises:
-      InputError: there is none of that name.
+      InputError: there is none of that name, or its run directory is damaged.
     """
     entry = None
     if _inside(root, name) and (root / name / "config.json").is_file():
@@ -153,15 +167,30 @@ def table(entries: list[Entry]) -> list[tuple[str, ...]]:
 def _read(root: Path, path: Path) -> Entry | None:
     run = RunDirectory(path)
     recorded = read_json(run.config_file)
-    config = recorded.get("config", {})
-    if config.get("task") != TASK:
+<<<<<<< HEAD
+    if recorded.get("config", {}).get("task") != TASK:
         return None
+    config = restored_config(recorded)
     name = path.absolute().relative_to(root.absolute()).as_posix()
-    population = config.get("population", {})
-    members = read_members(
-        config.get("seed", 0), population.get("seeds", 1), population.get("grid", "")
-    )
-    return Entry(name, run, config["spiking"], run.results() or {}, members)
+    members = read_members_of(config)
+    return Entry(name, run, config.spiking.to_dict(), run.results() or {}, members)
+=======
+    if "config" not in recorded:  # converted weights
+        return None
+    config = restored_config(recorded)
+    if config.task != TASK:
+        return None
+    members = read_members(config.seed, config.population.seeds, config.population.grid)
+    name = path.absolute().relative_to(root.absolute()).as_posix()
+    results = run.results() or {}
+    try:
+        for one in (results, *results.get("population", ())):
+            for measured in one.get("readouts", {}).values():
+                float(measured["accuracy"]), float(measured["error"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{run.results_file} is damaged: remove it, then train again") from error
+    return Entry(name, run, recorded["config"].get("spiking", {}), results, members)
+>>>>>>> RUNS
 
 
 def _inside(root: Path, name: str) -> bool:

@@ -103,7 +103,7 @@ def training_figure(metrics_file: Path) -> Figure | None:
     Args:
       metrics_file: ``metrics.jsonl`` of the run; its tests have ``images`` and ``accuracy``.
     """
-    tests = [line for line in read_metrics(metrics_file) if line["split"] == "test"]
+    tests = read_metrics(metrics_file, "images", "accuracy")
     if not tests:
         return None
     return plots.plot_accuracy_curve(

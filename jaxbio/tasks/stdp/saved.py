@@ -10,20 +10,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.errors import InputError
+from jaxbio.files import read_json
 from jaxbio.options import set_key
 from jaxbio.runs.checkpoints import load_variables
-from jaxbio.runs.directory import read_json
-from jaxbio.runs.state import TrainState
-from jaxbio.spiking.classify import Classification, classify
+from jaxbio.spiking.classify import Outcome, classify
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.tasks.config import check_config, restored_config
-from jaxbio.tasks.stdp import task as stdp
 from jaxbio.tasks.stdp.activity import Counts, content_digest, recorded_counts
 from jaxbio.tasks.stdp.data import fit_pictures
 from jaxbio.tasks.stdp.figures import network_figures, presentation_figures
 from jaxbio.tasks.stdp.registry import Entry
 from jaxbio.tasks.stdp.report import measure_readouts, score_figures, training_figure, write_report
+from jaxbio.tasks.stdp.state import SpikingState
+from jaxbio.tasks.stdp.task import Stdp
 
 # What is made of the counts does not change them; what came before is in the weights.
 _NOT_OF_ACTIVITY = (
@@ -42,49 +42,48 @@ class SavedNetwork:
 
     Attributes:
       entry: its name and run directory.
-      experiment: of the run's configuration.
+      task: of the run's configuration.
       state: as saved.
       member: which one of a population.
     """
 
     entry: Entry
-    experiment: stdp.StdpExperiment
-    state: TrainState
+    task: Stdp
+    state: SpikingState
     member: int
 
     @property
     def network(self) -> Network:
         """The shape."""
-        return self.experiment.network
+        return self.task.network
 
     @property
     def parameters(self) -> Parameters:
         """The numbers of this member."""
-        return jax.tree.map(lambda value: value[self.member], self.experiment.parameters)
+        return jax.tree.map(lambda value: value[self.member], self.task.parameters)
 
     @property
     def weights(self) -> Weights:
         """The weights of this member."""
-        return self.experiment.weights(self.state, self.member)
+        return self.task.weights(self.state, self.member)
 
     @property
     def votes(self) -> np.ndarray | None:
         """``[classes, filters, rows, columns]``; None before the first test."""
-        readout = self.state.model_state["readout"]
-        if not int(readout["calibrated"]):
+        if not int(self.state.calibrated):
             return None
-        votes = np.asarray(readout["votes"])
-        return votes if len(self.experiment.members) == 1 else votes[self.member]
+        votes = np.asarray(self.state.votes)
+        return votes if len(self.task.members) == 1 else votes[self.member]
 
     @property
     def class_names(self) -> list[str]:
         """Of the data."""
-        return self.experiment.source.class_names
+        return self.task.source.class_names
 
     @property
     def picture_size(self) -> int:
         """Side of the data's pictures, before they are fitted to the network's input."""
-        return self.experiment.source.eval.images.shape[1]
+        return self.task.source.eval.images.shape[1]
 
     def fitted(self, picture: np.ndarray) -> np.ndarray:
         """A picture of the data's size, ``[H, H]`` uint8, as the network sees it."""
@@ -97,7 +96,7 @@ class SavedNetwork:
         Raises:
           InputError: no test image has this label.
         """
-        pictures, labels = self.experiment.pictures.test
+        pictures, labels = self.task.pictures.test
         candidates = np.flatnonzero(labels == label)
         if len(candidates) == 0:
             known = ", ".join(map(str, np.unique(labels)))
@@ -112,7 +111,7 @@ class SavedNetwork:
         readout: str = "patch_voting",
         top_n: int = 1,
         votes: np.ndarray | None = None,
-    ) -> tuple[Classification, dict[str, Figure]]:
+    ) -> tuple[Outcome, dict[str, Figure]]:
         """Classifies a fitted picture; the outcome, and the figures of its presentation.
 
         Args:
@@ -143,7 +142,7 @@ class SavedNetwork:
             encoding,
             readout=readout,
             top_n=top_n,
-            encoder=self.experiment.config.spiking.encoder,
+            encoder=self.task.config.spiking.encoder,
         )
         figures = presentation_figures(
             self.network,
@@ -159,18 +158,18 @@ class SavedNetwork:
 
     def activity(self, part: str) -> Counts:
         """Counts of the ``calibration`` or ``test`` presentations, recorded once per weights."""
-        config = self.experiment.config
+        config = self.task.config
         settings = {
             "part": part,
             "spiking": {k: v for k, v in config.spiking.items() if k not in _NOT_OF_ACTIVITY},
-            "member": vars(self.experiment.members[self.member]),
-            "data": self.experiment.source.describe(),
+            "member": vars(self.task.members[self.member]),
+            "data": self.task.source.describe(),
         }
         digest = content_digest(self.weights._asdict(), settings)
         return recorded_counts(
             self.entry.run.path / "activity" / f"{part}_{self.member}.npz",
             digest,
-            lambda: self.experiment.activity(self.state, part, self.member),
+            lambda: self.task.activity(self.state, part, self.member),
         )
 
 
@@ -195,19 +194,14 @@ def open_network(
     for key, value in (changes or {}).items():
         set_key(config, key, value)
     check_config(config)
-    experiment = stdp.prepare(config)
-    if not 0 <= member < len(experiment.members):
+    task = Stdp.prepare(config)
+    if not 0 <= member < len(task.members):
         raise InputError(
-            f"--member={member}: {entry.name} has {len(experiment.members)} networks, from 0"
+            f"--member={member}: {entry.name} has {len(task.members)} networks, from 0"
         )
-    variables, step = load_variables(entry.run, experiment.like.variables(), checkpoint)
-    state = experiment.like.replace(
-        step=np.int32(step),
-        params=variables.pop("params"),
-        constants=variables.pop("constants"),
-        model_state=variables,
-    )
-    return SavedNetwork(entry, experiment, state, member)
+    variables, step = load_variables(entry.run, task.like.items()["variables"], checkpoint)
+    state = task.like.with_items(step, {"variables": variables})
+    return SavedNetwork(entry, task, state, member)
 
 
 def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
@@ -221,7 +215,7 @@ def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
       The file.
     """
     calibration, test = saved.activity("calibration"), saved.activity("test")
-    seed = saved.experiment.members[saved.member].seed
+    seed = saved.task.members[saved.member].seed
     measured = measure_readouts(calibration, test, len(saved.class_names), top_n=top_n, seed=seed)
     # Its own where training was stopped before a test; the same numbers otherwise.
     votes = votes_from_counts(*calibration, len(saved.class_names))
@@ -230,13 +224,13 @@ def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
     training = training_figure(saved.entry.run.metrics_file)
     if training is not None:
         figures["accuracy by training images"] = training
-    label = int(saved.experiment.pictures.test[1][0])
+    label = int(saved.task.pictures.test[1][0])
     _, picture = saved.random_picture(label, seed)
     _, shown = saved.show(picture, seed, votes=votes)
     figures |= {f"a test image of label {label}: {name}": one for name, one in shown.items()}
     settings: dict[str, Any] = {**saved.entry.settings, "step": int(saved.state.step)}
-    if len(saved.experiment.members) > 1:
-        settings |= {"member": saved.member, **vars(saved.experiment.members[saved.member])}
+    if len(saved.task.members) > 1:
+        settings |= {"member": saved.member, **vars(saved.task.members[saved.member])}
     path = saved.entry.run.path / "report" / "network.html"
     write_report(path, saved.entry.name, settings, measured, figures)
     return path

@@ -15,14 +15,14 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
+from jaxbio.files import read_json
 from jaxbio.runs.checkpoints import load_variables
-from jaxbio.runs.directory import RunDirectory, read_json
-from jaxbio.runs.state import TrainState
+from jaxbio.runs.directory import RunDirectory
 from jaxbio.spiking.network import Network, Parameters
 from jaxbio.spiking.population import Member, member_parameters
 from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.stdp.reading import read_members_of, read_network
-from jaxbio.tasks.stdp.state import abstract_state, weights_of, with_weights
+from jaxbio.tasks.stdp.state import SpikingState, abstract_state
 
 _RUNS = Path("runs")  # where train.py keeps runs that have no --workdir
 _SAME = ("kind", "filters", "kernel", "stride", "crop")  # these decide the shapes
@@ -103,7 +103,7 @@ def find_start(config: ConfigDict, network: Network, members: int) -> Start | No
     )
 
 
-def begin_from(state: TrainState, start: Start, mesh: Mesh, chunk: int) -> TrainState:
+def begin_from(state: SpikingState, start: Start, mesh: Mesh, chunk: int) -> SpikingState:
     """The first state of the new run.
 
     Args:
@@ -120,11 +120,11 @@ def begin_from(state: TrainState, start: Start, mesh: Mesh, chunk: int) -> Train
       InputError: the checkpoint cannot be read.
     """
     like = abstract_state(start.network, start.parameters, start.members, mesh, spread=False)
-    variables, _ = load_variables(start.run, like.variables(), str(start.step))
-    saved = weights_of(like.replace(params=variables.pop("params"), model_state=variables))
+    variables, _ = load_variables(start.run, like.items()["variables"], str(start.step))
+    saved = like.with_items(start.step, {"variables": variables}).weights
     if len(start.members) > 1 and start.member is not None:
         saved = jax.tree.map(lambda leaf: leaf[start.member], saved)
-    fresh = weights_of(state)
+    fresh = state.weights
     if saved.yy is None:
         saved = saved._replace(yy=fresh.yy)
 
@@ -134,7 +134,7 @@ def begin_from(state: TrainState, start: Start, mesh: Mesh, chunk: int) -> Train
 
     weights = jax.tree.map(place, fresh, saved)
     step = jax.device_put(jnp.int32(start.images // chunk), state.step.sharding)
-    return with_weights(state, weights).replace(step=step)
+    return state.replace(weights=weights, step=step)
 
 
 def _find_run(name: str) -> RunDirectory:

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxbio.runs.schedules import Plateau
-from jaxbio.runs.state import TrainState
 from jaxbio.spiking import competition
 from jaxbio.spiking.learning import unstack
 from jaxbio.spiking.network import Network, Parameters, Weights
@@ -18,9 +18,53 @@ from jaxbio.spiking.population import Member, initial_members
 _CLASSES = 10  # of digits and MNIST
 
 
+@struct.dataclass
+class SpikingState:
+    """All arrays of a spiking network that learns, or of a population of N.
+
+    Attributes:
+      step: chunks of images learned from, int32.
+      weights: of a population with a leading axis ``[N]``.
+      votes: of the newest test, ``[classes, filters, rows, columns]``, or ``[N, ...]``.
+      calibrated: 1 once there were votes, int32.
+    """
+
+    step: jax.Array
+    weights: Weights
+    votes: jax.Array
+    calibrated: jax.Array
+
+    def count_parameters(self) -> int:
+        """Number of weights."""
+        return sum(w.size for w in (self.weights.xy, self.weights.yy) if w is not None)
+
+    def items(self) -> dict[str, Any]:
+        """See :class:`jaxbio.runs.state.State`; the names are those of version 0.1.0."""
+        xy, theta, yy = self.weights
+        return {
+            "variables": {
+                "params": {"xy": xy} if yy is None else {"xy": xy, "yy": yy},
+                "constants": {},
+                "neurons": {"theta": theta},
+                "readout": {"votes": self.votes, "calibrated": self.calibrated},
+            }
+        }
+
+    def with_items(self, step: int, items: dict[str, Any]) -> "SpikingState":
+        """See :class:`jaxbio.runs.state.State`."""
+        variables = items["variables"]
+        params, readout = variables["params"], variables["readout"]
+        return SpikingState(
+            step=jax.device_put(jnp.int32(step), self.step.sharding),
+            weights=Weights(params["xy"], variables["neurons"]["theta"], params.get("yy")),
+            votes=readout["votes"],
+            calibrated=readout["calibrated"],
+        )
+
+
 def new_state(
     network: Network, parameters: Parameters, members: Sequence[Member], two_step: bool
-) -> TrainState:
+) -> SpikingState:
     """Random weights, no votes. Pure: may be traced.
 
     Args:
@@ -37,17 +81,7 @@ def new_state(
     votes = jnp.zeros((len(members), _CLASSES, network.filters, side, side))
     if len(members) == 1:
         weights, votes = unstack(weights), votes[0]
-    return TrainState(
-        step=jnp.int32(0),
-        params={"xy": weights.xy} | ({} if weights.yy is None else {"yy": weights.yy}),
-        model_state={
-            "neurons": {"theta": weights.theta},
-            "readout": {"votes": votes, "calibrated": jnp.int32(0)},
-        },
-        constants={},
-        opt_state=(),
-        plateau=Plateau.create(),
-    )
+    return SpikingState(jnp.int32(0), weights, votes, jnp.int32(0))
 
 
 def abstract_state(
@@ -56,7 +90,7 @@ def abstract_state(
     members: Sequence[Member],
     mesh: Mesh,
     spread: bool = True,
-) -> TrainState:
+) -> SpikingState:
     """Shapes, dtypes and shardings of the state; the arguments are those of :func:`new_state`.
 
     Args:
@@ -75,19 +109,4 @@ def abstract_state(
             sharding=NamedSharding(mesh, over_members if leaf.ndim else P()),
         ),
         shapes,
-    )
-
-
-def weights_of(state: TrainState) -> Weights:
-    """The weights in a state; of a population with a leading axis."""
-    return Weights(
-        state.params["xy"], state.model_state["neurons"]["theta"], state.params.get("yy")
-    )
-
-
-def with_weights(state: TrainState, weights: Weights) -> TrainState:
-    """The state with other weights."""
-    params = {"xy": weights.xy} | ({} if weights.yy is None else {"yy": weights.yy})
-    return state.replace(
-        params=params, model_state={**state.model_state, "neurons": {"theta": weights.theta}}
     )

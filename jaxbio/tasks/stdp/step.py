@@ -10,15 +10,15 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxbio.ops.encoding import LevelEncoder
-from jaxbio.runs.state import NEVER, TrainState
+from jaxbio.runs.state import NEVER
 from jaxbio.spiking.cores import programs_at_once, run_all
 from jaxbio.spiking.learning import learn
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.population import over_devices
 from jaxbio.spiking.presentation import Learning
-from jaxbio.tasks.stdp.state import weights_of, with_weights
+from jaxbio.tasks.stdp.state import SpikingState
 
-Step = Callable[[TrainState, np.ndarray], tuple[TrainState, dict[str, Any]]]
+Step = Callable[[SpikingState, np.ndarray], tuple[SpikingState, dict[str, Any]]]
 
 
 def make_step(
@@ -61,8 +61,8 @@ def make_step(
         show = over_devices(show, mesh, (0, 0, 0, 1, None))
 
     @partial(jax.jit, donate_argnums=0)
-    def step(state: TrainState, levels: jax.Array) -> tuple[TrainState, dict[str, Any]]:
-        weights = weights_of(state)
+    def step(state: SpikingState, levels: jax.Array) -> tuple[SpikingState, dict[str, Any]]:
+        weights = state.weights
         if members == 1:
             weights = jax.tree.map(lambda leaf: leaf[None], weights)
         weights, counts = show(parameters, weights, keys, levels, state.step * len(levels))
@@ -80,18 +80,20 @@ def _step_in_shares(
     bounds = [round(len(keys) * share / shares) for share in range(shares + 1)]
 
     @partial(jax.jit, static_argnums=0)
-    def learn_share(share: int, state: TrainState, levels: jax.Array) -> tuple[Weights, jax.Array]:
+    def learn_share(
+        share: int, state: SpikingState, levels: jax.Array
+    ) -> tuple[Weights, jax.Array]:
         mine = slice(bounds[share], bounds[share + 1])
-        p, weights = jax.tree.map(lambda leaf: leaf[mine], (parameters, weights_of(state)))
+        p, weights = jax.tree.map(lambda leaf: leaf[mine], (parameters, state.weights))
         return show(p, weights, keys[mine], levels[:, mine], state.step * len(levels))
 
     @partial(jax.jit, donate_argnums=0)
-    def join(state: TrainState, learned: list[tuple[Weights, jax.Array]]):
+    def join(state: SpikingState, learned: list[tuple[Weights, jax.Array]]):
         weights, counts = zip(*learned, strict=True)
         weights = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *weights)
         return _after(state, weights, jnp.concatenate(counts, 1))
 
-    def step(state: TrainState, levels: np.ndarray) -> tuple[TrainState, dict[str, Any]]:
+    def step(state: SpikingState, levels: np.ndarray) -> tuple[SpikingState, dict[str, Any]]:
         def one(share: int) -> tuple[Weights, jax.Array]:
             return jax.block_until_ready(learn_share(share, state, levels))
 
@@ -101,8 +103,8 @@ def _step_in_shares(
 
 
 def _after(
-    state: TrainState, weights: Weights, counts: jax.Array
-) -> tuple[TrainState, dict[str, Any]]:
+    state: SpikingState, weights: Weights, counts: jax.Array
+) -> tuple[SpikingState, dict[str, Any]]:
     """The next state, and metrics of the images that caused ``counts [B, N, neurons]``."""
     images, members = counts.shape[:2]
     finite = jnp.isfinite(weights.xy).all() & jnp.isfinite(weights.theta).all()
@@ -112,4 +114,4 @@ def _after(
         "theta": weights.theta.mean() * images,
         "bad_step": jnp.where(finite, NEVER, state.step + 1),
     }
-    return with_weights(state, weights).replace(step=state.step + 1), metrics
+    return state.replace(weights=weights, step=state.step + 1), metrics

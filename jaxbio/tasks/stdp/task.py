@@ -1,13 +1,14 @@
 """Task "stdp": spiking networks that learn image by image, without labels.
 
-The experiment behind the common loop. A step is a chunk of images, learned one after another as
-published; calibration and test belong to :meth:`StdpExperiment.test`.
+A step is a chunk of images, learned one after another as
+published; calibration and test belong to :meth:`Stdp.test`.
 """
 
 import dataclasses
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +17,13 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 import jaxbio
+from jaxbio.data.types import Source
+from jaxbio.files import write_text
 from jaxbio.ops.encoding import make_encoder
-from jaxbio.runs.directory import RunDirectory, write_text
+from jaxbio.runs.directory import RunDirectory
+from jaxbio.runs.figures import save_figures
 from jaxbio.runs.periods import Periods
-from jaxbio.runs.progress import Pace, format_table
-from jaxbio.runs.state import TrainState, count_parameters
+from jaxbio.runs.progress import Pace, format_table, say
 from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
@@ -29,7 +32,7 @@ from jaxbio.spiking.population import Member, member_parameters, population_mesh
 from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.tasks.classification.build import data_source
-from jaxbio.tasks.classification.report import save_figures
+from jaxbio.tasks.stdp.activity import Counts
 from jaxbio.tasks.stdp.data import (
     Pictures,
     draw,
@@ -49,18 +52,31 @@ from jaxbio.tasks.stdp.results import (
     summarise,
 )
 from jaxbio.tasks.stdp.start import begin_from, find_start
-from jaxbio.tasks.stdp.state import abstract_state, new_state, weights_of
+from jaxbio.tasks.stdp.state import SpikingState, abstract_state, new_state
 from jaxbio.tasks.stdp.step import make_step
-
-Counts = tuple[np.ndarray, np.ndarray]
+from jaxbio.tasks.task import Metrics, Results
 
 _POPULATION_FILE = "report/population.csv"
 _SECONDS_BETWEEN_MAPS = 10.0  # drawing takes a good part of a second
 
 
+class Chunk(NamedTuple):
+    """What one step learns from.
+
+    Attributes:
+      levels: of the encoder, ``[B, N, pixels]``: B images of each of N networks.
+      part: of the training: ``joint``, or ``first`` or ``second`` of two steps.
+      clear: trained competition starts from zero here.
+    """
+
+    levels: np.ndarray
+    part: str
+    clear: bool
+
+
 @dataclass(frozen=True)
-class StdpExperiment:
-    """The objects of a run; see ``jaxbio.tasks.task.Experiment``.
+class Stdp:
+    """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
       config: see ``configs/base.py``.
@@ -78,7 +94,7 @@ class StdpExperiment:
     """
 
     config: ConfigDict
-    source: Any
+    source: Source
     pictures: Pictures
     network: Network
     parameters: Parameters
@@ -86,18 +102,47 @@ class StdpExperiment:
     members: list[Member]
     mesh: Mesh
     periods: Periods
-    like: TrainState
-    latest: dict[str, Any] = dataclasses.field(default_factory=dict)
+    like: SpikingState
+    latest: Results = dataclasses.field(default_factory=dict)
     pace: Pace = dataclasses.field(default_factory=lambda: Pace(_SECONDS_BETWEEN_MAPS))
 
     best_by: ClassVar[str] = "accuracy"
 
+    @classmethod
+    def prepare(cls, config: ConfigDict) -> "Stdp":
+        """Builds and checks everything; computes nothing yet.
+
+        Raises:
+          InputError: wrong configuration or data.
+        """
+        network, parameters = read_network(config)
+        members = read_members_of(config)
+        mesh = population_mesh(len(members))
+        each = member_parameters(parameters, members)
+        periods = read_periods(config)
+        source = data_source(config)
+        pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
+        if config.spiking.test_on == "validation":
+            pictures = pictures.for_validation()
+        return cls(
+            config=config,
+            source=source,
+            pictures=pictures,
+            network=network,
+            parameters=each,
+            learning=what_learns(config),
+            members=members,
+            mesh=mesh,
+            periods=periods,
+            like=abstract_state(network, each, members, mesh),
+        )
+
     @property
     def images_per_step(self) -> int:
-        """Images that each network learns from in a step."""
+        """Images that each network learns from in a step, one after another."""
         return self.config.spiking.images_per_step
 
-    def initial_state(self) -> TrainState:
+    def initial_state(self) -> SpikingState:
         """Random weights, or those of ``spiking.start_from``."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
         two_step = self.config.spiking.two_step
@@ -108,7 +153,7 @@ class StdpExperiment:
             return state
         return begin_from(state, start, self.mesh, self.images_per_step)
 
-    def train_step(self) -> Any:
+    def train_step(self) -> Callable[[SpikingState, Chunk], tuple[SpikingState, Metrics]]:
         """``step(state, batch)``; two-step training has a program for each of its parts."""
         steps = {
             "joint": self._step(self.learning),
@@ -116,15 +161,15 @@ class StdpExperiment:
             "second": self._step(Learning(xy=False)),
         }
 
-        def step(state: TrainState, batch: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
-            if batch["clear"]:
-                cleared = competition.clear(state.params["yy"])
-                state = state.replace(params={**state.params, "yy": cleared})
-            return steps[batch["part"]](state, batch["image"])
+        def step(state: SpikingState, chunk: Chunk) -> tuple[SpikingState, Metrics]:
+            if chunk.clear:
+                yy = competition.clear(state.weights.yy)
+                state = state.replace(weights=state.weights._replace(yy=yy))
+            return steps[chunk.part](state, chunk.levels)
 
         return step
 
-    def train_batches(self, start_step: int) -> Any:
+    def batches(self, start_step: int) -> Iterator[Chunk]:
         """Chunks of grey levels ``[B, N, pixels]`` from ``start_step`` to the end of the run."""
         images, chunk = self.pictures.train[0], self.images_per_step
         total = self.periods.total
@@ -140,9 +185,9 @@ class StdpExperiment:
             part = "joint"
             if self.config.spiking.two_step:
                 part = "first" if step < half else "second"
-            yield {"image": batch, "part": part, "clear": part == "second" and step == half}
+            yield Chunk(batch, part, clear=part == "second" and step == half)
 
-    def test(self, state: TrainState) -> tuple[TrainState, dict[str, Any]]:
+    def test(self, state: SpikingState) -> tuple[SpikingState, Results]:
         """Calibrates, tests all readouts, and keeps the votes in the state."""
         classes = self.source.num_classes
         votes, measured = [], []
@@ -158,17 +203,15 @@ class StdpExperiment:
             **summarise(measured, self.members, self.config.spiking.readout),
             "images": int(state.step) * self.images_per_step,
         }
-        stacked = np.stack(votes) if len(votes) > 1 else votes[0]
-        readout = {"votes": jnp.asarray(stacked), "calibrated": jnp.int32(1)}
-        placed = jax.tree.map(
-            lambda new, like: jax.device_put(new, like.sharding),
-            readout,
-            self.like.model_state["readout"],
-        )
+        stacked = jnp.asarray(np.stack(votes) if len(votes) > 1 else votes[0])
         self.latest.update(results)
-        return state.replace(model_state={**state.model_state, "readout": placed}), results
+        state = state.replace(
+            votes=jax.device_put(stacked, self.like.votes.sharding),
+            calibrated=jax.device_put(jnp.int32(1), self.like.calibrated.sharding),
+        )
+        return state, results
 
-    def activity(self, state: TrainState, part: str, number: int = 0) -> Counts:
+    def activity(self, state: SpikingState, part: str, number: int = 0) -> Counts:
         """Spike counts of a member's ``calibration`` or ``test`` presentations.
 
         Returns:
@@ -188,17 +231,16 @@ class StdpExperiment:
         side = self.network.side
         return counts.reshape(len(indices), self.network.filters, side, side), labels[indices]
 
-    def weights(self, state: TrainState, number: int = 0) -> Weights:
+    def weights(self, state: SpikingState, number: int = 0) -> Weights:
         """The weights of one member."""
-        weights = weights_of(state)
-        return weights if len(self.members) == 1 else unstack(weights, number)
+        return state.weights if len(self.members) == 1 else unstack(state.weights, number)
 
-    def describe(self, state: TrainState) -> str:
+    def describe(self, state: SpikingState) -> str:
         """Network, data, population."""
         net = self.network
         lines = [
             f"{net.kind.upper()} network of {net.filters} channels, {net.kernel} x {net.kernel} "
-            f"windows: {net.neurons} neurons, {count_parameters(state.params):,} weights",
+            f"windows: {net.neurons} neurons, {state.count_parameters():,} weights",
             f"{len(self.pictures.train[0])} training images, "
             f"{self.periods.total * self.images_per_step} presentations",
         ]
@@ -212,23 +254,23 @@ class StdpExperiment:
             )
         return "\n".join(lines)
 
-    def progress_line(self, metrics: dict[str, float]) -> str:
+    def progress_line(self, metrics: Mapping[str, float]) -> str:
         """Spikes and thresholds."""
         return f"{metrics['spikes']:.0f} spikes/image  threshold +{metrics['theta']:.2f} mV"
 
-    def headline(self, results: dict[str, Any]) -> str:
+    def headline(self, results: Results) -> str:
         """Accuracy of the configured readout."""
         entry = results["readouts"][self.config.spiking.readout]
         return f"{self.config.spiking.readout} {_percent(entry)}"
 
-    def result_rows(self, results: dict[str, Any]) -> list[tuple[str, str]]:
+    def result_rows(self, results: Results) -> list[tuple[str, str]]:
         """Accuracy of every readout."""
         rows = [(name, _percent(entry)) for name, entry in results["readouts"].items()]
         if "population" in results:
             rows.append(("networks", f"{len(results['population'])}, see {_POPULATION_FILE}"))
         return [*rows, ("training images", str(results["images"]))]
 
-    def record(self, new: bool) -> dict[str, Any]:
+    def record(self, new: bool) -> Results:
         """What the configuration was resolved to, for ``config.json``."""
         # A run that has begun needs its start no more: that may have gone, or gone on.
         start = find_start(self.config, self.network, len(self.members)) if new else None
@@ -243,15 +285,15 @@ class StdpExperiment:
             "devices": [str(device.device_kind) for device in jax.devices()],
         }
 
-    def watch(self, run: RunDirectory, state: TrainState) -> None:
+    def watch(self, run: RunDirectory, state: SpikingState) -> None:
         """Draws the (first) network's weights anew, every few seconds."""
         if self.pace.due():
             images = int(state.step) * self.images_per_step
             refresh_weight_map(run.path, self.network, self.weights(state), f"{images} images")
 
-    def write_report(self, run: RunDirectory, state: TrainState) -> None:
+    def write_report(self, run: RunDirectory, state: SpikingState) -> None:
         """Figures of the (first) network; of a population the table and figures of its search."""
-        votes = np.asarray(state.model_state["readout"]["votes"])
+        votes = np.asarray(state.votes)
         first = votes if len(self.members) == 1 else votes[0]
         parameters = jax.tree.map(lambda value: float(value[0]), self.parameters)
         figures = network_figures(self.network, parameters, self.weights(state), first)
@@ -259,7 +301,7 @@ class StdpExperiment:
             points = grid_points(self.latest["population"])
             figures |= search_figures(points, self.config.spiking.readout)
             write_text(run.path / _POPULATION_FILE, search_csv(points))
-            print(f"\n{format_table(search_table(points))}")
+            say(f"\n{format_table(search_table(points))}")
         save_figures(run, figures)
 
     @cached_property
@@ -293,35 +335,6 @@ class StdpExperiment:
             masked=masked,
             images_per_update=self.config.spiking.images_per_update,
         )
-
-
-def prepare(config: ConfigDict) -> StdpExperiment:
-    """Builds and checks everything; computes nothing yet.
-
-    Raises:
-      InputError: wrong configuration or data.
-    """
-    network, parameters = read_network(config)
-    members = read_members_of(config)
-    mesh = population_mesh(len(members))
-    each = member_parameters(parameters, members)
-    periods = read_periods(config)
-    source = data_source(config)
-    pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
-    if config.spiking.test_on == "validation":
-        pictures = pictures.for_validation()
-    return StdpExperiment(
-        config=config,
-        source=source,
-        pictures=pictures,
-        network=network,
-        parameters=each,
-        learning=what_learns(config),
-        members=members,
-        mesh=mesh,
-        periods=periods,
-        like=abstract_state(network, each, members, mesh),
-    )
 
 
 def _percent(entry: dict[str, float]) -> str:

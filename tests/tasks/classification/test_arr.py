@@ -14,12 +14,13 @@ from flax import linen as nn
 from configs import base, dnrt_vit
 from jaxbio.errors import InputError
 from jaxbio.models import create_model
+from jaxbio.ops.images import Preprocessing
 from jaxbio.ops.response import update_memory
 from jaxbio.runs.checkpoints import CheckpointMismatchError
 from jaxbio.runs.mesh import batch_sharding, state_shardings
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
-from jaxbio.tasks.classification import task as setup
+from jaxbio.tasks.classification import task
 from jaxbio.tasks.classification.arr import (
     COLLECTION,
     ResponseRegulariser,
@@ -32,7 +33,7 @@ from jaxbio.tasks.classification.build import create_state
 from jaxbio.tasks.classification.step import make_eval_step, make_train_step
 from tests.tasks.tiny import Tiny, batch
 
-_NORMALISE = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+_PREPROCESSING = Preprocessing(32, (0.5,) * 3, (0.5,) * 3)
 
 
 class Small(nn.Module):
@@ -63,11 +64,11 @@ def _setup(model=None, regulariser=None, ema=False, **options):
     )(jax.random.key(0))
     step = make_train_step(
         model,
+        _PREPROCESSING,
         optimizer,
         lambda step: jnp.float32(1e-2),
         seed=0,
         regulariser=regulariser,
-        **_NORMALISE,
         **options,
     )
     return state, step
@@ -170,7 +171,7 @@ def test_evaluation_reads_the_memory_and_ignores_padding_and_unseen_classes():
     regulariser = _regulariser()
     state, step = _setup(regulariser=regulariser)
     state, _ = jax.jit(step)(state, batch(16))
-    evaluate = jax.jit(make_eval_step(Small(), seed=0, regulariser=regulariser, **_NORMALISE))
+    evaluate = jax.jit(make_eval_step(Small(), _PREPROCESSING, seed=0, regulariser=regulariser))
     full = batch(8, seed=1)
     memory, responses = state.model_state[COLLECTION], _responses(state, full["image"])
     expected = 0.0
@@ -254,8 +255,7 @@ def test_a_model_without_blocks_has_no_default():
 
 @pytest.fixture
 def small_model(monkeypatch):
-    for module in (setup, session):
-        monkeypatch.setattr(module, "build_model", lambda arguments: Small())
+    monkeypatch.setattr(session, "build_model", lambda arguments: Small())
 
 
 def _config(**changes):
@@ -300,10 +300,10 @@ def test_the_memory_survives_a_checkpoint_and_serves_evaluation(tmp_path, small_
 
 def test_the_memory_of_other_endpoints_is_refused(tmp_path, small_model, monkeypatch):
     config = _config(**{"train.total_steps": 2, "arr.endpoints": "layer1"})
-    experiment = setup.prepare(config)
+    experiment = task.Classification.prepare(config)
     loop.train(config, str(tmp_path))
     checkpointer = loop.Checkpointer(tmp_path / "checkpoints", best_by="top1")
-    other = setup.prepare(_config(**{"arr.endpoints": "layer2"}))
+    other = task.Classification.prepare(_config(**{"arr.endpoints": "layer2"}))
     with pytest.raises(CheckpointMismatchError, match=r"missing response_memory/mean/layer2") as e:
         checkpointer.restore_latest(other.like)
     assert "\n" not in str(e.value)

@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from configs import base
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.mesh import batch_sharding, state_shardings
 from jaxbio.runs.state import NEVER
 from jaxbio.tasks.classification.build import create_state
@@ -15,15 +16,15 @@ from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.tasks.classification.step import make_eval_step, make_train_step
 from tests.tasks.tiny import Tiny, batch
 
-_NORMALISE = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+_PREPROCESSING = Preprocessing(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def _setup(model=None, ema=False, **step_options):
     model = model or Tiny()
     optimizer = make_optimizer(base.get_config().optimizer)
     state = create_state(model, optimizer, jax.random.key(0), (32, 32, 3), ema=ema)
-    options = {"seed": 0, **_NORMALISE, **step_options}
-    step = make_train_step(model, optimizer, lambda _: jnp.float32(0.05), **options)
+    options = {"seed": 0, **step_options}
+    step = make_train_step(model, _PREPROCESSING, optimizer, lambda _: jnp.float32(0.05), **options)
     return state, step
 
 
@@ -82,7 +83,7 @@ def test_a_number_that_is_not_finite_is_reported_with_its_step():
 
 def test_evaluation_ignores_padding():
     state, _ = _setup()
-    step = jax.jit(make_eval_step(Tiny(), seed=0, **_NORMALISE))
+    step = jax.jit(make_eval_step(Tiny(), _PREPROCESSING, seed=0))
     full = batch(8)
     padded = jax.tree.map(lambda x: jnp.concatenate([x, jnp.zeros_like(x)]), full)
     a, b = step(state.variables(), full), step(state.variables(), padded)

@@ -13,6 +13,7 @@ from configs import rdm_finetune
 from jaxbio.errors import InputError
 from jaxbio.neural import synthetic_recordings, write_recordings
 from jaxbio.neural.recordings import Recordings, StimulusSet
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.mesh import make_mesh
 from jaxbio.runs.state import make_state
 from jaxbio.tasks import loop
@@ -155,13 +156,20 @@ def test_batches_are_balanced_and_functions_of_the_step(recordings):
         _batches(recordings, per_object=9)
 
 
+_HALF = (0.5, 0.5, 0.5)
+
+
 def _step(state_model, **options):
     import optax
 
     optimizer = optax.scale_by_adam()
-    arguments = {"layer": "penultimate", "seed": 0, "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    arguments = {"layer": "penultimate", "seed": 0}
     step = make_rdm_step(
-        state_model, optimizer, lambda step: jnp.float32(1e-2), **{**arguments, **options}
+        state_model,
+        Preprocessing(_SIZE, _HALF, _HALF),
+        optimizer,
+        lambda step: jnp.float32(1e-2),
+        **{**arguments, **options},
     )
     variables = dict(state_model.init(jax.random.key(0), jnp.zeros((1, _SIZE, _SIZE, 3))))
     state = make_state(variables.pop("params"), variables, {}, optimizer)
@@ -223,14 +231,14 @@ def test_a_run_reports_and_resumes(neural_file, tmp_path, capsys, monkeypatch):
     assert "SYNTHETIC" in printed
     assert "SIT, held-out images" in printed
 
-    all_batches = rdm.RdmExperiment.train_batches
+    all_batches = rdm.RdmFineTuning.batches
 
     def four_batches(self, start):
         yield from itertools.islice(all_batches(self, start), 4)
         raise _StoppedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(rdm.RdmExperiment, "train_batches", four_batches)
+        patch.setattr(rdm.RdmFineTuning, "batches", four_batches)
         with pytest.raises(_StoppedError):
             train("b")
     again = train("b")
@@ -249,9 +257,8 @@ def test_dissimilarities_of_single_images(tmp_path):
     )
     results = loop.train(config, str(tmp_path / "run"))
     assert "svm" not in results
-    assert config.train.batch_size == 16
     recorded = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert recorded["resolved"]["data"]["held_out_images"] == 24 - config.train.batch_size
+    assert recorded["resolved"]["data"]["held_out_images"] == 8
 
 
 def test_a_student_goes_on_from_a_run_and_a_run_can_teach(tmp_path):
@@ -322,7 +329,7 @@ def test_all_teachers_are_the_runs_of_a_folder(neural_file, tmp_path):
 )
 def test_wrong_configurations(neural_file, changes, message):
     with pytest.raises(InputError, match=message):
-        rdm.prepare(_config(neural_file, **changes))
+        rdm.RdmFineTuning.prepare(_config(neural_file, **changes))
 
 
 def test_unknown_variants_are_refused():

@@ -22,7 +22,7 @@ def _config(**changes):
         "spiking.train_images": 20,
         "spiking.calibration_images": 60,
         "spiking.test_images": 30,
-        "train.batch_size": 10,
+        "spiking.images_per_step": 10,
         "eval.batch_size": 30,
         "population.seeds": max(2, jax.device_count()),
         "log.tensorboard": False,
@@ -49,7 +49,7 @@ def test_all_networks_are_tested_again(run, capsys):
 def test_one_network_and_another_readout(run, capsys, monkeypatch):
     path, trained = run
     report_spiking(None, str(path), member=1)  # records the activity
-    monkeypatch.setattr(saved.stdp.StdpExperiment, "activity", None)  # not called again
+    monkeypatch.setattr(saved.Stdp, "activity", None)  # not called again
     config = _config(**{"spiking.readout": "top_n", "spiking.top_n": 4})
     one = report_spiking(config, str(path), member=1)
     readouts = one["readouts"]

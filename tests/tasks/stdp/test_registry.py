@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxbio.commands.spiking import main
+from jaxbio.commands.main import main
 from jaxbio.errors import InputError
 from jaxbio.tasks.stdp.registry import (
     delete_network,
@@ -45,7 +45,7 @@ def test_table(root):
     head, b, a = table(find_networks(root))
     assert head[0] == "name"
     assert head[-1] == "patch_voting %"
-    assert b == ("b", "lc", "25", "12", "4", "0.46", "-", "-", "1", "5000", "87.5 +- 0.3")
+    assert b == ("b", "lc", "25", "12", "4", "0.46", "-100", "False", "1", "5000", "87.5 +- 0.3")
     assert a[-2:] == ("-", "-")
 
 
@@ -61,7 +61,7 @@ def test_a_population_says_what_varies(root, capsys):
     ]
     (root / "b" / "results.json").write_text(json.dumps({"population": members}))
     b = table(find_networks(root))[1]
-    assert b == ("b", "lc", "25", "12", "4", "varies", "-80", "-", "6", "-")
+    assert b == ("b", "lc", "25", "12", "4", "varies", "-80", "False", "6", "-")
     _, out, _ = run_command(capsys, root, "show", "b")
     assert "mean_weight    varies" in out
     assert "0.4          -80  3      50.00 +- 0.00" in out
@@ -116,7 +116,7 @@ def test_only_network(root):
 
 
 def run_command(capsys, root, *arguments):
-    status = main([f"--runs={root}", *arguments])
+    status = main(["spiking", f"--runs={root}", *arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from configs import lc_snn
-from jaxbio.commands.spiking import main
+from jaxbio.commands.main import main
 from jaxbio.errors import InputError
 from jaxbio.tasks.loop import train
 from jaxbio.tasks.stdp import saved as saved_module
@@ -27,7 +27,7 @@ def runs(tmp_path_factory):
     config.spiking.update(
         {"train_images": 20, "calibration_images": 60, "test_images": 30, "theta_plus": 0.01}
     )
-    config.train.batch_size = 10
+    config.spiking.images_per_step = 10
     config.eval.batch_size = 30
     config.population.seeds = max(2, jax.device_count())
     config.log.tensorboard = False
@@ -42,7 +42,7 @@ def root(runs, tmp_path):
 
 
 def run_command(capsys, root, *arguments):
-    status = main([f"--runs={root}", *arguments])
+    status = main(["spiking", f"--runs={root}", *arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -55,7 +55,7 @@ def test_activity_is_recorded_once_and_per_member(root, monkeypatch):
     assert labels.shape == (30,)
     other, _ = networks[1].activity("test")
     assert (counts != other).any()
-    monkeypatch.setattr(saved_module.stdp.StdpExperiment, "activity", None)  # not called again
+    monkeypatch.setattr(saved_module.Stdp, "activity", None)  # not called again
     again, _ = open_network(entry).activity("test")
     np.testing.assert_array_equal(again, counts)
 
@@ -80,8 +80,8 @@ def test_random_and_classify(root, capsys):
 
     number = int(out.split()[2])
     network = open_network(find_network(root, "tiny"))
-    assert network.experiment.pictures.test[1][number] == 3
-    picture = network.experiment.source.eval.images[number, :, :, 0]
+    assert network.task.pictures.test[1][number] == 3
+    picture = network.task.source.eval.images[number, :, :, 0]
     Image.fromarray(picture).save(root / "three.png")
     arguments = ("classify", str(root / "three.png"), "--seed=1", "--network=tiny")
     _, same, _ = run_command(capsys, root, *arguments)
@@ -114,16 +114,15 @@ def test_report_holds_every_readout_and_figure(root, capsys):
 def test_command_errors_are_one_line(root, capsys, arguments, message):
     status, _, err = run_command(capsys, root, *arguments)
     assert status == 2
-    assert err.startswith("error: ")
+    assert err.startswith("jaxbio spiking: error: ")
     assert err.count("\n") == 1
     assert message in err
 
 
 def test_before_its_first_test_a_network_cannot_vote(root):
     network = open_network(find_network(root, "tiny"))
-    readout = {**network.state.model_state["readout"], "calibrated": np.int32(0)}
-    state = network.state.replace(model_state={**network.state.model_state, "readout": readout})
-    fresh = saved_module.SavedNetwork(network.entry, network.experiment, state, 0)
+    state = network.state.replace(calibrated=np.int32(0))
+    fresh = saved_module.SavedNetwork(network.entry, network.task, state, 0)
     _, picture = fresh.random_picture(3, 0)
     with pytest.raises(InputError, match=r"tiny at step 2 is not calibrated .* train.py"):
         fresh.show(picture, 0)

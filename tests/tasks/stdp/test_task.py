@@ -22,7 +22,7 @@ def _config(base=lc_snn, **changes):
         "spiking.train_images": 8,
         "spiking.calibration_images": 60,
         "spiking.test_images": 30,
-        "train.batch_size": 2,
+        "spiking.images_per_step": 2,
         "eval.batch_size": 20,
         "checkpoint.every_steps": 2,
         "log.every_steps": 1,
@@ -33,11 +33,16 @@ def _config(base=lc_snn, **changes):
 
 
 def _saved(config, workdir):
-    like = stdp.prepare(config).like
+    like = stdp.Stdp.prepare(config).like
     checkpointer = Checkpointer(workdir / "checkpoints", best_by="accuracy")
     state = checkpointer.restore_latest(like)
     checkpointer.close()
     return state
+
+
+def _learned(state):
+    xy, _, yy = state.weights
+    return {"xy": np.array(xy)} | ({} if yy is None else {"yy": np.array(yy)})
 
 
 def test_learns_calibrates_and_tests(tmp_path):
@@ -48,9 +53,9 @@ def test_learns_calibrates_and_tests(tmp_path):
     assert results["readouts"]["linear"]["count"] == 30
     assert results["images"] == 8
     state = _saved(config, tmp_path)
-    assert state.model_state["readout"]["votes"].shape == (10, 4, 3, 3)
-    assert int(state.model_state["readout"]["calibrated"]) == 1
-    assert np.any(state.model_state["readout"]["votes"])
+    assert state.votes.shape == (10, 4, 3, 3)
+    assert int(state.calibrated) == 1
+    assert np.any(state.votes)
     assert (tmp_path / "report" / "weights.png").exists()
 
 
@@ -58,7 +63,7 @@ def test_resumes_exactly(tmp_path, monkeypatch):
     config = _config()
     loop.train(config, str(tmp_path / "whole"))
 
-    real = stdp.StdpExperiment.train_batches
+    real = stdp.Stdp.batches
 
     def interrupted(self, start):
         for number, batch in enumerate(real(self, start)):
@@ -67,7 +72,7 @@ def test_resumes_exactly(tmp_path, monkeypatch):
             yield batch
 
     with monkeypatch.context() as patch:
-        patch.setattr(stdp.StdpExperiment, "train_batches", interrupted)
+        patch.setattr(stdp.Stdp, "batches", interrupted)
         with pytest.raises(KeyboardInterrupt):
             loop.train(config, str(tmp_path / "parts"))
     loop.train(config, str(tmp_path / "parts"))
@@ -77,28 +82,28 @@ def test_resumes_exactly(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("base", [c_snn, fc_snn, lc_snn_competition])
 def test_every_kind_learns(base):
-    experiment = stdp.prepare(_config(base))
-    state = experiment.initial_state()
-    before = {name: np.asarray(value) for name, value in state.params.items()}
-    batch = next(iter(experiment.train_batches(0)))
-    state, metrics = experiment.train_step()(state, batch)
+    task = stdp.Stdp.prepare(_config(base))
+    state = task.initial_state()
+    before = _learned(state)
+    batch = next(iter(task.batches(0)))
+    state, metrics = task.train_step()(state, batch)
     assert int(state.step) == 1
     assert metrics["spikes"] > 0
     for name, value in before.items():
-        assert not np.allclose(state.params[name], value), name
+        assert not np.allclose(_learned(state)[name], value), name
 
 
 def test_two_steps_freeze_one_connection_each():
-    experiment = stdp.prepare(_config(lc_snn_two_step))
-    state = experiment.initial_state()
-    np.testing.assert_array_equal(state.params["yy"], experiment.config.spiking.c_w)
-    step = experiment.train_step()
+    task = stdp.Stdp.prepare(_config(lc_snn_two_step))
+    state = task.initial_state()
+    np.testing.assert_array_equal(state.weights.yy, task.config.spiking.c_w)
+    step = task.train_step()
     history = []
-    for batch in experiment.train_batches(0):
+    for batch in task.batches(0):
         state, _ = step(state, batch)
-        history.append({name: np.asarray(value) for name, value in state.params.items()})
+        history.append(_learned(state))
     assert len(history) == 4
-    np.testing.assert_array_equal(history[1]["yy"], experiment.config.spiking.c_w)
+    np.testing.assert_array_equal(history[1]["yy"], task.config.spiking.c_w)
     assert not np.allclose(history[0]["xy"], history[1]["xy"])
     np.testing.assert_allclose(history[1]["xy"], history[3]["xy"], atol=1e-6)
     assert history[2]["yy"].max() <= 0
@@ -111,13 +116,13 @@ def test_two_steps_freeze_one_connection_each():
 )
 def test_a_connection_can_be_frozen(base, frozen):
     changes = {f"spiking.learn_{name}": False for name in frozen}
-    experiment = stdp.prepare(_config(base, **changes))
-    state = experiment.initial_state()
-    before = {name: np.asarray(value) for name, value in state.params.items()}
-    state, _ = experiment.train_step()(state, next(iter(experiment.train_batches(0))))
-    assert np.any(state.model_state["neurons"]["theta"])
+    task = stdp.Stdp.prepare(_config(base, **changes))
+    state = task.initial_state()
+    before = _learned(state)
+    state, _ = task.train_step()(state, next(iter(task.batches(0))))
+    assert np.any(state.weights.theta)
     for name, value in before.items():
-        same = np.allclose(state.params[name], value, atol=1e-6)  # normalised, learning or not
+        same = np.allclose(_learned(state)[name], value, atol=1e-6)  # normalised, learning or not
         assert same == (name in frozen), name
 
 
@@ -148,27 +153,25 @@ def test_going_on_equals_one_long_run(short, tmp_path, monkeypatch):
 
 def test_competition_learns_above_a_saved_network(short):
     changes = {"spiking.start_from": str(short / "short"), "spiking.learn_xy": False}
-    experiment = stdp.prepare(_config(lc_snn_competition, **changes))
-    state, saved = experiment.initial_state(), _saved(_config(), short / "short")
-    np.testing.assert_array_equal(state.params["xy"], saved.params["xy"])
-    np.testing.assert_array_equal(
-        state.model_state["neurons"]["theta"], saved.model_state["neurons"]["theta"]
-    )
+    task = stdp.Stdp.prepare(_config(lc_snn_competition, **changes))
+    state, saved = task.initial_state(), _saved(_config(), short / "short")
+    np.testing.assert_array_equal(state.weights.xy, saved.weights.xy)
+    np.testing.assert_array_equal(state.weights.theta, saved.weights.theta)
     assert int(state.step) == 2
-    before = np.asarray(state.params["yy"])
+    before = np.asarray(state.weights.yy)
     assert before.min() < 0
-    state, _ = experiment.train_step()(state, next(iter(experiment.train_batches(2))))
-    np.testing.assert_allclose(state.params["xy"], saved.params["xy"], atol=1e-6)
-    assert not np.allclose(state.params["yy"], before)
+    state, _ = task.train_step()(state, next(iter(task.batches(2))))
+    np.testing.assert_allclose(state.weights.xy, saved.weights.xy, atol=1e-6)
+    assert not np.allclose(state.weights.yy, before)
 
 
 def test_a_population_starts_from_one_network(short):
-    experiment = stdp.prepare(
+    task = stdp.Stdp.prepare(
         _config(**{"spiking.start_from": str(short / "short"), "population.seeds": 2})
     )
-    saved, state = _saved(_config(), short / "short"), experiment.initial_state()
+    saved, state = _saved(_config(), short / "short"), task.initial_state()
     for number in range(2):
-        np.testing.assert_array_equal(experiment.weights(state, number).xy, saved.params["xy"])
+        np.testing.assert_array_equal(task.weights(state, number).xy, saved.weights.xy)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +180,7 @@ def test_a_population_starts_from_one_network(short):
         ({"spiking.start_from": "none"}, "spiking.start_from=none: no such run directory"),
         ({"spiking.filters": 5}, r"spiking.filters=5 \(there 4\); use its settings"),
         ({"spiking.train_images": 4}, "has learned from 4 already"),
-        ({"train.batch_size": 8}, "train.batch_size=8 does not divide the 4"),
+        ({"spiking.images_per_step": 8}, "spiking.images_per_step=8 does not divide the 4"),
         ({"spiking.start_member": 1}, "spiking.start_member=1: .* has 1 networks"),
     ],
 )
@@ -190,9 +193,9 @@ def test_a_wrong_start_leaves_nothing_behind(short, tmp_path, changes, words):
 
 def test_a_start_needs_a_checkpoint(short, tmp_path):
     (tmp_path / "config.json").write_bytes((short / "short" / "config.json").read_bytes())
-    experiment = stdp.prepare(_config(**{"spiking.start_from": str(tmp_path)}))
+    task = stdp.Stdp.prepare(_config(**{"spiking.start_from": str(tmp_path)}))
     with pytest.raises(InputError, match="has no checkpoint: train it first"):
-        experiment.record(new=True)
+        task.record(new=True)
 
 
 def test_population_writes_a_table(tmp_path, capsys):
@@ -219,12 +222,12 @@ def test_population_writes_a_table(tmp_path, capsys):
 def test_member_equals_its_own_run(programs, monkeypatch):
     """In one program, or in shares of one and two networks."""
     monkeypatch.setattr("jaxbio.tasks.stdp.step.programs_at_once", lambda: programs)
-    together = stdp.prepare(_config(**{"population.seeds": 3}))
-    alone = stdp.prepare(_config(seed=2))
+    together = stdp.Stdp.prepare(_config(**{"population.seeds": 3}))
+    alone = stdp.Stdp.prepare(_config(seed=2))
     states = []
-    for experiment in (together, alone):
-        state, step = experiment.initial_state(), experiment.train_step()
-        for batch in experiment.train_batches(0):
+    for task in (together, alone):
+        state, step = task.initial_state(), task.train_step()
+        for batch in task.batches(0):
             state, _ = step(state, batch)
         states.append(state)
     member, single = together.weights(states[0], 2), alone.weights(states[1])
@@ -264,26 +267,26 @@ def test_member_equals_its_own_run(programs, monkeypatch):
 )
 def test_wrong_configurations_are_named(changes, words):
     with pytest.raises(InputError, match=words):
-        stdp.prepare(_config(**changes))
+        stdp.Stdp.prepare(_config(**changes))
 
 
 def test_members_of_several_intensities():
     """Brighter pictures drive more spikes, in learning and in tests; the others stay the same."""
-    bright = stdp.prepare(_config(**{"population.grid": "intensity=40,127.5,127.5"}))
+    bright = stdp.Stdp.prepare(_config(**{"population.grid": "intensity=40,127.5,127.5"}))
     state, step = bright.initial_state(), bright.train_step()
     before = [bright.activity(state, "test", number)[0].sum() for number in range(3)]
     assert before[0] < 0.7 * before[1]
     assert before[1] == before[2]
-    state, _ = step(state, next(iter(bright.train_batches(0))))
+    state, _ = step(state, next(iter(bright.batches(0))))
     learned = [np.asarray(bright.weights(state, number).theta).sum() for number in range(3)]
     assert learned[0] < learned[1] == learned[2]
-    usual = stdp.prepare(_config())
+    usual = stdp.Stdp.prepare(_config())
     assert usual.activity(usual.initial_state(), "test")[0].sum() == before[1]
 
 
 def test_validation_leaves_the_test_set_alone():
     test, validation = (
-        stdp.prepare(_config(**{"spiking.test_on": name})).pictures
+        stdp.Stdp.prepare(_config(**{"spiking.test_on": name})).pictures
         for name in ("test", "validation")
     )
     images = np.concatenate([validation.calibration[0], validation.test[0]])
@@ -292,8 +295,8 @@ def test_validation_leaves_the_test_set_alone():
 
 
 def test_pictures_of_digits_and_draws():
-    experiment = stdp.prepare(_config())
-    pictures = read_pictures(experiment.source, 20, 1 / 6)
+    task = stdp.Stdp.prepare(_config())
+    pictures = read_pictures(task.source, 20, 1 / 6)
     assert pictures.train[0].shape == (1194, 400)
     assert len(pictures.calibration[0]) == 239
     assert pictures.train[0].max() > 200

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxbio.data import eval_batches, open_source
 from jaxbio.data.settings import Settings, read_settings
 from jaxbio.errors import InputError
-from jaxbio.features.images import open_folder, open_test_set
+from jaxbio.features import pictures as subject
 from tests.features.tiny import SIZE, write_images
 
 
@@ -19,7 +20,7 @@ def test_listing_is_sorted_and_leaves_out_what_is_no_image(tmp_path):
     (folder / ".cache").mkdir()
     (folder / ".cache" / "picture.jpg").write_text("no image")
     (folder / "UPPER.JPG").write_bytes((folder / "picture00.jpg").read_bytes())
-    assert open_folder(folder).names == [
+    assert subject.open_pictures(folder).names == [
         "UPPER.JPG",
         "below/picture01.jpg",
         "below/picture05.jpg",
@@ -36,7 +37,7 @@ def test_images_are_prepared_as_in_evaluation(tmp_path):
     write_images(tmp_path / "train" / "only", 1)
     cfg = read_settings(Settings(source="folder", data_dir=str(tmp_path), image_size=SIZE))
     expected = list(eval_batches(open_source(cfg), cfg, global_batch_size=3))
-    found = list(open_folder(tmp_path / "val" / "only").batches(_settings(), 3))
+    found = list(subject.open_pictures(tmp_path / "val" / "only").batches(_settings(), 3))
     assert len(found) == len(expected) == 3
     for one, other in zip(found, expected, strict=True):
         for name in ("image", "index", "mask"):
@@ -46,9 +47,9 @@ def test_images_are_prepared_as_in_evaluation(tmp_path):
 @pytest.mark.parametrize("kind", ["folder", "digits"])
 def test_starting_later_gives_the_same_images(kind, tmp_path):
     if kind == "folder":
-        stimuli = open_folder(write_images(tmp_path, 11))
+        stimuli = subject.open_pictures(write_images(tmp_path, 11))
     else:
-        stimuli = open_test_set(open_source(Settings(source="digits")))
+        stimuli = subject.test_pictures(open_source(Settings(source="digits")))
         assert stimuli.names[-1] == str(len(stimuli) - 1)
     whole = [b for b in stimuli.batches(_settings(), 5) if b["index"].min() < 12]
     later = [b for b in stimuli.batches(_settings(), 5, start=3) if b["index"].min() < 12]
@@ -69,4 +70,26 @@ def test_folders_without_images_are_refused(what, tmp_path):
     if what == "empty":
         path.mkdir()
     with pytest.raises(InputError, match=f"--images={path}"):
-        open_folder(path)
+        subject.open_pictures(path)
+
+
+def test_photographs_are_turned_as_their_camera_says(tmp_path):
+    pixels = np.zeros((24, 40, 3), np.uint8)
+    pixels[:, :20] = 255  # left half
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by a quarter
+    Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / "upright.png")
+    given = subject.given_pictures([tmp_path / "turned.jpg", tmp_path / "upright.png"])
+    (batch,) = given.batches(_settings(), 2)
+    difference = np.abs(batch["image"][0].astype(int) - batch["image"][1])
+    assert difference.max() < 16  # of the JPEG
+    assert given.names == [str(tmp_path / "turned.jpg"), str(tmp_path / "upright.png")]
+
+
+def test_given_pictures_that_are_none(tmp_path):
+    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    for name in ("text.jpg", "loop.jpg", "missing.jpg"):
+        with pytest.raises(InputError, match=name):
+            subject.given_pictures([tmp_path / name])

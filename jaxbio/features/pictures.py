@@ -2,13 +2,15 @@
 
 import dataclasses
 import hashlib
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from jaxbio.data import Source, eval_batches
 from jaxbio.data.folder import SUFFIXES
@@ -16,9 +18,11 @@ from jaxbio.data.settings import Settings
 from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
 from jaxbio.errors import InputError
 
+_ORIENTATION = 0x0112  # of EXIF
+
 
 @dataclasses.dataclass(frozen=True)
-class Stimuli:
+class Pictures:
     """Images in a fixed order.
 
     Attributes:
@@ -61,7 +65,7 @@ class Stimuli:
             yield {**batch, "index": np.where(batch["index"] >= 0, batch["index"] + start, -1)}
 
 
-def open_folder(folder: str | Path) -> Stimuli:
+def open_pictures(folder: str | Path) -> Pictures:
     """The images in a folder and the folders below it, sorted by path.
 
     Files count by suffix (.jpg .jpeg .png .bmp .gif .webp, any case); hidden ones do not.
@@ -83,21 +87,67 @@ def open_folder(folder: str | Path) -> Stimuli:
         raise InputError(f"--images={folder} has no images ({' '.join(SUFFIXES)}): add some")
     paths = [os.path.join(root, path) for path in relative]
     split = FileSplit(paths, np.zeros(len(paths), np.int32))
-    source = Source(
+    names = [os.fsencode(path).decode(errors="backslashreplace") for path in relative]
+    return Pictures(names, _source(split, one_size=False))
+
+
+def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pictures:
+    """Photographs that a user names: files, and folders as in :func:`open_pictures`.
+
+    Each is turned as its EXIF orientation says.
+
+    Args:
+      paths: of files and folders.
+      one_size: prepare them as the pictures of a data set of small squares: resized, not cropped.
+
+    Raises:
+      InputError: a path that is missing or no picture.
+    """
+    files: list[str] = []
+    for path in paths:
+        files += open_pictures(path).source.eval.paths if os.path.isdir(path) else [str(path)]
+    with ThreadPoolExecutor() as pool:
+        turned = list(pool.map(_is_turned, files))
+
+    def read(index: int) -> tuple[bytes, int]:
+        return (_upright if turned[index] else Path.read_bytes)(Path(files[index])), 0
+
+    split = RecordSplit("pictures", len(files), read)
+    names = [os.fsencode(file).decode(errors="backslashreplace") for file in files]
+    return Pictures(names, _source(split, one_size))
+
+
+def test_pictures(source: Source) -> Pictures:
+    """The evaluation split of a data set; the images' names are their numbers in it."""
+    return Pictures([str(i) for i in range(source.num_eval)], source)
+
+
+def _source(split: Split, one_size: bool) -> Source:
+    return Source(
         name="images",
         class_names=["image"],
         train=split,
         eval=split,
-        one_size=False,
+        one_size=one_size,
         fingerprint=lambda: "",
     )
-    names = [os.fsencode(path).decode(errors="backslashreplace") for path in relative]
-    return Stimuli(names, source)
 
 
-def open_test_set(source: Source) -> Stimuli:
-    """The evaluation split of a data set; the images' names are their numbers in it."""
-    return Stimuli([str(i) for i in range(source.num_eval)], source)
+def _is_turned(path: str) -> bool:
+    """Whether the camera was; also checks that there is a picture."""
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(_ORIENTATION, 1) != 1
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or "is no picture"
+        raise InputError(f"{path}: {reason}; give pictures or folders of them") from error
+
+
+def _upright(path: Path) -> bytes:
+    with Image.open(path) as image:
+        buffer = io.BytesIO()
+        ImageOps.exif_transpose(image).convert("RGB").save(buffer, "PNG")
+        return buffer.getvalue()
 
 
 def _visible(folders: list[str]) -> bool:

@@ -1,0 +1,173 @@
+"""What all commands share: the parser, exit codes and one-line errors, the start-up of JAX.
+
+Nothing here imports JAX before the arguments are parsed, so that ``--help`` is immediate.
+"""
+
+import argparse
+import contextlib
+import difflib
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jaxbio.errors import InputError, NonFiniteError, shorten_warnings
+
+_EXIT_ENVIRONMENT = 1  # the user's input, 2, and others say so themselves: error.exit_code
+_EXIT_INTERRUPTED = 130
+_OVERRIDE = re.compile(r"--?(no)?config\.([^=]+)(?:=(.*))?", re.DOTALL)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one-line errors, ``did you mean`` and no abbreviations.
+
+    Attributes:
+        overrides: whether ``--config.KEY=VALUE`` is taken; ``parse`` puts (flag, KEY, VALUE) of
+            each into the option of that name.
+        words: what will be parsed, for options that depend on other options.
+        elsewhere: flags that the command has in another mode, and which one.
+    """
+
+    def __init__(self, **settings: Any):
+        defaults = {
+            "allow_abbrev": False,
+            "formatter_class": argparse.RawDescriptionHelpFormatter,
+        }
+        super().__init__(**{**defaults, **settings})
+        self.overrides = False
+        self.words: Sequence[str] = ()
+        self.elsewhere: dict[str, str] = {}
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parses; flags and positional arguments may come in any order.
+
+        Raises:
+            InputError: wrong arguments.
+        """
+        found, rest = _split_overrides(words) if self.overrides else ([], list(words))
+        options, unknown = (
+            self.parse_known_args(rest)
+            if self._subparsers
+            else self.parse_known_intermixed_args(rest)
+        )
+        if unknown:
+            self._refuse(unknown[0])
+        if self.overrides:
+            options.overrides = found
+        return options
+
+    def actions(self) -> dict[str, argparse.ArgumentParser]:
+        """The parsers of the command's actions, by name."""
+        found = {}
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                found |= action.choices
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Argparse's errors as ours."""
+        raise InputError(f"{' '.join(message.split())} (see {self.prog} --help)")
+
+    def _refuse(self, word: str) -> NoReturn:
+        flag = word.partition("=")[0]
+        if not word.startswith("-"):
+            self.error(f"unexpected argument '{word}'")
+        if flag in self.elsewhere:
+            self.error(f"{flag} is an option of {self.elsewhere[flag]}")
+        close = difflib.get_close_matches(flag, all_flags(self), n=1)
+        self.error(f"unknown option {flag}" + (f": did you mean {close[0]}?" if close else ""))
+
+
+def all_flags(parser: Parser) -> list[str]:
+    """Every flag of a command and of its actions."""
+    inner = [flag for action in parser.actions().values() for flag in all_flags(action)]
+    return [*parser._option_string_actions, *inner]
+
+
+def add_processes(parser: Parser) -> None:
+    """The flags of distributed runs."""
+    group = parser.add_argument_group("several processes")
+    group.add_argument(
+        "--distributed",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="join the other processes of a cluster job (found automatically)",
+    )
+    group.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="or say where they meet: an address of process 0",
+    )
+    group.add_argument("--num_processes", type=int, metavar="N", help="with --coordinator")
+    group.add_argument(
+        "--process_id", type=int, metavar="N", help="with --coordinator: this one, from 0"
+    )
+
+
+def start_jax(options: argparse.Namespace | None = None) -> None:
+    """Joins the other processes if asked, turns on the persistent compilation cache, and makes
+    messages short.
+
+    Args:
+        options: with the flags of :func:`add_processes`; None joins nobody.
+    """
+    import jax
+
+    if options is not None and (options.coordinator or options.distributed):
+        jax.distributed.initialize(options.coordinator, options.num_processes, options.process_id)
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", str(_cache_home() / "jaxbio" / "xla"))
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
+    logging.getLogger("jaxbio").setLevel(logging.INFO)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
+    shorten_warnings()
+
+
+@contextlib.contextmanager
+def one_line_errors(program: str) -> Iterator[None]:
+    """Ends the process with one line and the exit code of what went wrong.
+
+    2: the user's input; 1: the environment, such as a full disk, or training that diverged; 130:
+    interrupted. Anything else is a bug and keeps its traceback. JAXBIO_TRACEBACK=1 shows all.
+
+    Raises:
+        SystemExit: with that code.
+    """
+    try:
+        yield
+    except (InputError, NonFiniteError, OSError) as error:
+        if os.environ.get("JAXBIO_TRACEBACK"):
+            traceback.print_exc()
+        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(getattr(error, "exit_code", _EXIT_ENVIRONMENT))
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted; repeat the command", file=sys.stderr)
+        sys.exit(_EXIT_INTERRUPTED)
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _split_overrides(
+    words: Sequence[str],
+) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Takes ``--config.KEY=VALUE``, ``--config.KEY VALUE``, ``--[no]config.KEY`` out of them."""
+    found, rest, waiting = [], [], list(words)
+    while waiting:
+        word = waiting.pop(0)
+        match = _OVERRIDE.fullmatch(word)
+        if match is None:
+            rest.append(word)
+            continue
+        negated, key, value = match.groups()
+        if value is None and negated:
+            value = "false"
+        elif value is None:
+            value = "true" if not waiting or waiting[0].startswith("--") else waiting.pop(0)
+        found.append((f"--config.{key}", key, value))
+    return found, rest

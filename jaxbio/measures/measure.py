@@ -1,0 +1,107 @@
+"""The measures of a trained model: which there are, and how one is taken.
+
+A measure is a module with ``NAME``, the value of ``--mode``; ``options(add)``, its flags;
+``needs_data(options)``, whether it reads the data that the configuration names;
+``run(session, options)``, which measures; and ``report(session, outcome)``, which prints and writes
+what ``run`` returned, and returns the results. Its docstring is the mode's help. Modules import JAX
+inside their functions, so that ``--help`` is immediate.
+"""
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jaxbio.errors import InputError
+from jaxbio.files import write_json
+
+if TYPE_CHECKING:
+    from jaxbio.tasks.classification.opened import Session
+
+_MODULES = ("accuracy", "robustness", "features", "similarity", "over_time")
+
+
+class Measure(Protocol):
+    """See the top of this file."""
+
+    NAME: str
+
+    def options(self, add: Any) -> None:
+        """Declares flags by argparse's ``add(...)``, shorthand for ``add_argument``."""
+
+    def needs_data(self, options: argparse.Namespace) -> bool:
+        """Whether the session has to be opened with its data."""
+
+    def run(self, session: "Session", options: argparse.Namespace) -> Any:
+        """Measures."""
+
+    def report(self, session: "Session", outcome: Any) -> Any:
+        """Prints and writes the outcome; returns the results."""
+
+
+def measures() -> dict[str, Measure]:
+    """All of them, by name."""
+    modules = (importlib.import_module(f"jaxbio.measures.{name}") for name in _MODULES)
+    return {module.NAME: module for module in modules}
+
+
+def measure(session: "Session", name: str, **changes: Any) -> Any:
+    """Takes a measure of an opened run, prints and writes it.
+
+    Args:
+        session: the run; with data where the measure needs it.
+        name: one of :func:`measures`.
+        changes: options that differ from the defaults of the command line.
+
+    Returns:
+        The results, as the measure's ``report`` returns them.
+
+    Raises:
+        InputError: an unknown measure or option, or what the measure itself refuses.
+    """
+    known = measures()
+    if name not in known:
+        raise InputError(f"unknown measure '{name}': use {', '.join(known)}")
+    parser = argparse.ArgumentParser(add_help=False)
+    known[name].options(parser.add_argument)
+    options = vars(parser.parse_args([]))
+    for option in changes:
+        if option not in options:
+            raise InputError(f"{name} has no option '{option}': use {', '.join(options)}")
+    return take(session, known[name], argparse.Namespace(**{**options, **changes}))
+
+
+def take(session: "Session", chosen: Measure, options: argparse.Namespace) -> Any:
+    """Runs and reports a measure whose options are complete."""
+    return chosen.report(session, chosen.run(session, options))
+
+
+def split_list(text: str) -> list[str]:
+    """An argument type: words with commas between them."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def identity(session: "Session") -> dict[str, Any]:
+    """What was measured: run, checkpoint, model, data."""
+    return {
+        "run": str(session.run.path),
+        "step": session.step,
+        "model": session.arguments,
+        "data": session.source.describe(),
+    }
+
+
+def result_file(session: "Session", name: str) -> Path:
+    """``<run>/evaluation/<name>.json``."""
+    return session.run.path / "evaluation" / f"{name}.json"
+
+
+def publish(session: "Session", name: str, result: dict[str, Any], table: str) -> None:
+    """Writes the results and prints their table, in the first process."""
+    import jax
+
+    if jax.process_index() != 0:
+        return
+    file = result_file(session, name)
+    write_json(file, result)
+    print(f"{session.run.path}, checkpoint of step {session.step}\n\n{table}\n\nwritten to {file}")

@@ -1,0 +1,51 @@
+"""What a classifier answers, picture by picture."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxbio.runs.mesh import put_batches
+from jaxbio.tasks.classification.opened import Session
+
+
+class Predictions(NamedTuple):
+    """Answers to pictures, in their order.
+
+    Attributes:
+        probabilities: float32 ``[N, K]``.
+        labels: int ``[N]``; whatever the batches had.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def top1(self) -> np.ndarray:
+        """int ``[N]``: the likeliest class."""
+        return self.probabilities.argmax(axis=1)
+
+
+def predict(session: Session, batches: Iterable[dict[str, Any]]) -> Predictions:
+    """Class probabilities in evaluation mode.
+
+    Args:
+        session: the model.
+        batches: dicts with ``image`` uint8 ``[B, S, S, 3]``, ``label``, ``index`` and ``mask``
+            ``[B]``; pictures with a False mask are left out.
+    """
+
+    @jax.jit
+    def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
+        key = jax.random.fold_in(jax.random.key(session.config.seed), batch["index"][0])
+        images = session.preprocessing.normalise(batch["image"])
+        logits, _ = session.model.apply(variables, images, train=False, rngs={"noise": key})
+        return jax.nn.softmax(logits.astype(np.float32))
+
+    found, labels = [], []
+    for batch in put_batches(batches, session.mesh):
+        mask = np.asarray(batch["mask"])
+        found.append(np.asarray(step(session.variables, batch))[mask])
+        labels.append(np.asarray(batch["label"])[mask])
+    return Predictions(np.concatenate(found), np.concatenate(labels))

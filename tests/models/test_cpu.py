@@ -1,0 +1,56 @@
+"""The CPU's forms of operations run on CPUs alone, wherever a program is traced."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxbio.models import layers
+from jaxbio.models.convolution import conv2d, matmul_maps
+from jaxbio.ops.v1 import bank_to_constants, v1_response
+
+
+def _convolutions(x, narrow, wide, w):
+    y = layers.max_pool(conv2d(x, narrow, 1, 0), 3, 2, 1)
+    y = conv2d(conv2d(y, wide, 1, 1), wide, 2, 1)
+    return matmul_maps(y, w).sum()
+
+
+def _gradient():
+    shapes = (2, 32, 32, 8), (1, 1, 8, 256), (3, 3, 256, 256), (256, 5)
+    return jax.grad(_convolutions, (0, 1, 2, 3)), [jnp.zeros(shape) for shape in shapes]
+
+
+def _front_end():
+    bank = jnp.zeros((8, 3, 5, 5)).at[:, 0].set(1.0)
+    constants = bank_to_constants(bank, bank, 4)
+    return lambda x, readout: v1_response(x, constants, readout), [
+        jnp.zeros((2, 32, 32, 3)),
+        jnp.zeros((8, 6)),
+    ]
+
+
+def _operations(make, platform):
+    function, arguments = make()
+    text = jax.jit(function).trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
+    names = ("convolution", "reduce_window", "optimization_barrier", "while")
+    return {name: text.count(f"stablehlo.{name}") for name in names}
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_accelerators_run_plain_operations(platform, monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda platform: 1)
+    networks = _operations(_gradient, platform)
+    assert networks["convolution"] == 3 + 6  # forward; to the maps and to the kernels
+    assert networks["reduce_window"] == 1
+    assert networks["optimization_barrier"] == 0
+    front_end = _operations(_front_end, platform)
+    assert front_end["convolution"] == 1  # one colour
+    assert front_end["while"] == 0  # all images at once
+
+
+def test_cpus_run_matrix_products(monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda platform: 1)
+    networks = _operations(_gradient, "cpu")
+    assert networks["convolution"] == networks["reduce_window"] == 0
+    assert networks["optimization_barrier"] > 0
+    assert _operations(_front_end, "cpu")["convolution"] == 0
