@@ -33,8 +33,9 @@ _FILE = ("filename", "stimulus_path_within_store", "image_file_name")
 def load_brainio(path: str | Path, stimuli: str | Path | None = None) -> Recordings:
     """Loads an assembly with its stimuli.
 
-    Responses are means over all presentations of a stimulus. ``repetitions`` holds single
-    presentations: as many of each stimulus as the one shown least often has, in the file's order.
+    Responses are means over all presentations of a stimulus that were recorded: a neuroid that
+    lacks some keeps the mean of the others. ``repetitions`` holds single presentations: as many of
+    each stimulus as the one recorded least often has, in the file's order.
 
     Args:
         path: the ``.nc`` file, or a folder with one ``.nc`` and one ``.csv``.
@@ -55,12 +56,12 @@ def load_brainio(path: str | Path, stimuli: str | Path | None = None) -> Recordi
     rows = _read_csv(table) if table else None
     order = _stimulus_order(ids, rows, path, table)
     index = [np.flatnonzero(ids == stimulus) for stimulus in order]
-    responses = np.stack([assembly[i].mean(axis=0) for i in index])
+    responses = np.stack([_mean(assembly[i]) for i in index])
     return Recordings(
         name=path.stem,
         stimuli=_stimuli(order, [i[0] for i in index], shown, rows, table),
         responses=responses,
-        repetitions=_repetitions(assembly, index, path),
+        repetitions=_trials(assembly, index, path),
         neuroids=_neuroids(coordinates["neuroid"]),
         time_bins=_time_bins(coordinates["time_bin"], assembly.shape[2], path),
         source=path.name,
@@ -185,20 +186,37 @@ def _stimuli(
     )
 
 
-def _repetitions(assembly: np.ndarray, index: list[np.ndarray], path: Path) -> np.ndarray | None:
-    counts = [len(i) for i in index]
-    fewest = min(counts)
+def _trials(assembly: np.ndarray, index: list[np.ndarray], path: Path) -> np.ndarray | None:
+    """Single presentations ``[R, S, N, T]``, of each neuroid the first that were recorded."""
+    counts, trials = [], []
+    for rows in index:
+        shown = assembly[rows]
+        missing = np.isnan(shown)
+        counts.append((~missing).sum(axis=0))
+        trials.append(np.take_along_axis(shown, np.argsort(missing, axis=0, kind="stable"), 0))
+    recorded = np.stack(counts)
+    if not recorded.any():
+        return None
+    fewest, most = recorded[recorded > 0].min(), max(map(len, index))
     if fewest < 2:
         return None
-    if max(counts) > fewest:
+    if most > fewest:
         _logger.warning(
             "%s: stimuli were shown %d to %d times; single presentations of each: the first %d",
             path.name,
             fewest,
-            max(counts),
+            most,
             fewest,
         )
-    return np.stack([assembly[[i[r] for i in index]] for r in range(fewest)])
+    return np.stack([shown[:fewest] for shown in trials], axis=1)
+
+
+def _mean(shown: np.ndarray) -> np.ndarray:
+    """Over the presentations ``[R, N, T]`` that were recorded; NaN where none was."""
+    recorded = (~np.isnan(shown)).sum(axis=0)
+    total = np.nansum(shown, axis=0, dtype=np.float64)
+    mean = np.where(recorded > 0, total / np.maximum(recorded, 1), np.nan)
+    return mean.astype(shown.dtype)
 
 
 def _neuroids(coordinates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
