@@ -97,7 +97,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         raise DataError(f"{path} is broken or truncated ({error}): fetch it again") from error
     if len(content) != size:
         raise DataError(
-            f"{path} has {'more' if len(content) > size else 'fewer'} bytes than its header {shape} "
+            f"{path} has {'more' if len(content) > size else 'fewer'} bytes than header {shape} "
             "means: fetch it again"
         )
     return np.frombuffer(content, np.uint8).reshape(shape)

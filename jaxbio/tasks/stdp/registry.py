@@ -15,16 +15,10 @@ from typing import Any
 from jaxbio.errors import InputError
 from jaxbio.files import read_json, write_json
 from jaxbio.runs.directory import RunDirectory
-<<<<<<< HEAD
 from jaxbio.spiking.population import Member
 from jaxbio.spiking.settings import READOUTS
 from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.stdp.reading import read_members_of
-=======
-from jaxbio.spiking.population import Member, read_members
-from jaxbio.spiking.readouts import READOUTS
-from jaxbio.tasks.config import restored_config
->>>>>>> RUNS
 
 TASK = "stdp"
 _COLUMNS = ("kind", "filters", "kernel", "stride", "mean_weight", "c_w", "trained_competition")
@@ -167,20 +161,11 @@ def table(entries: list[Entry]) -> list[tuple[str, ...]]:
 def _read(root: Path, path: Path) -> Entry | None:
     run = RunDirectory(path)
     recorded = read_json(run.config_file)
-<<<<<<< HEAD
-    if recorded.get("config", {}).get("task") != TASK:
+    told = recorded.get("config", {})  # converted weights have none
+    if isinstance(told, Mapping) and told.get("task") != TASK:
         return None
     config = restored_config(recorded)
-    name = path.absolute().relative_to(root.absolute()).as_posix()
     members = read_members_of(config)
-    return Entry(name, run, config.spiking.to_dict(), run.results() or {}, members)
-=======
-    if "config" not in recorded:  # converted weights
-        return None
-    config = restored_config(recorded)
-    if config.task != TASK:
-        return None
-    members = read_members(config.seed, config.population.seeds, config.population.grid)
     name = path.absolute().relative_to(root.absolute()).as_posix()
     results = run.results() or {}
     try:
@@ -189,8 +174,7 @@ def _read(root: Path, path: Path) -> Entry | None:
                 float(measured["accuracy"]), float(measured["error"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{run.results_file} is damaged: remove it, then train again") from error
-    return Entry(name, run, recorded["config"].get("spiking", {}), results, members)
->>>>>>> RUNS
+    return Entry(name, run, config.spiking.to_dict(), results, members)
 
 
 def _inside(root: Path, name: str) -> bool:

@@ -13,15 +13,9 @@ from ml_collections import ConfigDict
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.runs.html import document, html_table
-<<<<<<< HEAD
-from jaxbio.runs.metrics import read_metrics
-from jaxbio.runs.svg import line_chart
-from jaxbio.spiking.settings import READOUTS
-=======
 from jaxbio.runs.metrics import MetricsReader
 from jaxbio.runs.svg import Series, line_chart
-from jaxbio.spiking.readouts import READOUTS
->>>>>>> RUNS
+from jaxbio.spiking.settings import READOUTS
 from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.stdp.registry import Entry
 from jaxbio.tasks.stdp.results import grid_points, search_table
@@ -59,11 +53,7 @@ class Snapshot:
 
     Attributes:
       name: of the network.
-<<<<<<< HEAD
       config: of the run, in today's keys.
-=======
-      config: of the run.
->>>>>>> RUNS
       results: of the finished run; empty before.
       train: lines of ``metrics.jsonl`` about training, no more than a chart shows.
       tests: lines about tests.
@@ -139,36 +129,8 @@ def weight_map(entry: Entry) -> Path:
     return entry.run.path / "report" / "weights.png"
 
 
-<<<<<<< HEAD
-def read_snapshot(entry: Entry) -> Snapshot:
-    """Reads what a run has written so far.
-
-    Raises:
-      InputError: the run directory is gone, or a file in it cannot be read.
-    """
-    run = entry.run
-    lines = read_metrics(run.metrics_file)
-    picture = weight_map(entry)
-    try:
-        newest = max(
-            file.stat().st_mtime for file in (run.config_file, run.metrics_file) if file.is_file()
-        )
-        version = picture.stat().st_mtime_ns if picture.is_file() else None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{run.path} is gone: renamed or deleted?") from error
-    return Snapshot(
-        name=entry.name,
-        config=restored_config(read_json(run.config_file)),
-        results=run.results() or {},
-        train=[line for line in lines if line["split"] == "train"],
-        tests=[line for line in lines if line["split"] == "test"],
-        silent=max(0.0, time.time() - newest),
-        map_version=version,
-    )
-=======
 def _thinned(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return lines[::-1][:: len(lines) // _SHOWN + 1][::-1]  # the newest is always shown
->>>>>>> RUNS
 
 
 def page(snapshot: Snapshot) -> str:
@@ -206,15 +168,9 @@ def content(snapshot: Snapshot) -> str:
 
 def status(snapshot: Snapshot) -> str:
     """One line: how far the run is, how fast, and whether it goes on."""
-<<<<<<< HEAD
-    chunk = snapshot.config.spiking.images_per_step
-    total = snapshot.config.spiking.train_images
-    done = snapshot.train[-1]["step"] * chunk if snapshot.train else 0
-=======
     spiking = snapshot.config.spiking
     total, step = spiking.train_images, snapshot.train[-1]["step"] if snapshot.train else 0
     done = step * spiking.images_per_step
->>>>>>> RUNS
     words = [f"{done} of {total} images"]
     _, speeds = _series(snapshot.train, "images_per_s")
     if speeds:
@@ -239,15 +195,11 @@ def _series(lines: list[dict[str, Any]], key: str) -> tuple[list[int], list[floa
 
 def _charts(snapshot: Snapshot) -> list[str]:
     chunk = snapshot.config.spiking.images_per_step
-<<<<<<< HEAD
-    images = [line["step"] * chunk for line in snapshot.train]
-=======
 
     def series(lines: list[dict[str, Any]], key: str, scale: float = 1.0) -> Series:
         steps, values = _series(lines, key)
         return [step * chunk for step in steps], [scale * value for value in values]
 
->>>>>>> RUNS
     charts = [
         line_chart({title: series(snapshot.train, key)}, title, "images")
         for key, title in (
@@ -279,14 +231,7 @@ def _tables(results: dict[str, Any], tests: list[dict[str, Any]]) -> dict[str, R
     return tables
 
 
-<<<<<<< HEAD
-def _parameters(config: ConfigDict) -> Sequence[tuple[str, ...]]:
-    rows = [("seed", str(config.seed)), ("data", config.data.source)]
-    population = config.population.items()
-    rows += [(f"population.{key}", str(value)) for key, value in population if value]
-=======
 def _parameters(config: ConfigDict) -> Rows:
     rows = [("seed", str(config.seed)), ("data", str(config.data.source))]
     rows += [(f"population.{key}", str(value)) for key, value in config.population.items() if value]
->>>>>>> RUNS
     return [("parameter", "value"), *rows, *((k, str(v)) for k, v in config.spiking.items())]

@@ -10,12 +10,8 @@ import urllib.request
 
 import pytest
 
-<<<<<<< HEAD
 from jaxbio.commands.main import main
-=======
-from jaxbio.commands.spiking import main
 from jaxbio.tasks.stdp import watch
->>>>>>> RUNS
 from jaxbio.tasks.stdp.registry import find_network
 from jaxbio.tasks.stdp.watch import make_server
 from jaxbio.tasks.stdp.watch_page import View, content, status
