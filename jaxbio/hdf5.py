@@ -28,22 +28,18 @@ def open_hdf5(path: str | Path) -> h5py.File:
     """
     file = h5py.File(path, "r", locking=False)
 
-    def check(name: bytes, link: Any) -> None:
+    def elsewhere(name: str | bytes, link: Any) -> str | None:  # may not raise within HDF5
         name = name.decode(errors="replace") if isinstance(name, bytes) else name
-        kind = type(link).__name__
         if isinstance(link, h5py.HardLink):
             entry = file[name]
-            if not isinstance(entry, h5py.Dataset):
-                return
-            kind = "VirtualDataset" if entry.is_virtual else "external storage"
-            if not entry.is_virtual and not entry.external:
-                return
-        elif isinstance(link, h5py.SoftLink):
-            return
-        raise InputError(f"{path}: '{name}' takes its values from another file ({kind}): refused")
+            if not isinstance(entry, h5py.Dataset) or not (entry.is_virtual or entry.external):
+                return None
+        return None if isinstance(link, h5py.SoftLink) else name
 
     try:
-        file.visititems_links(check)
+        name = file.visititems_links(elsewhere)
+        if name is not None:
+            raise InputError(f"{path}: '{name}' takes its values from another file: refused")
     except BaseException:
         file.close()
         raise

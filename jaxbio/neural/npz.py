@@ -66,6 +66,21 @@ def check_npz(path: Path) -> list[str]:
         raise InputError(f"{path} cannot be read as an .npz file ({error})") from error
 
 
+def check_npy(path: Path) -> None:
+    """Holds what an ``.npy`` file declares against the file and the memory.
+
+    Raises:
+        InputError: not such a file, or it declares more.
+    """
+    try:
+        with path.open("rb") as file:
+            check_size(path, "the array", _declared(file), path.stat().st_size)
+    except (OSError, EOFError, ValueError, SyntaxError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read as an .npy file ({error})") from error
+
+
 def _declared(member: IO[bytes]) -> int:
     """Bytes of the array whose ``.npy`` header comes next."""
     version = np.lib.format.read_magic(member)
