@@ -168,11 +168,15 @@ class Checkpointer:
             self._manager = _open_manager(self._directory, self._options)
 
 
-class _NewestAndBest:
-    """Which checkpoints stay: a preservation policy of Orbax that reads the scores itself.
+class _Manager(ocp.CheckpointManager):
+    """Orbax's, which opens no checkpoint at all if the scores of one are damaged."""
 
-    Orbax would keep scores in a file of its own, without which it opens no checkpoint at all.
-    """
+    def _get_metrics(self, step: int) -> None:
+        """No scores: version 0.1.0 left them to Orbax; see :func:`_scores`."""
+
+
+class _NewestAndBest:
+    """Which checkpoints stay: a preservation policy of Orbax that reads the scores itself."""
 
     def __init__(self, directory: Path, newest: int, best: int):
         self._directory, self._newest, self._best = directory, newest, best
@@ -308,10 +312,10 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
+def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> _Manager:
     handlers = {name: ocp.StandardCheckpointHandler() for name in ("variables", "training", "ema")}
     handlers["digests"] = ocp.JsonCheckpointHandler()
-    return ocp.CheckpointManager(directory, options=options, item_handlers=handlers)
+    return _Manager(directory, options=options, item_handlers=handlers)
 
 
 def _choose_step(steps: Sequence[int], which: str, run: RunDirectory) -> int:
@@ -327,7 +331,7 @@ def _choose_step(steps: Sequence[int], which: str, run: RunDirectory) -> int:
     raise InputError(f"--checkpoint={which}: use best, last or one of {sorted(steps)}")
 
 
-def _read(manager: ocp.CheckpointManager, step: int, name: str, like: Any, path: Path) -> Any:
+def _read(manager: _Manager, step: int, name: str, like: Any, path: Path) -> Any:
     """One item, verified: same tree as ``like``, same bits as were saved."""
     saved_digest = _read_notes(path).get(name)
     try:
