@@ -226,11 +226,7 @@ class Eval(Evaluation):
     )
     preprocessing: str = option(
         "model",
-<<<<<<< HEAD
-        "model: size, mean, std must be those of the run or weights; config: those of data",
-=======
         "model: size, mean and std must be the run's or the weights'; config: data's are used",
->>>>>>> main
         choices=("model", "config"),
     )
 
