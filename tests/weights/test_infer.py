@@ -53,7 +53,7 @@ def test_what_is_given_wins(squeezenet):
     found = convert("squeezenet1_1", squeezenet, **options)
     assert found.preprocessing == Preprocessing(64, (0.1, 0.2, 0.3), (1, 1, 1))
     assert found.arguments["activation"] == "gelu"
-    with pytest.raises(WeightMismatchError, match="classifier.1.bias"):
+    with pytest.raises(WeightMismatchError, match=r"classifier\.1\.bias"):
         convert("squeezenet1_1", squeezenet, num_classes=5)
 
 
