@@ -33,8 +33,8 @@ def options(parser: Parser) -> None:
     add("--output", metavar="DIR", help="run directory to write")
     add("--num_classes", type=int, metavar="N", help="default: what the classifier in FILE has")
     add("--image_size", type=int, metavar="N", help="in pixels (default: FILE's if a ViT, or 224)")
-    add("--mean", type=_three, metavar="R,G,B", help="of training's images in [0, 1] (default: of")
-    add("--std", type=_three, metavar="R,G,B", help="the published weights, as the output says)")
+    add("--mean", type=_three, metavar="R,G,B", help="of images in [0, 1] (default: the")
+    add("--std", type=_three, metavar="R,G,B", help="published weights', as the output says)")
     add("--front_end", metavar="KIND", help="none, vone or svp (default: by the names in FILE)")
     add(
         "--front_end_options",
