@@ -226,7 +226,7 @@ class Eval(Evaluation):
     )
     preprocessing: str = option(
         "model",
-        "model: size, mean and std must be those of the run or the weights; config: data's are used",
+        "model: size, mean and std must be those of the run or the weights; config: those of data",
         choices=("model", "config"),
     )
 

@@ -199,8 +199,8 @@ def _check_same_images(data: ConfigDict, recorded: dict[str, Any], run: RunDirec
         remedy.append(f"--config.data.{key}='{theirs}'")
     if changed:
         raise InputError(
-            f"{run.path} takes other images than the configuration gives: {', '.join(changed)}; set "
-            f"{' '.join(remedy)}, or --config.eval.preprocessing=config to keep the configuration's"
+            f"{run.path} takes other images than the configuration gives: {', '.join(changed)}; "
+            f"set {' '.join(remedy)}, or --config.eval.preprocessing=config to keep the configuration's"
         )
 
 
