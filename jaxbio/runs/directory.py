@@ -14,7 +14,16 @@ from jaxbio.errors import InputError
 from jaxbio.files import read_json, remove_left, write_json
 
 # These change where and how a run executes, not its numbers.
-_FREE_KEYS = ("data.data_dir", "data.num_threads", "data.prefetch", "data.cache", "log.", "mesh.")
+_FREE_KEYS = (
+    "data.data_dir",
+    "data.num_threads",
+    "data.prefetch",
+    "data.cache",
+    "eval.corrupt",
+    "eval.preprocessing",
+    "log.",
+    "mesh.",
+)
 
 
 class RunDirectory:

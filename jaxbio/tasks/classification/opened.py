@@ -200,7 +200,8 @@ def _check_same_images(data: ConfigDict, recorded: dict[str, Any], run: RunDirec
     if changed:
         raise InputError(
             f"{run.path} takes other images than the configuration gives: {', '.join(changed)}; "
-            f"set {' '.join(remedy)}, or --config.eval.preprocessing=config to keep the configuration's"
+            f"set {' '.join(remedy)}, or --config.eval.preprocessing=config to keep the "
+            "configuration's"
         )
 
 
