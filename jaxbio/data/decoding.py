@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxbio.data.tensorflow_cpu import tf
+from jaxbio.errors import InputError
 from jaxbio.pictures import MAX_PIXELS, open_picture
 
 # The default of tf, "INTEGER_FAST", is off by up to 6 of 255 from what PIL and PyTorch decode.
@@ -129,7 +130,10 @@ def _bounded(contents: "tf.Tensor", is_png: "tf.Tensor") -> "tf.Tensor":
 
 def _few(height: "tf.Tensor", width: "tf.Tensor") -> "tf.Operation":
     pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
-    return tf.debugging.Assert(pixels <= MAX_PIXELS, [f"more than {MAX_PIXELS:,} pixels"])
+    message = f"more than {MAX_PIXELS:,} pixels"
+    if tf.executing_eagerly() and pixels > MAX_PIXELS:  # people read this one
+        raise InputError(message)
+    return tf.debugging.Assert(pixels <= MAX_PIXELS, [message])
 
 
 def _by_pillow(contents: "tf.Tensor", upright: bool) -> "tf.Tensor":
