@@ -181,7 +181,7 @@ def status(snapshot: Snapshot) -> str:
         minutes = f"{snapshot.silent / 60:.0f} min"
         return ", ".join([f"no news for {minutes}: testing, or stopped", *words])
     if speeds and speeds[-1] > 0:
-        seconds = min((total - done) / speeds[-1], _DAY - 1)
+        seconds = min(max(0.0, total - done) / speeds[-1], _DAY - 1)
         words.append(f"ETA {time.strftime('%H:%M:%S', time.gmtime(seconds))}")
     return ", ".join(["running", *words])
 
