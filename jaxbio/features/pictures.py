@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from jaxbio.data.folder import warn_of_left_out
 from jaxbio.data.settings import Settings
 from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
 from jaxbio.errors import InputError
-from jaxbio.pictures import SUFFIXES, find_pictures, is_turned, open_picture
+from jaxbio.pictures import SUFFIXES, find_pictures, is_turned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +86,6 @@ def open_pictures(folder: str | Path) -> Pictures:
 def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pictures:
     """Photographs that a user names: files, and folders as in :func:`open_pictures`.
 
-    Each is turned as its EXIF orientation says.
-
     Args:
       paths: of files and folders.
       one_size: prepare them as the pictures of a data set of small squares: resized, not cropped.
@@ -100,12 +97,8 @@ def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pi
     for path in paths:
         files += open_pictures(path).source.eval.paths if os.path.isdir(path) else [str(path)]
     with ThreadPoolExecutor() as pool:
-        turned = list(pool.map(is_turned, files))
-
-    def read(index: int) -> tuple[bytes, int]:
-        return (_upright if turned[index] else Path.read_bytes)(Path(files[index])), 0
-
-    split = RecordSplit("pictures", len(files), read)
+        list(pool.map(is_turned, files))  # opens each: what is no picture is found before the rest
+    split = FileSplit(files, np.zeros(len(files), np.int32))
     names = [os.fsencode(file).decode(errors="backslashreplace") for file in files]
     return Pictures(names, _source(split, one_size))
 
@@ -124,12 +117,6 @@ def _source(split: Split, one_size: bool) -> Source:
         one_size=one_size,
         fingerprint=lambda: "",
     )
-
-
-def _upright(path: Path) -> bytes:
-    buffer = io.BytesIO()
-    open_picture(path).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _from(split: Split, start: int) -> Split:
