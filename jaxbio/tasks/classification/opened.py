@@ -182,19 +182,31 @@ def open_session(
     return Session(**vars(opened), run=run, step=step, variables=variables)
 
 
+def recorded_images(recorded: dict[str, Any]) -> dict[str, Any]:
+    """What a network's images are like, as its config.json tells.
+
+    Args:
+      recorded: the config.json of a run or of converted weights.
+
+    Returns:
+      ``image_size``, ``mean`` and ``std`` as far as they are known.
+    """
+    if "config" in recorded:
+        data = recorded["config"]["data"]
+    else:  # of converted weights; older ones tell the size alone
+        size = {"image_size": recorded["model"].get("image_size")}
+        data = {**size, **recorded.get("preprocessing", {})}
+    images = {key: data.get(key) for key in ("image_size", "mean", "std")}
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in images.items() if v}
+
+
 def _check_same_images(data: ConfigDict, recorded: dict[str, Any], run: RunDirectory) -> None:
     """A network sees what it learned from: other sizes and means are other responses, silently."""
-    if "config" in recorded:
-        wanted = recorded["config"]["data"]
-    else:  # converted weights; older ones tell the size alone
-        size = {"image_size": recorded["model"].get("image_size")}
-        wanted = size | recorded.get("preprocessing", {})
     changed, remedy = [], []
-    for key in ("image_size", "mean", "std"):
-        value, theirs = data.get(key), wanted.get(key)
-        if None in (value, theirs) or np.allclose(value, theirs, atol=1e-6):
+    for key, theirs in recorded_images(recorded).items():
+        value = data.get(key, theirs)
+        if np.allclose(value, theirs, atol=1e-6):
             continue
-        theirs = tuple(theirs) if isinstance(theirs, list) else theirs
         changed.append(f"data.{key}={value} (there {theirs})")
         remedy.append(f"--config.data.{key}='{theirs}'")
     if changed:

@@ -16,7 +16,7 @@ from jaxbio.files import read_json
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.tasks.classification.build import build_model, model_arguments, read_v2_filters
-from jaxbio.tasks.classification.opened import open_session
+from jaxbio.tasks.classification.opened import open_session, recorded_images
 
 RANDOM = "random:"
 
@@ -142,8 +142,12 @@ def _fresh(config: ConfigDict, arguments: dict[str, Any]) -> Backbone:
 
 
 def _of_run(config: ConfigDict, path: str) -> Backbone:
-    converted = "config" not in read_json(RunDirectory(path).config_file)
-    session = open_session(config if converted else None, path, with_data=False)
+    recorded = read_json(RunDirectory(path).config_file)
+    own = None
+    if "config" not in recorded:  # converted weights: all but their images is the configuration's
+        own = ConfigDict(config)
+        own.data.update(recorded_images(recorded))
+    session = open_session(own, path, with_data=False)
     data = session.config.data
     size = session.arguments.get("image_size", data.image_size)
     return Backbone(
