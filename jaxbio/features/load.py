@@ -9,9 +9,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from jaxbio import hdf5
 from jaxbio.errors import InputError
 from jaxbio.features.layers import Layer, time_labels
 from jaxbio.features.npz import TEXTS
+from jaxbio.neural.npz import check_npz
 
 FORMAT = "jaxbio features"
 
@@ -43,11 +45,12 @@ class FeatureFile(Mapping[str, np.ndarray]):
         self._file: h5py.File | np.lib.npyio.NpzFile
         try:
             if zipfile.is_zipfile(self.path):
+                check_npz(self.path)
                 self._file = np.load(self.path, allow_pickle=False)
                 text = {name: str(self._file[name]) for name in TEXTS}
                 names = {name: self._file[name].tolist() for name in ("image", "skipped")}
             else:
-                self._file = h5py.File(self.path, "r")
+                self._file = hdf5.open_hdf5(self.path)
                 text = {name: self._file.attrs[name] for name in TEXTS}
                 if text["format"] == FORMAT and not self._file.attrs["complete"]:
                     raise InputError(
@@ -60,7 +63,7 @@ class FeatureFile(Mapping[str, np.ndarray]):
             raise InputError(f"{path} does not exist: make it with --mode=features") from None
         except InputError:
             raise
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise InputError(f"{path} is not a file of features ({error})") from error
         if text["format"] != FORMAT:
             raise InputError(f"{path} is not a file of features (format '{text['format']}')")
@@ -121,6 +124,8 @@ class FeatureFile(Mapping[str, np.ndarray]):
             if isinstance(self._file, h5py.File)
             else self._file[f"layer/{layer}"]
         )
+        if isinstance(stored, h5py.Dataset):
+            hdf5.check_dataset(stored)
         if times is None:
             return stored[images]
         steps = self.layers[layer].steps or ()

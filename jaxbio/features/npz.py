@@ -7,6 +7,7 @@ from typing import IO
 import h5py
 import numpy as np
 
+from jaxbio import hdf5
 from jaxbio.files import atomic
 
 _BLOCK_BYTES = 2**24
@@ -29,7 +30,7 @@ def write_npz(source: Path, output: Path) -> None:
     """
     with (
         atomic(output) as temporary,
-        h5py.File(source, "r", locking=False) as file,
+        hdf5.open_hdf5(source) as file,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):
         for name in TEXTS:

@@ -24,7 +24,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jaxbio import files
+from jaxbio import files, hdf5
 from jaxbio.errors import InputError
 from jaxbio.features.content_key import content_key, differences
 from jaxbio.features.layers import Layer, time_labels
@@ -159,7 +159,7 @@ class Writer:
 
     def _read_state(self, description: Mapping[str, Any]) -> None:
         try:
-            with h5py.File(self._partial, "r", locking=False) as file:
+            with hdf5.open_hdf5(self._partial) as file:
                 check_same(self._partial, json.loads(file.attrs["description"]), description)
                 self._complete = bool(file.attrs["complete"])
                 if self._complete:  # all but the renaming

@@ -5,12 +5,13 @@
 """
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError
-from jaxbio.files import read_json, write_json
+from jaxbio.files import read_json, remove_left, write_json
 
 # These change where and how a run executes, not its numbers.
 _FREE_KEYS = ("data.data_dir", "data.num_threads", "data.prefetch", "data.cache", "log.", "mesh.")
@@ -33,17 +34,36 @@ class RunDirectory:
     def create(self) -> None:
         """Makes the directory, or raises an ``InputError`` if that is not possible."""
         try:
+            str(self.path).encode()  # checkpoints cannot be written to other names
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+        except UnicodeEncodeError as error:
+            name = os.fsencode(self.path).decode(errors="backslashreplace")
+            raise InputError(f"--workdir={name} is not UTF-8: choose another") from error
         except OSError as error:
             raise InputError(
                 f"--workdir={self.path} is not writable ({error.strerror}): choose another"
             ) from error
+        for folder in (self.path, self.path / "report"):
+            remove_left(folder)
 
     def recorded(self) -> dict[str, Any] | None:
-        """The contents of ``config.json``, or None if the run has not begun."""
-        return read_json(self.config_file) if self.config_file.exists() else None
+        """The contents of ``config.json``, or None if the run has not begun.
+
+        Raises:
+          InputError: it is damaged, or of converted weights.
+        """
+        if not self.config_file.exists():
+            return None
+        recorded = read_json(self.config_file)
+        if "config" not in recorded and "model" in recorded:
+            raise InputError(
+                f"{self.path} holds converted weights, no run: choose another --workdir"
+            )
+        if not all(isinstance(recorded.get(key), dict) for key in ("config", "resolved")):
+            raise InputError(f"{self.config_file} is not of a run: restore it or remove the run")
+        return recorded
 
     def record_config(
         self,

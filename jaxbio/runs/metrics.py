@@ -2,8 +2,10 @@
 TensorBoard."""
 
 import json
+import logging
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxbio.errors import WriteError
 from jaxbio.files import write_text
 from jaxbio.runs.state import NEVER
+from jaxbio.runs.tensorboard import Events
+
+_logger = logging.getLogger("jaxbio")
 
 _LAST = ("learning_rate", "grad_norm")  # of the newest step; all the others are sums
 
@@ -28,34 +34,50 @@ class MetricsLog:
       start_step: step from which the run goes on.
       tensorboard: write events too.
       enabled: False in all processes but the first.
+
+    Raises:
+      WriteError: from here and from :meth:`write`: the disk does not take ``metrics.jsonl``.
     """
 
     def __init__(self, file: Path, start_step: int, *, tensorboard: bool, enabled: bool = True):
-        self._file = self._events = None
+        self._path, self._file, self._events = file, None, None
         if not enabled:
             return
         _keep_until(file, start_step)
-        self._file = file.open("a")
+        try:
+            self._file = file.open("ab", buffering=0)
+        except OSError as error:
+            raise WriteError.of(file, error) from error
         if tensorboard:
-            from tensorboardX import SummaryWriter  # imports protobuf: only where it is wanted
-
-            self._events = SummaryWriter(str(file.parent), purge_step=start_step + 1)
+            self._tell_tensorboard(lambda: Events(file.parent, start_step + 1))
 
     def write(self, step: int, split: str, metrics: dict[str, Any]) -> None:
         """One line: the step, ``train`` or ``test``, and numbers."""
         if self._file is not None:
-            self._file.write(json.dumps({"step": step, "split": split, **metrics}) + "\n")
-            self._file.flush()
-        if self._events is not None:
-            for name, value in metrics.items():
-                self._events.add_scalar(f"{split}/{name}", value, step)
+            line = (json.dumps({"step": step, "split": split, **metrics}) + "\n").encode()
+            try:
+                while line:  # a disk that becomes full takes a part
+                    line = line[self._file.write(line) :]
+            except OSError as error:
+                raise WriteError.of(self._path, error) from error
+        if (events := self._events) is not None:
+            numbers = {f"{split}/{name}": value for name, value in metrics.items()}
+            self._tell_tensorboard(lambda: events.write(step, numbers) or events)
 
     def close(self) -> None:
-        """Flushes and closes the files."""
+        """Closes the files."""
         if self._file is not None:
             self._file.close()
-        if self._events is not None:
-            self._events.close()
+        if (events := self._events) is not None:
+            self._tell_tensorboard(events.close)
+
+    def _tell_tensorboard(self, what: Callable[[], Events | None]) -> None:
+        """Its events show what ``metrics.jsonl`` holds: without them a run goes on."""
+        try:
+            self._events = what()
+        except OSError as error:
+            self._events = None
+            _logger.warning("no more TensorBoard events (%s); the run goes on", error.strerror)
 
 
 class MetricsReader:
@@ -65,12 +87,16 @@ class MetricsReader:
 
     Args:
       file: need not exist, and may be replaced by a shorter one.
+
+    Attributes:
+      damaged: number of whole lines that were left out.
     """
 
     def __init__(self, file: Path):
         self._file = file
         self._lines: list[dict[str, Any]] = []
         self._inode, self._end = 0, 0
+        self.damaged = 0
 
     def lines(self) -> list[dict[str, Any]]:
         """All lines so far; each has ``step`` and ``split``."""
@@ -78,14 +104,17 @@ class MetricsReader:
             with self._file.open("rb") as file:
                 found = os.fstat(file.fileno())
                 if found.st_ino != self._inode or found.st_size < self._end:
-                    self._lines, self._inode, self._end = [], found.st_ino, 0
+                    self._lines, self._inode, self._end, self.damaged = [], found.st_ino, 0, 0
                 file.seek(self._end)
                 new = file.read()
         except OSError:  # none yet, or a folder in its place
             return self._lines
         whole = new[: new.rfind(b"\n") + 1]
         self._end += len(whole)
-        self._lines += _parse(whole.splitlines())
+        texts = whole.splitlines()
+        lines = _parse(texts)
+        self._lines += lines
+        self.damaged += len(texts) - len(lines)
         # A last line without its end may be whole; it is read again the next time.
         return self._lines + _parse([new[len(whole) :]])
 

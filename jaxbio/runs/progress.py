@@ -1,11 +1,34 @@
-"""Progress on the terminal: a bar, or plain lines; and tables."""
+"""Progress on the terminal: a bar, or plain lines; and tables.
 
+A terminal that is closed, or an output that is full or whose reader has gone, ends no training.
+"""
+
+import os
 import sys
 import time
+from collections.abc import Callable
 
 from tqdm import tqdm
 
 _PLAIN_LINE_SECONDS = 5.0
+
+
+def say(text: str) -> None:
+    """Prints a line, as long as there is somebody who reads."""
+    try:
+        print(text, flush=True)
+    except UnicodeEncodeError:
+        say(text.encode("ascii", "backslashreplace").decode())
+    except (OSError, ValueError):  # full, or closed
+        _silence()
+
+
+def _silence() -> None:
+    """Sends standard output nowhere: what is in its buffer would fail again at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process lives
 
 
 class Progress:
@@ -22,20 +45,20 @@ class Progress:
         self._began = self._last_line = time.monotonic()
         self._enabled = enabled
         self._bar = None
-        if enabled and sys.stderr.isatty():
+        if enabled and sys.stderr is not None and sys.stderr.isatty():
             self._bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True)
 
     def advance(self) -> None:
         """Counts one step."""
         self._done += 1
         if self._bar is not None:
-            self._bar.update(1)
+            self._draw(lambda bar: bar.update(1))
 
     def show(self, text: str, images_per_s: float) -> None:
         """Displays the newest metrics, and the speed."""
         text = f"{text}  {images_per_s:.1f} images/s"
         if self._bar is not None:
-            self._bar.set_postfix_str(text)
+            self._draw(lambda bar: bar.set_postfix_str(text))
             return
         now = time.monotonic()
         if self._enabled and (
@@ -44,18 +67,25 @@ class Progress:
             self._last_line = now
             pace = (now - self._began) / max(1, self._done - self._start)
             eta = time.strftime("%H:%M:%S", time.gmtime(pace * (self._total - self._done)))
-            print(f"step {self._done}/{self._total}  {text}  ETA {eta}", flush=True)
+            say(f"step {self._done}/{self._total}  {text}  ETA {eta}")
 
     def say(self, text: str) -> None:
         """A line of its own, above the bar."""
         if self._enabled:
-            tqdm.write(text)
-            sys.stdout.flush()
+            if self._bar is not None:
+                self._draw(lambda bar: bar.clear())
+            say(text)
 
     def close(self) -> None:
         """Ends the bar."""
         if self._bar is not None:
-            self._bar.close()
+            self._draw(lambda bar: bar.close())
+
+    def _draw(self, what: Callable[[tqdm], object]) -> None:
+        try:
+            what(self._bar)
+        except (OSError, ValueError):  # the terminal has gone
+            self._bar = None
 
 
 class Pace:

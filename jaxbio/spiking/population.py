@@ -57,6 +57,8 @@ def read_members(seed: int, seeds: int, grid: str) -> list[Member]:
     names = [name for name, _ in axes]
     if len(set(names)) < len(names):
         raise InputError(f"population.grid='{grid}' names a parameter twice")
+    if (count := seeds * math.prod(len(values) for _, values in axes)) > MAX_SEEDS:
+        raise InputError(f"population: {count} networks, use {MAX_SEEDS} or fewer")
     points = itertools.product(*(values for _, values in axes))
     return [
         Member(seed + i, dict(zip(names, point, strict=True)))

@@ -3,7 +3,10 @@
 The loop owns time: what happens after which step. Everything that computes is elsewhere.
 """
 
+import logging
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +15,19 @@ import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from jaxbio.errors import NonFiniteError
+from jaxbio.errors import InputError, NonFiniteError, WriteError
 from jaxbio.files import write_json
 from jaxbio.runs.checkpoints import Checkpointer
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.interrupts import Interrupts
+from jaxbio.runs.lock import RunLock
 from jaxbio.runs.metrics import MetricsLog, MetricsWindow
-from jaxbio.runs.progress import Progress, format_table
+from jaxbio.runs.progress import Progress, format_table, say
 from jaxbio.runs.state import State
 from jaxbio.tasks.config import check_config, config_to_go_on, restored_config
 from jaxbio.tasks.task import Results, Task, prepare
+
+_logger = logging.getLogger("jaxbio")
 
 
 def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
@@ -39,10 +45,16 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
       InputError: wrong configuration, data or run directory.
       NonFiniteError: the loss or a gradient became NaN or infinite.
     """
+    check_config(config)
     run = RunDirectory(workdir)
     run.create()
-    speaks = jax.process_index() == 0
-    check_config(config)
+    with RunLock(run.path) if jax.process_index() == 0 else nullcontext() as lock:
+        return _train(config, run, lock)
+
+
+def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Results | None:
+    """All of :func:`train`; ``lock`` is None in all processes but the first."""
+    speaks = lock is not None
     recorded, then = run.recorded(), None
     if recorded is not None:
         then = restored_config(recorded).to_dict()
@@ -53,7 +65,7 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
         run.record_config(config.to_dict(), resolved, then)
     if (results := run.results()) is not None:
         if speaks:
-            print(f"{run.path} has finished: nothing to do.\n{_table(task, results)}")
+            say(f"{run.path} has finished: nothing to do.\n{_finished_table(task, run, results)}")
         return results
 
     checkpointer = Checkpointer(
@@ -72,6 +84,7 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     total, start = task.periods.total, int(state.step)
     loop = _Loop(
         run_directory=run,
+        lock=lock,
         task=task,
         checkpointer=checkpointer,
         progress=Progress(total, start, enabled=speaks),
@@ -88,7 +101,7 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     if tested is None:
         if speaks:
             step = int(state.step)
-            print(f"stopped: saved at step {step} of {total}; repeat the command to go on")
+            say(f"stopped: saved at step {step} of {total}; repeat the command to go on")
         return None
     results = {
         "step": total,
@@ -97,9 +110,10 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
         "run": str(run.path),
     }
     if speaks:
-        task.write_report(run, state)
+        lock.check()
+        _draw(task.write_report, run, state)
         write_json(run.results_file, results)
-        print(f"\n{_table(task, results)}")
+        say(f"\n{_table(task, results)}")
     return results
 
 
@@ -108,6 +122,7 @@ class _Loop:
     """What the steps of one process share."""
 
     run_directory: RunDirectory
+    lock: RunLock | None
     task: Task
     checkpointer: Checkpointer
     progress: Progress
@@ -140,10 +155,12 @@ class _Loop:
                 save_now = done or stop or late or _every(periods.checkpoint, step)
                 if log_now or test_now or save_now:
                     self._check_finite(window)
+                    if self.lock is not None:
+                        self.lock.check()
                 if log_now:
                     self._log_training(step, window)
-                    if jax.process_index() == 0:
-                        self.task.watch(self.run_directory, state)
+                    if self.lock is not None:
+                        _draw(self.task.watch, self.run_directory, state)
                 tested = None
                 if test_now:
                     state, tested = self._test(step, state)
@@ -193,15 +210,32 @@ def _minutes_over(since: float, minutes: float) -> bool:
     return over
 
 
+def _draw(what: Callable[[RunDirectory, State], None], run: RunDirectory, state: State) -> None:
+    """Draws figures; training goes on where they cannot be written."""
+    try:
+        what(run, state)
+    except (WriteError, OSError) as error:
+        _logger.warning("a figure is missing: %s", error)
+
+
 def _announce(task: Task, state: State, run: RunDirectory, resumed: bool) -> None:
-    print(
+    say(
         f"{task.describe(state)}\n"
         f"{task.periods.total} steps, {jax.device_count()} x {jax.devices()[0].device_kind}\n"
-        f"run directory: {run.path}",
-        flush=True,
+        f"run directory: {run.path}"
     )
     if resumed:
-        print(f"resuming at step {int(state.step)}", flush=True)
+        say(f"resuming at step {int(state.step)}")
+
+
+def _finished_table(task: Task, run: RunDirectory, results: Results) -> str:
+    try:
+        return _table(task, results)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{run.results_file} is damaged ({type(error).__name__}: {error}): remove it, and the "
+            "run ends anew"
+        ) from error
 
 
 def _table(task: Task, results: dict[str, Any]) -> str:

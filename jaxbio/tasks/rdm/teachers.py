@@ -1,5 +1,6 @@
 """The batch experiment: one student against every teacher, and the table of gains."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from ml_collections import ConfigDict
 from jaxbio.errors import InputError
 from jaxbio.files import read_json, write_json, write_text
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.progress import format_table
+from jaxbio.runs.progress import format_table, say
 from jaxbio.tasks.loop import train
 from jaxbio.tasks.rdm.networks import RANDOM
 
@@ -42,7 +43,7 @@ def train_all(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     gains: dict[str, Any] = {}
     for number, name in enumerate(teachers, 1):
         if jax.process_index() == 0:
-            print(f"\nteacher {number} of {len(teachers)}: {name}", flush=True)
+            say(f"\nteacher {number} of {len(teachers)}: {name}")
         one = config.copy_and_resolve_references()
         one.teachers = ""
         one.rdm.teacher = "" if name == NEURAL else name
@@ -54,7 +55,7 @@ def train_all(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
             write_json(batch.path / "gains.json", gains)
             write_text(batch.path / "gains.txt", gain_table(gains) + "\n")
     if jax.process_index() == 0:
-        print(f"\n{gain_table(gains)}\n\nwritten to {batch.path / 'gains.txt'}")
+        say(f"\n{gain_table(gains)}\n\nwritten to {batch.path / 'gains.txt'}")
     return gains
 
 
@@ -102,8 +103,13 @@ def _change(results: dict[str, Any], key: str, digits: int) -> tuple[str, str, s
 
 def _can_teach(file: Path) -> bool:
     """Whether a directory holds a network: classifiers and converted weights do."""
-    recorded = read_json(file)
-    task = recorded.get("config", {}).get("task", "classification")
+    try:
+        recorded = read_json(file)
+    except InputError as error:
+        warnings.warn(f"left out: {error}", stacklevel=2)
+        return False
+    config = recorded.get("config", recorded)  # converted weights have none
+    task = config.get("task", "classification") if isinstance(config, dict) else None
     return task == "classification" and (file.parent / "checkpoints").is_dir()
 
 

@@ -6,6 +6,7 @@ of all runs. Nothing here reads arrays, so that hundreds of networks are listed 
 
 import os
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +63,10 @@ class Entry:
 
 
 def find_networks(root: Path) -> list[Entry]:
-    """All networks below a folder, by name.
+    """All networks below a folder, by name; damaged ones are left out with a warning each.
 
     Raises:
-      InputError: no such folder, or a configuration that cannot be read.
+      InputError: no such folder.
     """
     if not root.is_dir():
         raise InputError(f"no folder {root}: give the one that holds the runs, with --runs")
@@ -75,7 +76,11 @@ def find_networks(root: Path) -> list[Entry]:
             below.sort()
             continue
         below.clear()  # nothing of a run is a run
-        entry = _read(root, Path(folder))
+        try:
+            entry = _read(root, Path(folder))
+        except InputError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+            continue
         if entry is not None:
             found.append(entry)
     return sorted(found, key=lambda entry: entry.name)
@@ -85,7 +90,7 @@ def find_network(root: Path, name: str) -> Entry:
     """One network.
 
     Raises:
-      InputError: there is none of that name.
+      InputError: there is none of that name, or its run directory is damaged.
     """
     entry = None
     if _inside(root, name) and (root / name / "config.json").is_file():
@@ -156,12 +161,20 @@ def table(entries: list[Entry]) -> list[tuple[str, ...]]:
 def _read(root: Path, path: Path) -> Entry | None:
     run = RunDirectory(path)
     recorded = read_json(run.config_file)
-    if recorded.get("config", {}).get("task") != TASK:
+    told = recorded.get("config", {})  # converted weights have none
+    if isinstance(told, Mapping) and told.get("task") != TASK:
         return None
     config = restored_config(recorded)
-    name = path.absolute().relative_to(root.absolute()).as_posix()
     members = read_members_of(config)
-    return Entry(name, run, config.spiking.to_dict(), run.results() or {}, members)
+    name = path.absolute().relative_to(root.absolute()).as_posix()
+    results = run.results() or {}
+    try:
+        for one in (results, *results.get("population", ())):
+            for measured in one.get("readouts", {}).values():
+                float(measured["accuracy"]), float(measured["error"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{run.results_file} is damaged: remove it, then train again") from error
+    return Entry(name, run, config.spiking.to_dict(), results, members)
 
 
 def _inside(root: Path, name: str) -> bool:

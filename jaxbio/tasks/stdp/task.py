@@ -5,6 +5,7 @@ published; calibration and test belong to :meth:`Stdp.test`.
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -23,7 +24,7 @@ from jaxbio.ops.encoding import make_encoder
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
 from jaxbio.runs.periods import Periods
-from jaxbio.runs.progress import Pace, format_table
+from jaxbio.runs.progress import Pace, format_table, say
 from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
@@ -55,6 +56,8 @@ from jaxbio.tasks.stdp.start import begin_from, find_start
 from jaxbio.tasks.stdp.state import SpikingState, abstract_state, new_state
 from jaxbio.tasks.stdp.step import make_step
 from jaxbio.tasks.task import Metrics, Results
+
+_logger = logging.getLogger("jaxbio")
 
 _POPULATION_FILE = "report/population.csv"
 _SECONDS_BETWEEN_MAPS = 10.0  # drawing takes a good part of a second
@@ -199,6 +202,13 @@ class Stdp:
                 measure_readouts(calibration, test, classes, top_n=top_n, seed=member.seed)
             )
             votes.append(votes_from_counts(*calibration, classes))
+            if not calibration[0].any():
+                _logger.warning(
+                    "network %d never fires: %d calibration images drew no spike; raise "
+                    "spiking.intensity, spiking.mean_weight or spiking.steps",
+                    number,
+                    len(calibration[0]),
+                )
         results = {
             **summarise(measured, self.members, self.config.spiking.readout),
             "images": int(state.step) * self.images_per_step,
@@ -301,7 +311,7 @@ class Stdp:
             points = grid_points(self.latest["population"])
             figures |= search_figures(points, self.config.spiking.readout)
             write_text(run.path / _POPULATION_FILE, search_csv(points))
-            print(f"\n{format_table(search_table(points))}")
+            say(f"\n{format_table(search_table(points))}")
         save_figures(run, figures)
 
     @cached_property

@@ -63,7 +63,7 @@ def test_a_population_says_what_varies(root, capsys):
     b = table(find_networks(root))[1]
     assert b == ("b", "lc", "25", "12", "4", "varies", "-80", "False", "6", "-")
     _, out, _ = run_command(capsys, root, "show", "b")
-    assert "mean_weight    varies" in out
+    assert ["mean_weight", "varies"] in [line.split() for line in out.splitlines()]
     assert "0.4          -80  3      50.00 +- 0.00" in out
 
 
@@ -123,7 +123,7 @@ def run_command(capsys, root, *arguments):
 
 def test_commands(root, capsys):
     status, out, _ = run_command(capsys, root, "list")
-    assert (status, len(out.splitlines())) == (0, 3)
+    assert (status, len(out.splitlines())) == (0, 4)  # head, rule, two networks
     status, out, _ = run_command(capsys, root, "show", "b")
     assert "patch_voting accuracy  87.50 +- 0.33 %" in out
     assert run_command(capsys, root, "rename", "b", "c")[0] == 0
@@ -133,3 +133,29 @@ def test_commands(root, capsys):
     assert run_command(capsys, root, "delete", "c", "--yes")[0] == 0
     assert [entry.name for entry in find_networks(root)] == ["group/a"]
     assert "no spiking networks" in run_command(capsys, root / "classifier", "list")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", b'{"config'),
+        ("config.json", b"\xff"),
+        ("config.json", b"[1]"),
+        ("config.json", b'{"config": 3}'),
+        ("config.json", b'{"config": {"task": "stdp", "spiking": 3}}'),
+        (
+            "config.json",
+            b'{"config": {"task": "stdp", "population": {"seeds": 1' + 30 * b"0" + b"}}}",
+        ),
+        ("results.json", b"[1]"),
+        ("results.json", b'{"readouts": 3}'),
+        ("results.json", b'{"readouts": {"linear": {"accuracy": "much", "error": 0}}}'),
+        ("results.json", b'{"population": [{"readouts": {"linear": {}}}]}'),
+    ],
+)
+def test_one_damaged_run_hides_no_other(root, name, content):
+    (root / "b" / name).write_bytes(content)
+    with pytest.warns(UserWarning, match=r"left out: .*"):
+        assert [entry.name for entry in find_networks(root)] == ["group/a"]
+    with pytest.raises(InputError):
+        find_network(root, "b")

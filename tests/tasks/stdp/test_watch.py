@@ -4,15 +4,17 @@ import json
 import re
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 
 from jaxbio.commands.main import main
+from jaxbio.tasks.stdp import watch
 from jaxbio.tasks.stdp.registry import find_network
 from jaxbio.tasks.stdp.watch import make_server
-from jaxbio.tasks.stdp.watch_page import read_snapshot, status
+from jaxbio.tasks.stdp.watch_page import View, content, status
 
 CONFIG = {
     "task": "stdp",
@@ -20,7 +22,7 @@ CONFIG = {
     "data": {"source": "digits"},
     "train": {"batch_size": 50},
     "population": {"seeds": 1, "grid": ""},
-    "spiking": {"filters": 25, "train_images": 2000, "encoder": "<renewal>"},
+    "spiking": {"filters": 25, "train_images": 2000, "start_from": "<net>"},
 }
 PICTURE = b"\x89PNG picture"
 
@@ -77,7 +79,7 @@ def test_the_page_stands_alone(get):
     text = body.decode()
     assert code == 200
     assert "Spiking network tiny &amp; small" in text
-    assert "&lt;renewal&gt;" in text
+    assert "&lt;net&gt;" in text
     assert "<td>train_images</td><td>2000</td>" in text
     assert text.count("<svg") == 4
     assert not re.findall(r"(?:src|href)=\"(?!/)", text)  # nothing from elsewhere
@@ -136,14 +138,14 @@ def test_a_run_that_has_gone(get, run):
 
 
 def test_a_silent_run_may_have_stopped(entry):
-    snapshot = read_snapshot(entry)
+    snapshot = View(entry).snapshot()
     silent = type(snapshot)(**{**vars(snapshot), "silent": 300.0})
     assert status(silent).startswith("no news for 5 min: testing, or stopped, 200 of 2000")
 
 
 def test_a_run_without_a_line_yet(entry, run):
     (run / "metrics.jsonl").unlink()
-    assert status(read_snapshot(entry)) == "running, 0 of 2000 images"
+    assert status(View(entry).snapshot()) == "running, 0 of 2000 images"
 
 
 def test_it_answers_this_machine_only(entry):
@@ -185,3 +187,116 @@ def test_ctrl_c_ends_it(run, capsys, monkeypatch):
     monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupted)
     assert main(["spiking", f"--runs={run.parent}", "watch", "--port=0"]) == 0
     assert re.match(r"watch tiny & small at http://127\.0\.0\.1:\d+/", capsys.readouterr().out)
+
+
+def exchange(port, request, pause=0.0):
+    """What a raw request is answered; with a pause after every byte, until it is cut off."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        try:
+            for byte in [request] if not pause else [bytes([b]) for b in request]:
+                client.sendall(byte)
+                time.sleep(pause)
+            return b"".join(iter(lambda: client.recv(65536), b""))
+        except ConnectionError:
+            return b""
+
+
+@pytest.fixture
+def port(entry):
+    with make_server(entry, port=0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("host", [b"localhost", b"127.0.0.1:9", b"LOCALHOST:80"])
+def test_this_host(port, host):
+    reply = exchange(port, b"GET /content HTTP/1.1\r\nHost: %s\r\n\r\n" % host)
+    assert reply.startswith(b"HTTP/1.0 200")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /content HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        b"GET /content HTTP/1.1\r\nHost: 127.0.0.1.evil.example:8000\r\n\r\n",
+        b"GET /content HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n",
+        b"GET /content HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"GET /content HTTP/1.1\r\nHost: [::1\r\n\r\n",
+        b"GET /content HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET /content HTTP/1.1\r\n\r\n",
+        b"GET http://[::1 HTTP/1.0\r\n\r\n",
+        b"\x16\x03\x01\x02 \xff\r\n\r\n",
+        b"GET\r\n\r\n",
+    ],
+)
+def test_foreign_and_malformed_requests_are_refused(port, request_, capfd):
+    reply = exchange(port, request_)
+    assert b" 400 " in reply.splitlines()[0] or b"Error code: 400" in reply
+    assert b"<svg" not in reply
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_slow_clients_are_cut_off(entry, monkeypatch):
+    monkeypatch.setattr(watch, "_SECONDS", 0.3)
+    with make_server(entry, port=0) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        began = time.monotonic()
+        assert exchange(server.server_port, b"GET / HTTP/1.0\r\nX: " + 400 * b"a", 0.01) == b""
+        assert time.monotonic() - began < 3
+        server.shutdown()
+        thread.join()
+
+
+def test_many_lines_are_read_once(entry, run):
+    (run / "metrics.jsonl").unlink()
+    write_lines(run, *(trained(step) for step in range(20_000)))
+    view = View(entry)
+    began = time.perf_counter()
+    assert len(view.snapshot().train) <= 2000
+    first = time.perf_counter() - began
+    assert view.snapshot().train[-1]["step"] == 19_999
+    write_lines(run, trained(20_000))
+    assert view.snapshot().train[-1]["step"] == 20_000
+    assert first < 0.5
+    (run / "metrics.jsonl").unlink()  # a run that goes on writes a new file
+    write_lines(run, trained(7))
+    assert [line["step"] for line in view.snapshot().train] == [7]
+
+
+@pytest.mark.parametrize(
+    ("name", "damaged"),
+    [
+        ("metrics.jsonl", b"\xff\xfe\x00garbage\n"),
+        ("metrics.jsonl", b"[" * 100_000 + b"\n"),
+        ("metrics.jsonl", b'{"step": "<b>x", "split": "train"}\n'),
+        ("metrics.jsonl", b'{"step": 1' + b"0" * 400 + b', "split": "train"}\n'),
+        ("results.json", b'{"a"'),
+        ("results.json", b"[1]"),
+        ("results.json", b'{"readouts": {"patch_voting": {}}}'),
+        ("results.json", b'{"readouts": 3, "population": [4]}'),
+        ("config.json", b'{"config'),
+        ("config.json", b"\xff"),
+    ],
+)
+def test_damaged_runs_are_shown_as_damaged(entry, run, name, damaged):
+    view = View(entry)
+    (run / name).write_bytes(damaged)
+    assert "DAMAGED" in content(view.snapshot())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"step": 1, "split": "train"},
+        {"step": 1, "split": "train", "spikes": "<script>", "theta": [], "images_per_s": {}},
+        {"step": 1, "split": "train", "spikes": float("inf"), "theta": 10**400, "images_per_s": 0},
+        {"step": 1, "split": "test", "linear_accuracy": None},
+    ],
+)
+def test_numbers_that_are_missing_are_not_drawn(entry, run, line):
+    write_lines(run, line)
+    assert "<script>" not in content(View(entry).snapshot())
