@@ -81,7 +81,7 @@ class Normalization:
 
     ``y = constant a^n / (constant^n + pool)``, where a is a cell's activity and the pool the mean
     of ``a^n`` over the cells of all orientations, frequencies and phases, weighted by a Gaussian
-    over space. So a cell saturates with contrast, and other orientations and a surround suppress it.
+    over space. A cell saturates with contrast; other orientations and a surround suppress it.
 
     Attributes:
         exponent: n; 1 or more.
