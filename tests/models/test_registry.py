@@ -109,7 +109,7 @@ def test_small_images_and_any_number_of_classes(name, front_end):
     assert endpoints["logits"].shape == (2, 3)
     assert endpoints["penultimate"].shape[0] == 2
     parts = {"none": set(), "vone": {"v1", "v1_bottleneck"}}
-    parts["svp"] = parts["vone"] | {"v2_pool", "v2"}
+    parts |= {"svp": parts["vone"] | {"v2_pool", "v2"}, "evnet": parts["vone"]}
     assert {k for k in endpoints if k.startswith("v")} == parts[front_end]
     assert ("constants" in variables) == (front_end != "none")
 

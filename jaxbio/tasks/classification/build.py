@@ -49,6 +49,10 @@ def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
         "remat": model.remat,
         "dtype": model.dtype,
     }
+    if model.front_end == "evnet":
+        retina = {k: v for k, v in model.retina.to_dict().items() if v is not None}
+        pixels = {"mean": list(config.data.mean), "std": list(config.data.std)}
+        arguments["front_end_options"]["retina"] = {**retina, **pixels}
     for option in ("times", "readout"):  # of CORnets only
         if model[option] is not None:
             arguments[option] = model[option]
