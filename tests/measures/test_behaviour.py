@@ -35,7 +35,7 @@ def run(tmp_path_factory):
     config.update_from_flattened_dict(
         {
             "data.source": "folder",
-            "data.path": str(root / "data"),
+            "data.data_dir": str(root / "data"),
             "data.image_size": 32,
             "train.batch_size": 32,
             "train.total_steps": 12,
