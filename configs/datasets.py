@@ -26,7 +26,6 @@ def apply_dataset(config: ConfigDict, variant: str) -> ConfigDict:
         data.source = variant
         data.image_size = 32
         data.augmentation = "shift"
-        config.eval.corrupt = "after_resize"  # the pictures are smaller than corruptions accept
         train.batch_size = 64
         train.total_epochs = 8.0 if variant == "digits" else 2.0
         _short_training(config)

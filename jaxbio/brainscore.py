@@ -27,6 +27,7 @@ from PIL import Image
 from jaxbio.errors import InputError
 from jaxbio.features import Extractor, FeatureRequest, layer_shapes
 from jaxbio.ops.images import Preprocessing
+from jaxbio.pictures import open_picture
 from jaxbio.tasks.classification.opened import open_session
 
 Bin = tuple[float, float]
@@ -144,9 +145,8 @@ class ActivationsModel:
         """Image files as ``[n, size, size, 3]`` uint8."""
         images, side = [], self._preprocessing.image_size
         for path in paths:
-            with Image.open(path) as image:
-                resized = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
-                images.append(np.asarray(resized))
+            image = open_picture(path, upright=False).convert("RGB")
+            images.append(np.asarray(image.resize((side, side), Image.Resampling.BILINEAR)))
         return np.stack(images)
 
     def get_activations(

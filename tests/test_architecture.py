@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).parents[1] / "jaxbio"
 # Each part imports itself and parts of lower ranks only.
 _RANKS = (
     {"errors"},
-    {"files", "options", "sizes"},
+    {"files", "options", "pictures", "sizes"},
     {"hdf5"},
     {"ops"},
     {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"}

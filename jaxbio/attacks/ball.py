@@ -5,6 +5,8 @@ Batches are ``[N, ...]`` float32 and have one epsilon per image, ``[N]``. Projec
 arithmetic: rounding never carries an image over the edge.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +28,12 @@ def check_norm(norm: str) -> None:
         raise InputError(f"norm={norm!r}: use one of {', '.join(NORMS)}")
 
 
+def largest(shape: tuple[int, ...], norm: str) -> float:
+    """The distance of two opposite corners of the box, for images of a shape."""
+    size = math.prod(shape)
+    return {"linf": 1.0, "l2": size**0.5, "l1": float(size)}[norm]
+
+
 def epsilons(epsilon: ArrayLike, images: Array, norm: str) -> Array:
     """Radii as ``[N]`` float32, a Python number rounded towards 0.
 
@@ -39,14 +47,13 @@ def epsilons(epsilon: ArrayLike, images: Array, norm: str) -> Array:
         InputError: not a number, negative, beyond the box (where its value is known: not inside
             ``jit``), or of another length.
     """
-    size = int(np.prod(images.shape[1:]))
-    most = {"linf": 1.0, "l2": size**0.5, "l1": float(size)}[norm]
+    most = largest(images.shape[1:], norm)
     if not isinstance(epsilon, jax.core.Tracer):
         value = np.asarray(epsilon, np.float64)
         if not np.all((value >= 0) & (value <= most)):
             raise InputError(
-                f"epsilon={epsilon}: {norm} distances of images in [0, 1] with {size} values lie "
-                f"in 0..{most:g} (8/255, not 8)"
+                f"epsilon={epsilon}: {norm} distances of images of shape {images.shape[1:]} in "
+                f"[0, 1] lie in 0..{most:g} (8/255, not 8)"
             )
         rounded = value.astype(np.float32)
         epsilon = np.where(rounded > value, np.nextafter(rounded, np.float32(0)), rounded)
@@ -67,23 +74,23 @@ def random_start(keys: Array, images: Array, epsilon: Array, norm: str) -> Array
         epsilon: ``[N]``.
         norm: one of ``NORMS``.
     """
-    shape = images.shape[1:]
-    size = int(np.prod(shape))
+    size = math.prod(images.shape[1:])
 
-    def draw(key: Array) -> Array:
-        first, second = jax.random.split(key)
+    def draw(key: Array) -> Array:  # in one row: a program for several axes takes long to compile
         if norm == "linf":
-            return jax.random.uniform(first, shape, minval=-1.0, maxval=1.0)
+            return jax.random.uniform(key, (size,), minval=-1.0, maxval=1.0)
+        first, second = jax.random.split(key)
         if norm == "l2":
-            normal = jax.random.normal(first, shape)
+            normal = jax.random.normal(first, (size,))
             radius = jax.random.uniform(second) ** (1.0 / size)
             return normal * (radius / jnp.sqrt(jnp.square(normal).sum()))
         # Spacings of sorted uniform numbers are exponential ones over their sum.
         parts = jax.random.exponential(first, (size + 1,))
         signs = jax.random.rademacher(second, (size,), jnp.float32)
-        return (parts[:-1] * signs / parts.sum()).reshape(shape)
+        return parts[:-1] * signs / parts.sum()
 
-    moved = images + _per_image(epsilon, images) * jax.vmap(draw)(keys)
+    drawn = jax.vmap(draw)(keys).reshape(images.shape)
+    moved = images + _per_image(epsilon, images) * drawn
     return project(moved, images, epsilon, norm)
 
 
@@ -179,8 +186,14 @@ def _shrink_l1(d: Array, low: Array, high: Array, epsilon: Array) -> Array:
 
     none = jnp.zeros_like(epsilon)
     (_, threshold), _ = lax.scan(halve, (none, size.max(axes)), None, length=_BISECTIONS)
-    threshold = jnp.where(lengths(none).sum(axes) > epsilon, threshold, 0.0)
-    return jnp.sign(d) * lengths(threshold)
+    outside = lengths(none).sum(axes) > epsilon
+    length = lengths(jnp.where(outside, threshold, 0.0))
+    # What is left where thresholds next to each other in float32 are far apart.
+    free = (length > 0) & (length < room)
+    left = jnp.where(outside, epsilon - length.sum(axes), 0.0)
+    share = jnp.maximum(left, 0.0) / jnp.maximum(free.sum(axes), 1)
+    length = jnp.where(free, jnp.minimum(length + _per_image(share, d), room), length)
+    return jnp.sign(d) * length
 
 
 def _move(images: Array, d: Array) -> Array:

@@ -65,7 +65,7 @@ class Objective(NamedTuple):
 
         def total(x: Array, keys: Array) -> tuple[Array, tuple[Array, Array]]:
             logits = self.logits(x, keys)
-            losses = _loss(self.loss, logits, self.labels, self.targets)
+            losses = self._losses(logits)
             return losses.sum(), (losses, self._margins(logits))
 
         gradient = jax.value_and_grad(total, has_aux=True)
@@ -84,6 +84,24 @@ class Objective(NamedTuple):
         zeros = (jnp.zeros(len(x)), jnp.zeros(len(x)), jnp.zeros_like(x))
         sums, _ = lax.scan(add, zeros, jnp.arange(self.samples))
         return jax.tree.map(lambda s: s / self.samples, sums)
+
+    def _losses(self, logits: Array) -> Array:
+        wanted = self.labels if self.targets is None else self.targets
+        own, others = _split(logits, wanted)
+        if self.loss == "ce":
+            # -log softmax is softplus of this. Of one sample both have the same order and the same
+            # direction, and this one's gradient does not vanish where the probability is 1.
+            value = jax.nn.logsumexp(others, axis=1) - own
+            value = value if self.samples == 1 else jax.nn.softplus(value)
+        elif self.loss == "margin":
+            value = others.max(1) - own
+        else:
+            top = lax.top_k(logits, 3 if self.targets is None else 4)[0]
+            if self.targets is None:
+                return (others.max(1) - own) / (top[:, 0] - top[:, 2] + 1e-12)
+            label, _ = _split(logits, self.labels)
+            return (own - label) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + 1e-12)
+        return value if self.targets is None else -value
 
     def _margins(self, logits: Array) -> Array:
         wanted = self.labels if self.targets is None else self.targets
@@ -169,7 +187,8 @@ def make_objective(
             "images in [0, 1], before normalisation"
         )
     if not isinstance(images, jax.core.Tracer) and images.size:
-        low, high = float(images.min()), float(images.max())
+        values = np.asarray(images)  # JAX would trace: this may be called inside jit
+        low, high = float(values.min()), float(values.max())
         if not (low >= 0 and high <= 1):
             raise InputError(
                 f"images span {low:.4g}..{high:.4g}: pass images in [0, 1] and put the "
@@ -195,27 +214,10 @@ def make_objective(
         value = integers.get(name)
         if value is None or isinstance(value, jax.core.Tracer) or not n:
             continue
-        wrong = np.asarray((value < 0) | (value >= classes))
-        if wrong.any():
-            raise InputError(f"{name} reach {int(value.max())}: the model has {classes} classes")
+        value = np.asarray(value)
+        if value.min() < 0 or value.max() >= classes:
+            raise InputError(f"{name} reach {value.max()}: the model has {classes} classes")
     return objective, keys
-
-
-def _loss(name: str, logits: Array, labels: Array, targets: Array | None) -> Array:
-    wanted = labels if targets is None else targets
-    own, others = _split(logits, wanted)
-    if name == "ce":
-        # -log softmax, without the rounding of probabilities next to 1, whose gradient is 0.
-        value = jax.nn.softplus(jax.nn.logsumexp(others, axis=1) - own)
-    elif name == "margin":
-        value = others.max(1) - own
-    else:
-        top = lax.top_k(logits, 3 if targets is None else 4)[0]
-        if targets is None:
-            return (others.max(1) - own) / (top[:, 0] - top[:, 2] + 1e-12)
-        label, _ = _split(logits, labels)
-        return (own - label) / (top[:, 0] - (top[:, 2] + top[:, 3]) / 2 + 1e-12)
-    return value if targets is None else -value
 
 
 def _split(logits: Array, classes: Array) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from jaxbio.errors import InputError
 COMMANDS = {
     "train": "train an experiment, or go on where it stopped",
     "sweep": "train at every point of a grid, with several seeds",
-    "evaluate": "accuracy, robustness, features, similarity of a run",
+    "evaluate": "accuracy, robustness, attacks, features, similarity of a run",
     "predict": "what a classifier sees in pictures",
     "weights": "convert PyTorch files",
     "neural": "describe or convert neural recordings",

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from jaxbio.data import Source, eval_batches
-from jaxbio.data.folder import SUFFIXES
+from jaxbio.data.folder import warn_of_left_out
 from jaxbio.data.settings import Settings
 from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
 from jaxbio.errors import InputError
-
-_ORIENTATION = 0x0112  # of EXIF
+from jaxbio.pictures import SUFFIXES, find_pictures, is_turned, open_picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +66,7 @@ class Pictures:
 def open_pictures(folder: str | Path) -> Pictures:
     """The images in a folder and the folders below it, sorted by path.
 
-    Files count by suffix (.jpg .jpeg .png .bmp .gif .webp, any case); hidden ones do not.
+    :func:`jaxbio.pictures.find_pictures` says which files count; others are warned about.
 
     Raises:
       InputError: no such folder, or no images in it.
@@ -76,16 +74,11 @@ def open_pictures(folder: str | Path) -> Pictures:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"--images={folder} is not a directory: give a folder of images")
-    relative = sorted(
-        (Path(parent) / file).relative_to(root).as_posix()
-        for parent, folders, files in os.walk(root)
-        if _visible(folders)
-        for file in files
-        if file.lower().endswith(SUFFIXES) and not file.startswith(".")
-    )
-    if not relative:
+    paths, left_out = find_pictures(root)
+    if not paths:
         raise InputError(f"--images={folder} has no images ({' '.join(SUFFIXES)}): add some")
-    paths = [os.path.join(root, path) for path in relative]
+    warn_of_left_out(str(folder), left_out)
+    relative = [Path(path).relative_to(root).as_posix() for path in paths]
     split = FileSplit(paths, np.zeros(len(paths), np.int32))
     names = [os.fsencode(path).decode(errors="backslashreplace") for path in relative]
     return Pictures(names, _source(split, one_size=False))
@@ -107,7 +100,7 @@ def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pi
     for path in paths:
         files += open_pictures(path).source.eval.paths if os.path.isdir(path) else [str(path)]
     with ThreadPoolExecutor() as pool:
-        turned = list(pool.map(_is_turned, files))
+        turned = list(pool.map(is_turned, files))
 
     def read(index: int) -> tuple[bytes, int]:
         return (_upright if turned[index] else Path.read_bytes)(Path(files[index])), 0
@@ -133,27 +126,10 @@ def _source(split: Split, one_size: bool) -> Source:
     )
 
 
-def _is_turned(path: str) -> bool:
-    """Whether the camera was; also checks that there is a picture."""
-    try:
-        with Image.open(path) as image:
-            return image.getexif().get(_ORIENTATION, 1) != 1
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or "is no picture"
-        raise InputError(f"{path}: {reason}; give pictures or folders of them") from error
-
-
 def _upright(path: Path) -> bytes:
-    with Image.open(path) as image:
-        buffer = io.BytesIO()
-        ImageOps.exif_transpose(image).convert("RGB").save(buffer, "PNG")
-        return buffer.getvalue()
-
-
-def _visible(folders: list[str]) -> bool:
-    """Keeps ``os.walk`` out of hidden folders."""
-    folders[:] = [folder for folder in folders if not folder.startswith(".")]
-    return True
+    buffer = io.BytesIO()
+    open_picture(path).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _from(split: Split, start: int) -> Split:

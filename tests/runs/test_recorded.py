@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import pytest
 
-from jaxbio.measures.accuracy import report_accuracy
 from jaxbio.tasks.classification.opened import open_session
 from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.loop import train
@@ -74,7 +73,8 @@ def test_a_run_of_0_1_0_is_resumed_to_its_end(recorded, task):
     assert steps == sorted(set(steps))
     assert max(steps) == expected["step"]
     if task == "classification":
-        again = report_accuracy(open_session(None, str(run), "last"))
+        opened = open_session(None, str(run), "last")
+        again = opened.measure(opened.batches())
         _near(again, {name: expected[name] for name in ("loss", "top1", "top5", "count")})
 
 

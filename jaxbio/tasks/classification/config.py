@@ -156,6 +156,16 @@ class Train(Length):
     ema_decay: float = option(
         0.0, "of the averaged parameters that evaluation then uses; 0: off", "[0, 1)"
     )
+    ema_warmup: bool = option(
+        True,
+        "average over the steps so far, at first: else long averages keep the random weights",
+        absent=False,
+    )
+    adversarial: str = option("none", "pgd: learn attacked images", choices=("none", "pgd"))
+    adversarial_norm: str = option("linf", "of the attack", choices=("linf", "l2", "l1"))
+    adversarial_epsilon: float = option(8 / 255, "its radius, for images in [0, 1]", "(0, inf)")
+    adversarial_steps: int = option(7, "gradients that it follows", "[1, 10000]")
+    adversarial_step: float = option(0.25, "length of a step over the radius", "(0, 100]")
 
     def __post_init__(self) -> None:
         if self.batch_size % self.accumulate:
@@ -210,9 +220,14 @@ class Eval(Evaluation):
     """``eval``: tests during training and after it."""
 
     corrupt: str = option(
-        "before_resize",
-        "after_resize: for data smaller than 32 px",
-        choices=("before_resize", "after_resize"),
+        "after_resize",
+        "robustness: corrupt the resized and cropped images; before_resize: whole ones",
+        choices=("after_resize", "before_resize"),
+    )
+    preprocessing: str = option(
+        "model",
+        "model: size, mean and std must be the run's or the weights'; config: data's are used",
+        choices=("model", "config"),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -159,6 +160,8 @@ def open_session(
             f"task {config.task} has no labelled images to test {run.path} on: choose a "
             "classifier's data with --config=configs/NAME.py"
         )
+    if config.eval.get("preprocessing", "model") == "model":
+        _check_same_images(config.data, recorded, run)
     source = data_source(config) if with_data else None
     if converted:
         arguments = {**recorded["model"], "dtype": config.model.dtype}
@@ -177,6 +180,29 @@ def open_session(
     opened = open_model(config, source, arguments, arr)
     variables, step = load_variables(run, _abstract_variables(opened), checkpoint)
     return Session(**vars(opened), run=run, step=step, variables=variables)
+
+
+def _check_same_images(data: ConfigDict, recorded: dict[str, Any], run: RunDirectory) -> None:
+    """A network sees what it learned from: other sizes and means are other responses, silently."""
+    if "config" in recorded:
+        wanted = recorded["config"]["data"]
+    else:  # converted weights; older ones tell the size alone
+        size = {"image_size": recorded["model"].get("image_size")}
+        wanted = size | recorded.get("preprocessing", {})
+    changed, remedy = [], []
+    for key in ("image_size", "mean", "std"):
+        value, theirs = data.get(key), wanted.get(key)
+        if None in (value, theirs) or np.allclose(value, theirs, atol=1e-6):
+            continue
+        theirs = tuple(theirs) if isinstance(theirs, list) else theirs
+        changed.append(f"data.{key}={value} (there {theirs})")
+        remedy.append(f"--config.data.{key}='{theirs}'")
+    if changed:
+        raise InputError(
+            f"{run.path} takes other images than the configuration gives: {', '.join(changed)}; "
+            f"set {' '.join(remedy)}, or --config.eval.preprocessing=config to keep the "
+            "configuration's"
+        )
 
 
 def _abstract_variables(opened: Classifier) -> dict[str, Any]:

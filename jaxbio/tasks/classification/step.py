@@ -13,6 +13,7 @@ from flax import linen as nn
 
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.state import NEVER, TrainState
+from jaxbio.tasks.classification.adversarial import Adversary
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser
 from jaxbio.tasks.classification.augmentation import Augmentation
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
@@ -21,8 +22,9 @@ Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
 Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
-# Keeps the draws of augmentation apart from the model's, which split the same key.
+# Keep the draws of augmentation and of attacks apart from the model's, which split the same key.
 _AUGMENTATION = 0x617567
+_ADVERSARY = 0x616476
 
 
 def make_train_step(
@@ -35,8 +37,10 @@ def make_train_step(
     label_smoothing: float = 0.0,
     accumulate: int = 1,
     ema_decay: float = 0.0,
+    ema_warmup: bool = True,
     regulariser: ResponseRegulariser | None = None,
     augmentation: Augmentation | None = None,
+    adversary: Adversary | None = None,
 ) -> Step:
     """Builds ``step(state, batch) -> (state, metrics)``.
 
@@ -53,10 +57,13 @@ def make_train_step(
       accumulate: micro-batches that one step runs in sequence and whose gradients it averages.
       ema_decay: of the averaged variables; 0 leaves ``state.ema`` alone. The response memory is
         a running mean already and is taken as it is.
+      ema_warmup: let the decay rise as ``(1 + step) / (10 + step)`` until it is ``ema_decay``, so
+        that the average forgets the random weights at once.
       regulariser: adds ARR to the loss; the state holds its memory. Micro-batches visit the memory
         one after another, so that with ``accumulate=n`` the order is examples 0, n, 2n, ..., then
         1, n + 1, ...
       augmentation: of the images, here on the device.
+      adversary: attacks the images, augmented ones, with the state that the step begins with.
 
     Returns:
       The step. Its batch has ``image`` ``[B, H, W, C]`` uint8 and ``label`` ``[B]``; its metrics
@@ -125,6 +132,12 @@ def make_train_step(
         if augmentation is not None:
             keys = augmentation.keys(jax.random.fold_in(key, _AUGMENTATION), len(batch["label"]))
             batch = {**batch, "image": augmentation.pixels(batch["image"], keys), "key": keys}
+        if adversary is not None:
+            kept = {n: v for n, v in state.model_state.items() if n != COLLECTION}
+            variables = {"params": state.params, "constants": state.constants, **kept}
+            drawn = jax.random.fold_in(key, _ADVERSARY)
+            images = adversary.attack(model, preprocessing, variables, batch, drawn)
+            batch = {**batch, "image": images}
         grads, (model_state, sums) = gradients(state, batch, key)
         learning_rate = schedule(state.step) * state.plateau.scale
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -133,7 +146,10 @@ def make_train_step(
         finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
         ema = state.ema
         if ema_decay:
-            ema = _averaged(ema_decay, ema, {"params": params, "model_state": model_state})
+            decay = ema_decay
+            if ema_warmup:
+                decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+            ema = _averaged(decay, ema, {"params": params, "model_state": model_state})
         metrics = {
             **sums,
             "learning_rate": learning_rate,
@@ -152,7 +168,7 @@ def make_train_step(
     return step
 
 
-def _averaged(decay: float, ema: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def _averaged(decay: jax.Array | float, ema: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     averages = jax.tree.map(lambda a, b: decay * a + (1.0 - decay) * b, ema, new)
     if COLLECTION in new["model_state"]:
         averages["model_state"][COLLECTION] = new["model_state"][COLLECTION]

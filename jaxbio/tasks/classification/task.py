@@ -20,6 +20,7 @@ from jaxbio.runs.periods import Periods, read_periods
 from jaxbio.runs.schedules import make_schedule, update_plateau
 from jaxbio.runs.state import TrainState
 from jaxbio.tasks.classification.accuracy import accuracy_rows
+from jaxbio.tasks.classification.adversarial import Adversary, read_adversary
 from jaxbio.tasks.classification.augmentation import Augmentation, read_augmentation
 from jaxbio.tasks.classification.build import (
     create_state,
@@ -53,6 +54,7 @@ class Classification:
       like: the state's shapes, dtypes and shardings.
       v2_filters: those that replace the model's stand-in, or None.
       augmentation: of training images, as part of the step, or None.
+      adversary: attacks training images, as part of the step, or None.
       corruptions: corruptions of training images, or None.
     """
 
@@ -64,6 +66,7 @@ class Classification:
     like: TrainState
     v2_filters: dict[str, Any] | None
     augmentation: Augmentation | None
+    adversary: Adversary | None
     corruptions: CorruptionAugmentation | None
 
     best_by: ClassVar[str] = "top1"
@@ -95,6 +98,7 @@ class Classification:
             like=abstract_state(new_state, classifier.mesh, jax.random.key(config.seed)),
             v2_filters=read_v2_filters(config.model.front_end, config.model.v2_weights),
             augmentation=read_augmentation(config.data),
+            adversary=read_adversary(config.train, config.data.image_size),
             corruptions=read_corruption_augmentation(config.data),
         )
 
@@ -125,8 +129,10 @@ class Classification:
             label_smoothing=train.label_smoothing,
             accumulate=train.accumulate,
             ema_decay=train.ema_decay,
+            ema_warmup=train.ema_warmup,
             regulariser=self.classifier.regulariser,
             augmentation=self.augmentation,
+            adversary=self.adversary,
         )
         return jax.jit(step, donate_argnums=0)
 

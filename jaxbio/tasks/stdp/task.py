@@ -5,6 +5,7 @@ published; calibration and test belong to :meth:`Stdp.test`.
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -55,6 +56,8 @@ from jaxbio.tasks.stdp.start import begin_from, find_start
 from jaxbio.tasks.stdp.state import SpikingState, abstract_state, new_state
 from jaxbio.tasks.stdp.step import make_step
 from jaxbio.tasks.task import Metrics, Results
+
+_logger = logging.getLogger("jaxbio")
 
 _POPULATION_FILE = "report/population.csv"
 _SECONDS_BETWEEN_MAPS = 10.0  # drawing takes a good part of a second
@@ -199,6 +202,13 @@ class Stdp:
                 measure_readouts(calibration, test, classes, top_n=top_n, seed=member.seed)
             )
             votes.append(votes_from_counts(*calibration, classes))
+            if not calibration[0].any():
+                _logger.warning(
+                    "network %d never fires: %d calibration images drew no spike; raise "
+                    "spiking.intensity, spiking.mean_weight or spiking.steps",
+                    number,
+                    len(calibration[0]),
+                )
         results = {
             **summarise(measured, self.members, self.config.spiking.readout),
             "images": int(state.step) * self.images_per_step,

@@ -1,0 +1,144 @@
+"""The attacks mode on real digits with a tiny model."""
+
+import csv
+import json
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+from configs import svp_resnet
+from jaxbio.errors import InputError
+from jaxbio.measures import attacks
+from jaxbio.measures.measure import measure
+from jaxbio.tasks import loop
+from jaxbio.tasks.classification import opened as session
+from tests.tasks.tiny import Tiny
+
+
+class Noisy(nn.Module):
+    """The tiny network behind a noisy front-end."""
+
+    num_classes: int = 10
+    noise_mode: str = "neuronal"
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        if self.noise_mode != "none":
+            x = x + 0.3 * jax.random.normal(self.make_rng("noise"), x.shape)
+        return Tiny(self.num_classes, name="tiny")(x, train)
+
+
+class Flat(nn.Module):
+    """The tiny network on pixels that are rounded: no gradient."""
+
+    num_classes: int = 10
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        return Tiny(self.num_classes, name="tiny")(jax.numpy.round(x), train)
+
+
+def _config(**changes):
+    config = svp_resnet.get_config()
+    flat = {
+        "train.batch_size": 64,
+        "train.total_steps": 20,
+        "optimizer.learning_rate": 0.02,
+        "eval.batch_size": 64,
+        "log.tensorboard": False,
+        **changes,
+    }
+    config.update_from_flattened_dict(flat)
+    return config
+
+
+def _trained(kind, tmp_path_factory, patch):
+    patch.setattr(session, "build_model", lambda arguments: kind(arguments["num_classes"]))
+    workdir = tmp_path_factory.mktemp(kind.__name__)
+    loop.train(_config(), str(workdir))
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        yield _trained(Tiny, tmp_path_factory, patch)
+
+
+def _measure(run, **options):
+    opened = session.open_session(_config(), str(run))
+    return measure(opened, "attacks", count=100, steps=4, **options)
+
+
+def test_accuracy_falls_with_epsilon(plain, capsys):
+    result = _measure(plain, epsilon=["1/255", "0.2"], transfer=str(plain))
+    under = result["accuracy_under_attack"]["linf"]
+    assert list(under) == ["0.00392157", "0.2"]
+    clean, small, large = (c["accuracy"] for c in (result["clean"], *under.values()))
+    assert clean >= small > large
+    assert result["images"] == 100
+    for cell in (result["clean"], *under.values()):
+        low, high = cell["interval"]
+        assert low <= cell["accuracy"] <= high
+    assert result["controls"]["unbounded"] <= large
+    assert result["controls"]["transferred"] < clean  # onto itself
+    assert json.loads((plain / "evaluation" / "attacks_pgd20.json").read_text()) == json.loads(
+        json.dumps(result)
+    )
+    with (plain / "evaluation" / "attacks_pgd20.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 200
+    robust = [r for r in rows if r["epsilon"] == "0.2" and r["clean_correct"] == "1"]
+    assert sum(r["fooled"] == "0" for r in robust) / 100 == pytest.approx(large)
+    assert all((float(r["margin"]) > 0) == (r["fooled"] == "1") for r in rows)
+    for name in ("attacks_pgd20", "attacks_pgd20_images"):
+        assert (plain / "report" / f"{name}.png").stat().st_size > 5000
+    assert "0.2" in capsys.readouterr().out
+
+
+def test_several_attacks_count_together(plain):
+    result = _measure(plain, preset="autoattack_lite", epsilon=["0.03"], no_controls=True)
+    (cell,) = result["accuracy_under_attack"]["linf"].values()
+    assert set(cell["attacks"]) == {"apgd_ce_linf", "apgd_dlr_linf"}
+    assert cell["accuracy"] <= min(cell["attacks"].values())
+    assert "controls" not in result
+
+
+def test_noise_is_averaged_and_reported(tmp_path_factory, monkeypatch):
+    run = _trained(Noisy, tmp_path_factory, monkeypatch)
+    monkeypatch.setattr(attacks, "_quiet", lambda opened: Noisy(10, "none"))
+    result = _measure(run, epsilon=["0.05"], samples=2)
+    assert result["noise_at_evaluation"]
+    assert result["attacks"]["pgd_ce_linf"]["samples"] == 2
+    assert {"noise_off", "more_samples"} <= result["controls"].keys()
+
+
+def test_models_without_a_gradient(tmp_path_factory, monkeypatch):
+    run = _trained(Flat, tmp_path_factory, monkeypatch)
+    with pytest.raises(InputError, match="gradient"):
+        _measure(run, epsilon=["0.05"])
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"epsilon": ["8"]}, "8"),
+        ({"epsilon": ["eight"]}, "eight"),
+        ({"epsilon": ["1/0"]}, "1/0"),
+        ({"norm": "l1"}, "norm"),
+        ({"preset": "vonenet", "epsilon": ["0.1"]}, "norm"),
+        ({"restarts": 0}, "restarts"),
+    ],
+)
+def test_bad_options(plain, options, word):
+    with pytest.raises(InputError, match=word):
+        _measure(plain, **options)
+
+
+def test_intervals_of_shares():
+    low, high = attacks.wilson(np.arange(100) < 40)
+    assert (low, high) == (pytest.approx(0.3094, abs=1e-4), pytest.approx(0.4980, abs=1e-4))
+    assert attacks.wilson(np.ones(10, bool))[1] == 1
+    assert attacks.wilson(np.zeros(10, bool))[0] == 0
