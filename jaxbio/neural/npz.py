@@ -100,7 +100,7 @@ def npz_names(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as file:
             return [name.removesuffix(".npy") for name in file.namelist()]
-    except (OSError, zipfile.BadZipFile) as error:
+    except _ZIP_ERRORS as error:
         raise InputError(f"{path} cannot be read as an .npz file ({error})") from error
 
 
