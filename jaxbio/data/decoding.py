@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxbio.data.tensorflow_cpu import tf
 from jaxbio.errors import InputError
-from jaxbio.pictures import MAX_PIXELS, open_picture
+from jaxbio.files.pictures import MAX_PIXELS, open_picture
 
 # The default of tf, "INTEGER_FAST", is off by up to 6 of 255 from what PIL and PyTorch decode.
 _DCT = "INTEGER_ACCURATE"
@@ -21,7 +21,7 @@ Window = tuple["tf.Tensor", "tf.Tensor", "tf.Tensor", "tf.Tensor"]
 
 
 def decode(contents: "tf.Tensor", upright: bool = False) -> "tf.Tensor":
-    """Decodes any picture that :func:`jaxbio.pictures.open_picture` takes.
+    """Decodes any picture that :func:`jaxbio.files.pictures.open_picture` takes.
 
     Grey images are repeated to three channels, palettes looked up, CMYK converted, an alpha channel
     dropped, 16-bit values cut to their high byte; of an animation the first frame counts.

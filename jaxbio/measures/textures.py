@@ -6,8 +6,8 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.features.pictures import open_pictures
+from jaxbio.files.pictures import open_picture
 from jaxbio.physiology.examination import Textures
-from jaxbio.pictures import open_picture
 
 _KINDS = ("noise", "texture")  # in the study's order
 

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import scipy.io
 
-from jaxbio import hdf5
 from jaxbio.errors import InputError
-from jaxbio.sizes import INFLATION, check_size
+from jaxbio.files import hdf5
+from jaxbio.files.sizes import INFLATION, check_size
 
 _HEADER = 128  # bytes of a version 5 file
 _MATRIX, _COMPRESSED = 14, 15  # kinds of elements; the other ones are numbers and text

@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.sizes import INFLATION, check_size
+from jaxbio.files.sizes import INFLATION, check_size
 
 _ZIP_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 

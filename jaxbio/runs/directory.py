@@ -30,7 +30,7 @@ class RunDirectory:
     """Paths and small files of one run.
 
     Args:
-      path: the directory; need not exist.
+        path: the directory; need not exist.
     """
 
     def __init__(self, path: str | Path):
@@ -61,7 +61,7 @@ class RunDirectory:
         """The contents of ``config.json``, or None if the run has not begun.
 
         Raises:
-          InputError: it is damaged, or of converted weights.
+            InputError: it is damaged, or of converted weights.
         """
         if not self.config_file.exists():
             return None
@@ -88,7 +88,7 @@ class RunDirectory:
             then: the recorded configuration in today's keys, if the run has begun.
 
         Raises:
-          InputError: the directory holds a run with another configuration or other data.
+            InputError: the directory holds a run with another configuration or other data.
         """
         if then is None:
             write_json(self.config_file, {"config": config, "resolved": resolved})

@@ -187,6 +187,7 @@ def test_remat_recomputes_blocks_and_keeps_the_variables(name):
     assert trees[0] == trees[1]
 
 
+@pytest.mark.slow
 def test_remat_gives_the_same_gradients():
     x = jax.random.normal(jax.random.key(1), (2, 32, 32, 3))
     gradients = []

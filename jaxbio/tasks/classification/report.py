@@ -31,14 +31,14 @@ def write_report(
     With several processes there is no V1 figure: its arrays are spread over them.
 
     Args:
-      run: holds ``metrics.jsonl``.
-      model: the run's.
-      state: the trained state.
-      image: one test image, ``[H, W, 3]`` uint8.
-      preprocessing: of its images.
+        run: holds ``metrics.jsonl``.
+        model: the run's.
+        state: the trained state.
+        image: one test image, ``[H, W, 3]`` uint8.
+        preprocessing: of its images.
 
     Returns:
-      The files written.
+        The files written.
     """
     lines = read_metrics(run.metrics_file, "loss", "top1")
     figures = {"curves": plot_curves({run.path.name: lines})}

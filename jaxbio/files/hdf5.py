@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.sizes import INFLATION, check_size
+from jaxbio.files.sizes import INFLATION, check_size
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _HEAP = b"GCOL\x01"
