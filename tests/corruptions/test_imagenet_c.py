@@ -88,3 +88,12 @@ def test_frost_crops_the_photographs_as_they_are():
 def test_an_unknown_protocol_is_named(photograph):
     with pytest.raises(ValueError, match="unknown protocol 'cifar_c'; one of imagecorruptions, i"):
         corrupt(photograph, "fog", 1, jax.random.key(0), protocol="cifar_c")
+
+
+def test_frost_without_the_photographs_is_named_synthetic(monkeypatch, caplog):
+    assert frost_textures.source() == "photographs"
+    frost_textures._photographs.cache_clear()
+    monkeypatch.setattr(frost_textures.importlib.util, "find_spec", lambda name: None)
+    assert frost_textures.source() == "synthetic textures"
+    assert "pip install imagecorruptions" in caplog.text
+    frost_textures._photographs.cache_clear()

@@ -35,13 +35,13 @@ class Classifier:
     """A network, the data that it is tested on, and the devices.
 
     Attributes:
-      config: data and evaluation settings.
-      source: the data; None where it was opened without.
-      arguments: of :func:`jaxbio.create_model`.
-      model: the module.
-      preprocessing: of its images.
-      mesh: the devices.
-      regulariser: ARR, or None.
+        config: data and evaluation settings.
+        source: the data; None where it was opened without.
+        arguments: of :func:`jaxbio.create_model`.
+        model: the module.
+        preprocessing: of its images.
+        mesh: the devices.
+        regulariser: ARR, or None.
     """
 
     config: ConfigDict
@@ -85,13 +85,13 @@ def open_model(
     """Builds a network and what it is tested with; computes nothing yet.
 
     Args:
-      config: the whole configuration.
-      source: the data, or None.
-      arguments: of :func:`jaxbio.create_model`.
-      arr: the section ``arr`` of the configuration; empty: none.
+        config: the whole configuration.
+        source: the data, or None.
+        arguments: of :func:`jaxbio.create_model`.
+        arr: the section ``arr`` of the configuration; empty: none.
 
     Raises:
-      InputError: wrong configuration.
+        InputError: wrong configuration.
     """
     model = build_model(arguments)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
@@ -116,9 +116,9 @@ class Session(Classifier):
     """A classifier of a run: what every evaluation needs.
 
     Attributes:
-      run: the run directory.
-      step: of the checkpoint.
-      variables: restored ones, on the mesh.
+        run: the run directory.
+        step: of the checkpoint.
+        variables: restored ones, on the mesh.
     """
 
     run: RunDirectory
@@ -136,15 +136,16 @@ def open_session(
     """Opens a training run or converted weights.
 
     Args:
-      config: None takes the run's own. Its model must be the run's; its data may be other data with
-        as many classes. Converted weights bring their model, and need a configuration for the data.
-      workdir: the run directory.
-      checkpoint: ``best``, ``last`` or a step.
-      with_data: open the configuration's data. Without, for a mode that brings its own images, the
-        data need not be there, and their classes need not be the model's.
+        config: None takes the run's own. Its model must be the run's; its data may be other data
+            with as many classes. Converted weights bring their model, and need a configuration for
+            the data.
+        workdir: the run directory.
+        checkpoint: ``best``, ``last`` or a step.
+        with_data: open the configuration's data. Without, for a mode that brings its own images,
+            the data need not be there, and their classes need not be the model's.
 
     Raises:
-      InputError: no such run, a checkpoint of another model, data that does not fit.
+        InputError: no such run, a checkpoint of another model, data that does not fit.
     """
     run = RunDirectory(workdir)
     recorded = read_json(run.config_file)
@@ -186,10 +187,10 @@ def recorded_images(recorded: dict[str, Any]) -> dict[str, Any]:
     """What a network's images are like, as its config.json tells.
 
     Args:
-      recorded: the config.json of a run or of converted weights.
+        recorded: the config.json of a run or of converted weights.
 
     Returns:
-      ``image_size``, ``mean`` and ``std`` as far as they are known.
+        ``image_size``, ``mean`` and ``std`` as far as they are known.
     """
     if "config" in recorded:
         data = recorded["config"]["data"]
