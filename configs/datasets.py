@@ -9,14 +9,14 @@ def apply_dataset(config: ConfigDict, variant: str) -> ConfigDict:
     """Sets the data keys of a variant, and appends it to the experiment's name.
 
     Args:
-      config: the experiment, changed in place.
-      variant: one of ``VARIANTS``.
+        config: the experiment, changed in place.
+        variant: one of ``VARIANTS``.
 
     Returns:
-      ``config``.
+        ``config``.
 
     Raises:
-      ValueError: an unknown variant.
+        ValueError: an unknown variant.
     """
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant '{variant}' of {config.name}: use {', '.join(VARIANTS)}")

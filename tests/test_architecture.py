@@ -13,11 +13,10 @@ _PACKAGE = Path(__file__).parents[1] / "jaxbio"
 # Each part imports itself and parts of lower ranks only.
 _RANKS = (
     {"errors"},
-    {"files", "options", "pictures", "sizes"},
-    {"hdf5"},
+    {"files", "options"},
     {"ops"},
-    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"}
-    | {"physiology", "attacks"},
+    {"models", "spiking", "similarity", "neural", "corruptions", "physiology", "attacks", "data"}
+    | {"plotting"},
     {"runs"},
     {"features", "weights", "behaviour"},
     {"tasks"},

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
 def _read(path: Path, size: int) -> "np.ndarray":
     import numpy as np
 
-    from jaxbio.pictures import open_picture
+    from jaxbio.files.pictures import open_picture
 
     picture = open_picture(path)
     if size:

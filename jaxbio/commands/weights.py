@@ -1,8 +1,8 @@
-"""Converts a PyTorch checkpoint into a run directory, or lists what is in it.
+r"""Converts a PyTorch checkpoint into a run directory, or lists what is in it.
 
   jaxbio weights resnet50-0676ba61.pth --list
   jaxbio weights resnet50-0676ba61.pth --model=resnet50 --output=runs/resnet50
-  jaxbio weights model_best.pth.tar --model=resnet18 --front_end=svp \\
+  jaxbio weights model_best.pth.tar --model=resnet18 --front_end=svp \
       --image_size=64 --output=runs/svp_resnet18
 
 Checkpoints are .pth, .pt, .pth.tar, of any PyTorch version. PyTorch is not needed, and nothing in

@@ -152,7 +152,7 @@ def source() -> str:
 
 @functools.cache
 def _photographs() -> tuple[np.ndarray, ...] | None:
-    """imagecorruptions' pictures, uint8 RGB, read without importing it; None if it is missing."""
+    """Imagecorruptions' pictures, uint8 RGB, read without importing it; None if it is missing."""
     package = importlib.util.find_spec("imagecorruptions")
     if package is None or importlib.util.find_spec("cv2") is None:
         _logger.warning(

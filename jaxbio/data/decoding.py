@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxbio.data.tensorflow_cpu import tf
-from jaxbio.pictures import MAX_PIXELS, open_picture
+from jaxbio.errors import InputError
+from jaxbio.files.pictures import MAX_PIXELS, open_picture
 
 # The default of tf, "INTEGER_FAST", is off by up to 6 of 255 from what PIL and PyTorch decode.
 _DCT = "INTEGER_ACCURATE"
@@ -20,7 +21,7 @@ Window = tuple["tf.Tensor", "tf.Tensor", "tf.Tensor", "tf.Tensor"]
 
 
 def decode(contents: "tf.Tensor", upright: bool = False) -> "tf.Tensor":
-    """Decodes any picture that :func:`jaxbio.pictures.open_picture` takes.
+    """Decodes any picture that :func:`jaxbio.files.pictures.open_picture` takes.
 
     Grey images are repeated to three channels, palettes looked up, CMYK converted, an alpha channel
     dropped, 16-bit values cut to their high byte; of an animation the first frame counts.
@@ -129,7 +130,10 @@ def _bounded(contents: "tf.Tensor", is_png: "tf.Tensor") -> "tf.Tensor":
 
 def _few(height: "tf.Tensor", width: "tf.Tensor") -> "tf.Operation":
     pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
-    return tf.debugging.Assert(pixels <= MAX_PIXELS, [f"more than {MAX_PIXELS:,} pixels"])
+    message = f"more than {MAX_PIXELS:,} pixels"
+    if tf.executing_eagerly() and pixels > MAX_PIXELS:  # people read this one
+        raise InputError(message)
+    return tf.debugging.Assert(pixels <= MAX_PIXELS, [message])
 
 
 def _by_pillow(contents: "tf.Tensor", upright: bool) -> "tf.Tensor":

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.types import FileSplit, Source, existing_data_dir
-from jaxbio.pictures import SUFFIXES, find_pictures
+from jaxbio.files.pictures import SUFFIXES, find_pictures
 
 _FINGERPRINT_FILES = 10_000
 
@@ -19,8 +19,8 @@ def open_image_folder(settings: Settings) -> Source:
     """Opens a folder of images, ImageNet's layout.
 
     Classes are the folders' names, sorted; examples are sorted by class and path. Images may lie
-    deeper within a class folder. :func:`jaxbio.pictures.find_pictures` says which files count; they
-    are decoded by content. Others are warned about.
+    deeper within a class folder. :func:`jaxbio.files.pictures.find_pictures` says which files
+    count; they are decoded by content. Others are warned about.
 
     Raises:
         DataError: no such folders, no images, or classes that differ between the splits.

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.types import ArraySplit, Source, existing_data_dir
-from jaxbio.sizes import INFLATION, check_size
+from jaxbio.files.sizes import INFLATION, check_size
 
 _IMAGES = 3  # dimensions, the last byte of the file's magic number
 _LABELS = 1

@@ -9,10 +9,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jaxbio import hdf5
 from jaxbio.errors import InputError
 from jaxbio.features.layers import Layer, time_labels
 from jaxbio.features.npz import TEXTS
+from jaxbio.files import hdf5
 from jaxbio.neural.npz import check_npz
 
 FORMAT = "jaxbio features"
@@ -25,19 +25,19 @@ class FeatureFile(Mapping[str, np.ndarray]):
     after pooling or projection); :meth:`read` a part of it.
 
     Args:
-      path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
+        path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
 
     Attributes:
-      path: the file.
-      layers: what each layer's axes are.
-      images: file names, one per row.
-      skipped: names of images that did not decode; they have no rows.
-      description: everything that the features depend on.
-      about: where they come from.
-      content_key: of the description; files with the same key hold the same features.
+        path: the file.
+        layers: what each layer's axes are.
+        images: file names, one per row.
+        skipped: names of images that did not decode; they have no rows.
+        description: everything that the features depend on.
+        about: where they come from.
+        content_key: of the description; files with the same key hold the same features.
 
     Raises:
-      InputError: no such file, not a file of features, or not complete.
+        InputError: no such file, not a file of features, or not complete.
     """
 
     def __init__(self, path: str | Path):
@@ -108,12 +108,12 @@ class FeatureFile(Mapping[str, np.ndarray]):
         From HDF5 only what is asked for is read; from NPZ the whole layer.
 
         Args:
-          layer: one of ``layers``.
-          times: steps, as they are numbered in the model; None: all.
-          images: rows.
+            layer: one of ``layers``.
+            times: steps, as they are numbered in the model; None: all.
+            images: rows.
 
         Raises:
-          InputError: an unknown layer, or a step that it does not have.
+            InputError: an unknown layer, or a step that it does not have.
         """
         if layer not in self.layers:
             raise InputError(
@@ -141,7 +141,7 @@ class FeatureFile(Mapping[str, np.ndarray]):
         """A layer as an ``xarray.DataArray`` with the coordinates of images, steps and units.
 
         Raises:
-          InputError: an unknown layer, or xarray is not installed.
+            InputError: an unknown layer, or xarray is not installed.
         """
         try:
             import xarray
@@ -167,19 +167,19 @@ def load(
     """Opens a file of features, or reads one layer of it.
 
     Args:
-      path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
-      layer: None opens the file.
-      times: of the layer: steps as they are numbered in the model; None: all.
+        path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
+        layer: None opens the file.
+        times: of the layer: steps as they are numbered in the model; None: all.
 
     Returns:
-      A :class:`FeatureFile`, or the layer's float32 ``[image, (time,) ...]``.
+        A :class:`FeatureFile`, or the layer's float32 ``[image, (time,) ...]``.
 
     Raises:
-      InputError: no such file, not a file of features, not complete; an unknown layer or step.
+        InputError: no such file, not a file of features, not complete; an unknown layer or step.
 
     Example:
-      >>> load("feats.h5", "IT", times=[1]).shape
-      (364, 1, 7, 7, 512)
+        >>> load("feats.h5", "IT", times=[1]).shape
+        (364, 1, 7, 7, 512)
     """
     if layer is None:
         return FeatureFile(path)

@@ -7,8 +7,7 @@ from typing import IO
 import h5py
 import numpy as np
 
-from jaxbio import hdf5
-from jaxbio.files import atomic
+from jaxbio.files import atomic, hdf5
 
 _BLOCK_BYTES = 2**24
 # Attributes of the HDF5 file that become text arrays.
@@ -22,11 +21,11 @@ def write_npz(source: Path, output: Path) -> None:
     it, and ``format``, ``content_key``, ``description``, ``about``, ``layers`` (text).
 
     Args:
-      source: the HDF5 file.
-      output: replaced atomically.
+        source: the HDF5 file.
+        output: replaced atomically.
 
     Raises:
-      WriteError: the disk is full or fails; nothing is left behind.
+        WriteError: the disk is full or fails; nothing is left behind.
     """
     with (
         atomic(output) as temporary,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from jaxbio.data.folder import warn_of_left_out
 from jaxbio.data.settings import Settings
 from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
 from jaxbio.errors import InputError
-from jaxbio.pictures import SUFFIXES, find_pictures, is_turned, open_picture
+from jaxbio.files.pictures import SUFFIXES, find_pictures, is_turned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Pictures:
     """Images in a fixed order.
 
     Attributes:
-      names: of the images: paths relative to the folder, or their numbers in the test set.
-      source: its evaluation split holds the images.
+        names: of the images: paths relative to the folder, or their numbers in the test set.
+        source: its evaluation split holds the images.
     """
 
     names: list[str]
@@ -47,16 +46,16 @@ class Pictures:
         """One pass, decoded, resized and cropped ahead in threads as in any evaluation.
 
         Args:
-          settings: from :func:`jaxbio.data.settings.read_settings`. Up to ``max_bad_files``
-            images that do not decode are masked.
-          batch_size: images per batch.
-          start: first image.
+            settings: from :func:`jaxbio.data.settings.read_settings`. Up to ``max_bad_files``
+                images that do not decode are masked.
+            batch_size: images per batch.
+            start: first image.
 
         Yields:
-          See :func:`jaxbio.data.eval_batches`; ``index`` is the image's place in ``names``.
+            See :func:`jaxbio.data.eval_batches`; ``index`` is the image's place in ``names``.
 
         Raises:
-          DataError: too many images do not decode; the message has the path of the last.
+            DataError: too many images do not decode; the message has the path of the last.
         """
         rest = dataclasses.replace(self.source, eval=_from(self.source.eval, start))
         for batch in eval_batches(rest, settings, global_batch_size=batch_size):
@@ -66,10 +65,10 @@ class Pictures:
 def open_pictures(folder: str | Path) -> Pictures:
     """The images in a folder and the folders below it, sorted by path.
 
-    :func:`jaxbio.pictures.find_pictures` says which files count; others are warned about.
+    :func:`jaxbio.files.pictures.find_pictures` says which files count; others are warned about.
 
     Raises:
-      InputError: no such folder, or no images in it.
+        InputError: no such folder, or no images in it.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -87,25 +86,19 @@ def open_pictures(folder: str | Path) -> Pictures:
 def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pictures:
     """Photographs that a user names: files, and folders as in :func:`open_pictures`.
 
-    Each is turned as its EXIF orientation says.
-
     Args:
-      paths: of files and folders.
-      one_size: prepare them as the pictures of a data set of small squares: resized, not cropped.
+        paths: of files and folders.
+        one_size: prepare them as the pictures of a data set of small squares: resized, not cropped.
 
     Raises:
-      InputError: a path that is missing or no picture.
+        InputError: a path that is missing or no picture.
     """
     files: list[str] = []
     for path in paths:
         files += open_pictures(path).source.eval.paths if os.path.isdir(path) else [str(path)]
     with ThreadPoolExecutor() as pool:
-        turned = list(pool.map(is_turned, files))
-
-    def read(index: int) -> tuple[bytes, int]:
-        return (_upright if turned[index] else Path.read_bytes)(Path(files[index])), 0
-
-    split = RecordSplit("pictures", len(files), read)
+        list(pool.map(is_turned, files))  # opens each: what is no picture is found before the rest
+    split = FileSplit(files, np.zeros(len(files), np.int32))
     names = [os.fsencode(file).decode(errors="backslashreplace") for file in files]
     return Pictures(names, _source(split, one_size))
 
@@ -124,12 +117,6 @@ def _source(split: Split, one_size: bool) -> Source:
         one_size=one_size,
         fingerprint=lambda: "",
     )
-
-
-def _upright(path: Path) -> bytes:
-    buffer = io.BytesIO()
-    open_picture(path).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _from(split: Split, start: int) -> Split:

@@ -24,12 +24,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jaxbio import files, hdf5
+from jaxbio import files
 from jaxbio.errors import InputError
 from jaxbio.features.content_key import content_key, differences
 from jaxbio.features.layers import Layer, time_labels
 from jaxbio.features.load import FORMAT
 from jaxbio.features.npz import write_npz
+from jaxbio.files import hdf5
 
 # Reading one image should not cost more than this many bytes, nor every image a chunk.
 _CHUNK_BYTES = 2**20

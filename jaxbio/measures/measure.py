@@ -22,6 +22,7 @@ _MODULES = (
     "accuracy",
     "robustness",
     "attacks",
+    "behaviour",
     "features",
     "similarity",
     "over_time",

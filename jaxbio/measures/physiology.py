@@ -147,6 +147,7 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
         figures = _figures(outcome)
         for name, figure in figures.items():
             save_figure(figure, folder / f"{key}_{name.replace(' ', '_').replace(',', '')}.png")
+            figure.set_layout_engine("none")  # it is laid out, and drawn again for the page
         title = f"Physiology of {result['model']['name']}, {result['layer']}"
         write_page(folder / f"{key}.html", title, tables, figures)
         text = "\n\n".join(f"{name}\n{format_table(rows)}" for name, rows in tables.items())

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from jaxbio.errors import InputError
 from jaxbio.features.pictures import open_pictures
+from jaxbio.files.pictures import open_picture
 from jaxbio.physiology.examination import Textures
 
 _KINDS = ("noise", "texture")  # in the study's order
@@ -28,7 +28,8 @@ def read_textures(folder: str, degrees: float) -> Textures:
     for kind in _KINDS:
         paths = map(Path, open_pictures(Path(folder) / kind).source.eval.paths)
         for path in paths:
-            families.setdefault((kind, path.parent.name), []).append(_read(path))
+            picture = np.asarray(open_picture(path, upright=False).convert("RGB"))
+            families.setdefault((kind, path.parent.name), []).append(picture)
     names = {kind: sorted(name for k, name in families if k == kind) for kind in _KINDS}
     counts = {len(pictures) for pictures in families.values()}
     if names["noise"] != names["texture"] or len(counts) != 1 or 1 in counts:
@@ -42,11 +43,3 @@ def read_textures(folder: str, degrees: float) -> Textures:
         raise InputError(f"--textures={folder}: pictures have to be squares of one size")
     pictures = [[families[kind, name] for name in names[kind]] for kind in _KINDS]
     return Textures(np.array(pictures), degrees)
-
-
-def _read(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} does not decode: {error}") from error

@@ -12,8 +12,9 @@ from jaxbio.models import activations
 from jaxbio.models.bodies import find_body
 from jaxbio.models.body import Body
 from jaxbio.models.pathway import Pathway
+from jaxbio.models.retina import PIXELS_PER_DEGREE, Retina
 
-FRONT_ENDS = ("none", "vone", "svp")
+FRONT_ENDS = ("none", "vone", "svp", "evnet")
 MIN_IMAGE_SIZE = 32
 
 
@@ -29,7 +30,9 @@ def create_model(
     remat: bool = False,
     **kwargs: Any,
 ) -> nn.Module:
-    """Builds a network by name, alone or behind a fixed V1 (``"vone"``) or V1 + V2 (``"svp"``).
+    """Builds a network by name, alone or behind fixed areas.
+
+    These are V1 (``"vone"``), V1 and V2 (``"svp"``), or retina, LGN and V1 (``"evnet"``).
 
     The module maps normalised NHWC float32 images to float32 logits and a flat dict of endpoints:
     ``model.apply(variables, x, train)``. Training needs ``mutable=["batch_stats"]`` where there is
@@ -40,8 +43,9 @@ def create_model(
         num_classes: number of logits.
         image_size: side of the images in pixels, 32 or more; V1's filters are scaled with it, the
             bodies take any size.
-        front_end: ``"none"``, ``"vone"`` or ``"svp"``.
-        front_end_options: fields of ``jaxbio.models.front_end.V1`` that differ from the preset.
+        front_end: ``"none"``, ``"vone"``, ``"svp"`` or ``"evnet"``.
+        front_end_options: fields of ``jaxbio.models.front_end.V1`` that differ from the preset; of
+            ``"evnet"`` also ``retina``, a mapping of those of ``jaxbio.models.retina.Retina``.
         activation: name of the activation, see ``jaxbio.models.activations``; None takes that of
             the published network (GELU for vision transformers, ReLU for all others).
         dtype: dtype of the computation (float32 or bfloat16); parameters stay float32.
@@ -74,7 +78,7 @@ def create_model(
     body = body_class(
         act=activations.make(activation or body_class.default_activation),
         num_classes=num_classes,
-        after={"none": "image", "vone": "v1", "svp": "v2"}[front_end],
+        after={"none": "image", "svp": "v2"}.get(front_end, "v1"),
         dtype=dtype,
         remat=remat,
         **preset,
@@ -85,14 +89,24 @@ def create_model(
             raise InputError("front_end_options given with front_end='none'; use 'vone' or 'svp'")
         return body
 
-    from jaxbio.models.front_end import SVP_DEFAULTS, V1, V2, VONE_DEFAULTS
+    from jaxbio.models.front_end import EVNET_DEFAULTS, SVP_DEFAULTS, V1, V2, VONE_DEFAULTS
 
     options = dict(front_end_options or {})
+    defaults = {"vone": VONE_DEFAULTS, "svp": SVP_DEFAULTS, "evnet": EVNET_DEFAULTS}[front_end]
+    retina = None
+    if front_end == "evnet":
+        retina = _retina(image_size, options.get("visual_degrees"), options.pop("retina", {}))
+        options.setdefault("visual_degrees", image_size / PIXELS_PER_DEGREE)
     _check_options(V1, {}, options, "front_end_options key")
-    defaults = SVP_DEFAULTS if front_end == "svp" else VONE_DEFAULTS
     v1 = V1(**{**defaults, "image_size": image_size, "dtype": dtype, **options})
     v2 = V2(body_class.v2_channels, dtype=dtype) if front_end == "svp" else None
-    return Pathway(v1=v1, v2=v2, body=body)
+    return Pathway(v1=v1, v2=v2, body=body, retina=retina)
+
+
+def _retina(image_size: int, visual_degrees: float | None, options: Mapping[str, Any]) -> Retina:
+    shared = {"image_size": image_size, "visual_degrees": visual_degrees}
+    _check_options(Retina, shared, options, "key of front_end_options['retina']")
+    return Retina(**shared, **options)
 
 
 def _check_options(

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from jaxbio.errors import InputError
-from jaxbio.pictures import open_picture
-from jaxbio.sizes import INFLATION, check_size
+from jaxbio.files.pictures import open_picture
+from jaxbio.files.sizes import INFLATION, check_size
 
 _ZIP_ERRORS = (
     zipfile.BadZipFile,

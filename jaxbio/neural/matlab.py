@@ -10,12 +10,13 @@ import h5py
 import numpy as np
 import scipy.io
 
-from jaxbio import hdf5
 from jaxbio.errors import InputError
-from jaxbio.sizes import INFLATION, check_size
+from jaxbio.files import hdf5
+from jaxbio.files.sizes import INFLATION, check_size
 
 _HEADER = 128  # bytes of a version 5 file
-_COMPRESSED = 15  # the type of an element that zlib has packed
+_MATRIX, _COMPRESSED = 14, 15  # kinds of elements; the other ones are numbers and text
+_KINDS = {*range(1, 8), 9, *range(12, 19)}
 
 
 def read_mat(path: Path, data: bytes | None = None) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def read_mat(path: Path, data: bytes | None = None) -> dict[str, Any]:
                 stream.seek(0)
                 with hdf5.open_hdf5(stream if data is not None else path) as file:
                     return _Reader73(file).read()
-            _check_sizes(path, stream)
+            _check_version_5(path, stream)
             stream.seek(0)
             # No code runs: MATLAB function handles and objects stay opaque arrays.
             return scipy.io.loadmat(stream)
@@ -52,22 +53,42 @@ def read_mat(path: Path, data: bytes | None = None) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read as a MATLAB file ({reason})") from error
 
 
-def _check_sizes(path: Path, stream: IO[bytes]) -> None:
-    """Holds the sizes of a version 5 file's variables against the file and the memory."""
+def _check_version_5(path: Path, stream: IO[bytes]) -> None:
+    """Holds declared sizes against the file and the memory, and kinds against those there are.
+
+    scipy looks kinds up in a table without asking how long it is.
+    """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(_HEADER - 2)
     order = {b"IM": "<", b"MI": ">"}.get(stream.read(2))
     place = _HEADER
     while order and place + 8 <= size:
         stream.seek(place)
-        kind, length = struct.unpack(f"{order}II", stream.read(8))
+        tag = stream.read(8)
+        kind, length = struct.unpack(f"{order}II", tag)
         check_size(path, "a variable", length, size - place - 8)
+        content = tag + stream.read(length)
         if kind == _COMPRESSED:
-            tag = zlib.decompressobj().decompress(stream.read(min(length, 4096)), 8)
-            if len(tag) == 8:
-                inflated = struct.unpack(f"{order}II", tag)[1]
-                check_size(path, "a variable", inflated, length * INFLATION)
+            inflate = zlib.decompressobj()
+            tag = inflate.decompress(content[8:], 8)
+            inflated = struct.unpack(f"{order}II", tag)[1]
+            check_size(path, "a variable", inflated, length * INFLATION)
+            content = tag + inflate.decompress(inflate.unconsumed_tail, inflated)
+        _check_kinds(memoryview(content), order)
         place += 8 + length
+
+
+def _check_kinds(elements: memoryview, order: str) -> None:
+    place = 0
+    while place + 8 <= len(elements):
+        kind, length = struct.unpack_from(f"{order}II", elements, place)
+        inside = kind >> 16  # small elements have their length here and their data in the tag
+        end = place + 8 + (0 if inside else length)
+        if (kind & 0xFFFF) not in _KINDS or inside > 4 or end > len(elements):
+            raise ValueError(f"an element of kind {kind & 0xFFFF} and {length} bytes")
+        if kind == _MATRIX:
+            _check_kinds(elements[place + 8 : end], order)
+        place = end + -end % 8 if not inside else end
 
 
 class _Reader73:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.io
 
-from jaxbio import hdf5
 from jaxbio.errors import InputError
+from jaxbio.files import hdf5
 
 # HDF5 marks a dimension without values of its own like this.
 _NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"

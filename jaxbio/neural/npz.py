@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.sizes import INFLATION, check_size
+from jaxbio.files.sizes import INFLATION, check_size
 
 _ZIP_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
@@ -100,7 +100,7 @@ def npz_names(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as file:
             return [name.removesuffix(".npy") for name in file.namelist()]
-    except (OSError, zipfile.BadZipFile) as error:
+    except _ZIP_ERRORS as error:
         raise InputError(f"{path} cannot be read as an .npz file ({error})") from error
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from jaxbio import hdf5
 from jaxbio.errors import InputError
+from jaxbio.files import hdf5
 from jaxbio.neural.presentations import IDS, recordings_of_presentations
 from jaxbio.neural.recordings import Recordings
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxbio import files, hdf5
+from jaxbio import files
 from jaxbio.errors import InputError
+from jaxbio.files import hdf5
 from jaxbio.neural.images import check_inside, image_files
 from jaxbio.neural.npz import read_npz
 from jaxbio.neural.recordings import Recordings, StimulusSet

@@ -348,7 +348,7 @@ def _independent_steps(
 def _independent(
     key: jax.Array, probability: jax.Array, steps: int, places: jax.Array, pixels: int
 ) -> jax.Array:
-    """bool ``[steps, n]`` of probabilities ``[n]``."""
+    """Bool ``[steps, n]`` of probabilities ``[n]``."""
     words = _random_words(key, steps, places, pixels)
     return (words >> 8).astype(jnp.float32) < probability[None] * jnp.float32(1 << 24)
 

@@ -60,10 +60,10 @@ class Checkpointer:
     """Saves and restores the training state of one run.
 
     Args:
-      directory: ``<run>/checkpoints``.
-      keep_last: newest checkpoints to keep.
-      keep_best: best checkpoints to keep besides.
-      best_by: the metric that decides which is the best; larger is better.
+        directory: ``<run>/checkpoints``.
+        keep_last: newest checkpoints to keep.
+        keep_best: best checkpoints to keep besides.
+        best_by: the metric that decides which is the best; larger is better.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Checkpointer:
         """Starts to save; the arrays are copied before it returns.
 
         Args:
-          state: may be donated to the next step afterwards.
-          results: of a test of this very state, if there was one.
+            state: may be donated to the next step afterwards.
+            results: of a test of this very state, if there was one.
 
         Raises:
-          WriteError: this or the save before it failed.
+            WriteError: this or the save before it failed.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -103,11 +103,11 @@ class Checkpointer:
         """The newest readable state, or None if there is no checkpoint.
 
         Args:
-          like: the state's shapes, dtypes and shardings (``jax.ShapeDtypeStruct`` leaves).
+            like: the state's shapes, dtypes and shardings (``jax.ShapeDtypeStruct`` leaves).
 
         Raises:
-          CheckpointMismatchError: the checkpoint belongs to another model.
-          DamagedCheckpointError: there are checkpoints, and none can be read.
+            CheckpointMismatchError: the checkpoint belongs to another model.
+            DamagedCheckpointError: there are checkpoints, and none can be read.
         """
         damaged: dict[int, Exception] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
@@ -140,7 +140,7 @@ class Checkpointer:
         """Blocks until everything is on disk.
 
         Raises:
-          WriteError: it could not be written.
+            WriteError: it could not be written.
         """
         with _writing(self._directory):
             self._manager.wait_until_finished()
@@ -149,7 +149,7 @@ class Checkpointer:
         """Waits, then releases the threads.
 
         Raises:
-          WriteError: something could not be written.
+            WriteError: something could not be written.
         """
         with _writing(self._directory):
             self._manager.close()
@@ -196,18 +196,18 @@ def load_variables(
     """Reads a model's variables from a run directory.
 
     Args:
-      run: a training run or converted weights.
-      like: the model's variables as ``jax.ShapeDtypeStruct`` with shardings. The fixed filters'
-        shapes come from the file: a converted front-end brings its own groups.
-      which: ``best``, ``last`` or a step.
+        run: a training run or converted weights.
+        like: the model's variables as ``jax.ShapeDtypeStruct`` with shardings. The fixed filters'
+            shapes come from the file: a converted front-end brings its own groups.
+        which: ``best``, ``last`` or a step.
 
     Returns:
-      The variables (averaged ones where the run kept averages) and the checkpoint's step.
+        The variables (averaged ones where the run kept averages) and the checkpoint's step.
 
     Raises:
-      CheckpointMismatchError: the checkpoint belongs to another model.
-      DamagedCheckpointError: it cannot be read.
-      InputError: there is no such checkpoint.
+        CheckpointMismatchError: the checkpoint belongs to another model.
+        DamagedCheckpointError: it cannot be read.
+        InputError: there is no such checkpoint.
     """
     if not run.checkpoints.is_dir():
         raise InputError(f"{run.path} has no checkpoints: train first, or set --workdir")
@@ -235,15 +235,15 @@ def export_variables(
     """Writes variables as a run directory that evaluation takes.
 
     Args:
-      workdir: a new or empty directory.
-      model_config: ``name``, ``num_classes``, ``image_size``, ``front_end``, ``front_end_options``
-        and ``activation``: the arguments of :func:`jaxbio.create_model`.
-      variables: ``params``, ``constants``, ``batch_stats``...
-      preprocessing: what the model expects of its images; None if that is not known.
-      provenance: where the variables came from; kept in ``config.json``.
+        workdir: a new or empty directory.
+        model_config: ``name``, ``num_classes``, ``image_size``, ``front_end``,
+            ``front_end_options`` and ``activation``: the arguments of :func:`jaxbio.create_model`.
+        variables: ``params``, ``constants``, ``batch_stats``...
+        preprocessing: what the model expects of its images; None if that is not known.
+        provenance: where the variables came from; kept in ``config.json``.
 
     Raises:
-      InputError: the directory is not writable or holds something else.
+        InputError: the directory is not writable or holds something else.
     """
     run = RunDirectory(workdir)
     run.create()

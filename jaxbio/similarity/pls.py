@@ -29,8 +29,9 @@ from jaxbio.similarity import checks
 # scikit-learn's defaults.
 _TOLERANCE = 1e-6
 _ITERATIONS = 500
-# Singular values, relative to the largest, that a Gram matrix in float64 has to more than 6 digits.
-_WELL_CONDITIONED = 1e-5
+# Relative to the largest, by bytes of the features' type: the smallest singular values that the
+# squares of a Gram matrix in float64 keep to 5 and to 10 digits.
+_WELL_CONDITIONED = {4: 1e-5, 8: 1e-3}
 _BLOCK = 4096  # features converted to float64 at a time
 
 
@@ -55,7 +56,7 @@ def isometric(features: Any) -> np.ndarray:
 
     factor, order, rank, _ = lapack.dpstrf(sum(x @ x.T for x in blocks()), lower=1)
     pivots = factor.diagonal()[: n - 1]  # centring leaves n - 1 dimensions
-    if rank >= n - 1 and pivots[-1] > _WELL_CONDITIONED * pivots[0]:
+    if rank >= n - 1 and pivots[-1] > _WELL_CONDITIONED[features.dtype.itemsize] * pivots[0]:
         x = np.empty((n, n - 1))
         x[order - 1] = np.tril(factor)[:, : n - 1]
         return x

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from jaxbio.errors import InputError
+from jaxbio.files.pictures import open_picture
 from jaxbio.ops.encoding import encode
-from jaxbio.pictures import open_picture
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.presentation import Recording, present
 from jaxbio.spiking.readouts import (
@@ -42,7 +42,7 @@ def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
     transparent is paper: black, or white with ``invert``.
 
     Args:
-        path: see :func:`jaxbio.pictures.open_picture`.
+        path: see :func:`jaxbio.files.pictures.open_picture`.
         size: side of the data set's pictures, pixels.
         invert: for dark digits on light paper; data sets have light ones on black.
 

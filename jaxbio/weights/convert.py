@@ -207,13 +207,11 @@ class Plan:
         self.body = self.model if isinstance(self.model, Body) else self.model.body
         self.targets = _targets(self.model, self.body, tree)
         self.constants = _constants(self.model)
+        self.wanted = {*self.targets, *(name for part in self.constants.values() for name in part)}
 
     def find(self, content: Any, entry: str | None, prefix: str | None) -> StateDict:
         """The file's tensors by the names of this model."""
-        wanted = self.targets.keys() | {
-            name for shapes in self.constants.values() for name in shapes
-        }
-        found = find_state_dict(content, wanted, self.body.torch_renames, entry, prefix)
+        found = find_state_dict(content, self.wanted, self.body.torch_renames, entry, prefix)
         return dataclasses.replace(found, tensors=_with_head(found.tensors, self.targets))
 
     def fill(self, found: StateDict, strict: bool) -> tuple[Any, WeightReport, list[str]]:
@@ -236,9 +234,9 @@ class Plan:
                     "(to_dense(), dequantize())"
                 )
             value = np.asarray(given[name], np.float32)
-            if name.endswith("pos_embed") and value.shape != shape:
-                value = _interpolated(value, shape)
-                notes.append(f"positions interpolated from {given[name].shape[1]} to {shape[1]}")
+            if name.endswith("pos_embed") and value.shape != shape and _squares(value.shape, shape):
+                notes.append(f"positions interpolated from {value.shape[1]} to {shape[1]} tokens")
+                value = interpolate_positions(value, shape)
             if value.ndim == 4 and len(shape) == 2 and value.shape[0] == shape[0]:
                 value = value.reshape(len(value), -1)  # a linear layer that is a convolution there
             if value.shape == shape:
@@ -263,10 +261,7 @@ class Plan:
                 make = v2_constants if part == "v2" else self._bank
                 _insert(variables, ("constants", part), make(*arrays))
 
-        fixed = {name for shapes in self.constants.values() for name in shapes}
-        unexpected = [
-            k for k, v in given.items() if is_array(v) and k not in self.targets.keys() | fixed
-        ]
+        unexpected = [k for k, v in given.items() if is_array(v) and k not in self.wanted]
         report = WeightReport(tuple(missing), tuple(unexpected), mismatched)
         if strict and report:
             raise WeightMismatchError(self.name, report)
@@ -297,7 +292,13 @@ def _with_head(given: dict[str, Any], targets: Mapping[str, "_Target"]) -> dict[
     return given
 
 
-def _interpolated(positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _squares(*shapes: tuple[int, ...]) -> bool:
+    """Whether shapes are of positions of as many features: a class token and a square."""
+    tokens = [shape[1] - 1 for shape in shapes if len(shape) == 3 and shape[::2] == shapes[0][::2]]
+    return len(tokens) == len(shapes) and all(math.isqrt(n) ** 2 == n > 0 for n in tokens)
+
+
+def interpolate_positions(positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Positions of a square of patches for another square, bicubic as timm; the first stays."""
     side, new = math.isqrt(positions.shape[1] - 1), math.isqrt(shape[1] - 1)
     grid = positions[:, 1:].reshape(1, side, side, -1)

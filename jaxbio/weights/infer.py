@@ -104,7 +104,7 @@ def convert(
     if "num_classes" not in given:
         given["num_classes"] = _classes(probe, found)
     positions, patch = found.tensors.get("pos_embed"), getattr(probe.body, "patch", 0)
-    if front_end == "none" and patch and is_array(positions):
+    if front_end == "none" and patch and np.ndim(positions) == 3:
         given.setdefault("image_size", patch * math.isqrt(positions.shape[1] - 1))
     given.setdefault("image_size", 224)
     given.setdefault("activation", probe.body.default_activation)
@@ -131,7 +131,7 @@ def _recorded(content: Any) -> dict[str, Any]:
         options["param_mode"] = "uniform" if options["param_mode"] else "neuronal"
     if "noise_mode" in options:
         options["noise_mode"] = options["noise_mode"] or "none"
-    return {key: value for key, value in options.items() if value is not None}
+    return {key: value for key, value in options.items() if isinstance(value, (int, float, str))}
 
 
 def _classes(plan: Plan, found: StateDict) -> int:
@@ -148,7 +148,7 @@ def _normaliser(content: Any) -> list[tuple[float, ...]] | None:
             if str(key).endswith("normalizer.new_mean"):
                 pair = tensors[key], tensors.get(key.removesuffix("mean") + "std")
                 if all(is_array(value) and np.size(value) == 3 for value in pair):
-                    return [tuple(np.ravel(value).tolist()) for value in pair]
+                    return [tuple(float(f"{n:.6g}") for n in np.ravel(value)) for value in pair]
     return None
 
 

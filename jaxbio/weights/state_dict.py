@@ -60,9 +60,9 @@ def find_state_dict(
     places = entries(content) or ({"": content} if content == {} else {})
     if not places:
         raise InputError("no tensors by name in it")
-    if entry is not None and entry not in entries:
+    if entry is not None and entry not in places:
         raise InputError(
-            f"no entry {entry!r} of tensors; there are: {', '.join(map(repr, entries))}"
+            f"no entry {entry!r} of tensors; there are: {', '.join(map(repr, places))}"
         )
     wanted = set(wanted)
     found = []

@@ -190,21 +190,15 @@ def test_expectation_over_noise():
     """The mean of many gradients is the gradient without noise; each image has noise of its own."""
 
     def tilted(x, key):  # noise whose gradient has mean 0
-        return mlp(x) + (x - 0.5).reshape(len(x), -1) @ jax.random.normal(key, (48, 5)) / 3
+        return linear(x) + (x - 0.5).reshape(len(x), -1) @ jax.random.normal(key, (48, 2)) / 7
 
-    labels = mlp(IMAGES).argmax(1)
+    labels = linear(IMAGES).argmax(1)
     run = functools.partial(
-        pgd,
-        key=KEY,
-        epsilon=0.08,
-        norm="l2",
-        steps=2,
-        random_start=False,
-        keep="last",
+        pgd, key=KEY, epsilon=0.08, norm="l2", steps=1, step=1.0, random_start=False, keep="last",
         loss="margin",
-    )
+    )  # fmt: skip
     few, many = (run(tilted, IMAGES, labels, stochastic=True, samples=n) for n in (1, 64))
-    clean = run(mlp, IMAGES, labels)
+    clean = run(linear, IMAGES, labels)
 
     def off(attacked):
         return float(jnp.abs(attacked.images - clean.images).mean())
@@ -213,7 +207,7 @@ def test_expectation_over_noise():
     alone = run(tilted, IMAGES[2:3], labels[2:3], stochastic=True, indices=jnp.asarray([2]))
     np.testing.assert_allclose(alone.images[0], few.images[2], atol=1e-6)
     with pytest.raises(InputError, match="samples"):
-        pgd(mlp, IMAGES, labels, KEY, 0.1, samples=2)
+        pgd(linear, IMAGES, labels, KEY, 0.1, samples=2)
 
 
 def test_the_verdict_is_on_noise_that_the_attack_has_not_seen():
@@ -239,7 +233,7 @@ class TinyCORnet(nn.Module):
 
 def test_attacks_go_through_recurrence_and_spikes():
     images = jnp.asarray(np.random.default_rng(7).random((4, 32, 32, 3)), jnp.float32)
-    spiking = create_model("spiking_cnn", num_classes=4, image_size=32, steps=3, **{"width": 4})
+    spiking = create_model("spiking_cnn", num_classes=4, image_size=32, steps=3)
     for net in (TinyCORnet(), spiking):
         variables = jax.jit(net.init)(jax.random.key(0), images)
 

@@ -125,7 +125,7 @@ def test_shape_bias():
     assert np.isnan(shape_bias(trials.where(trials.response == "na"))["shape_bias"])
     with pytest.raises(InputError, match="texture"):
         shape_bias(trials.where(trials.response == "boat"))
-    with pytest.raises(InputError, match="c10x0"):
+    with pytest.raises(InputError, match="c10x"):
         shape_bias(observer("net", 0.5, 0))
 
 

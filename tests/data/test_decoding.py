@@ -126,7 +126,7 @@ def test_broken_files_fail_in_every_window(content):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
 def test_more_pixels_than_the_limit_are_refused_in_every_window(kind, monkeypatch):
     monkeypatch.setattr(decoding, "MAX_PIXELS", 90 * 121 - 1)
-    monkeypatch.setattr("jaxbio.pictures.MAX_PIXELS", 90 * 121 - 1)
+    monkeypatch.setattr("jaxbio.files.pictures.MAX_PIXELS", 90 * 121 - 1)
     content = tf.constant(saved("P" if kind == "GIF" else "RGB", kind))
     corner = [tf.constant(n) for n in (0, 0, 2, 2)]
     with pytest.raises(_BROKEN, match="pixels"):

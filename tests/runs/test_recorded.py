@@ -55,7 +55,9 @@ def _config(run):
 def _near(results, expected):
     """Every number that the older version gave."""
     for name, number in expected.items():
-        if name in ("top1", "top5"):
+        if name.endswith("_before"):  # computed anew: an untrained neuron's spike hangs on rounding
+            assert results[name] == pytest.approx(number, rel=0.05, abs=0.02), name
+        elif name in ("top1", "top5"):
             assert results[name] == pytest.approx(number, abs=1.5 * _IMAGES_APART / 364), name
         elif isinstance(number, float):
             assert results[name] == pytest.approx(number, rel=_RELATIVE, abs=1e-4), name

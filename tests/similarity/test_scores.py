@@ -29,6 +29,7 @@ def make(seed: int = 0, p: int = 30, q: int = 7) -> tuple[np.ndarray, np.ndarray
     )
 
 
+@pytest.mark.slow
 def test_sit_of_shuffled_and_uneven_images_equals_sorted():
     x, y = make()
     images = np.stack([np.arange(0, 48, 2), np.arange(1, 48, 2)])
@@ -57,6 +58,7 @@ def test_sit_noise_per_object_has_the_distribution_of_noise_per_image():
     assert 0.8 < ours.std / given.std < 1.25
 
 
+@pytest.mark.slow
 def test_layers_and_times_are_separate_problems():
     (x, y), (wide, _) = make(), make(1, 60)
     splits = sim.stratified_splits(OBJECTS, 3, train_size=0.75)
@@ -201,6 +203,7 @@ def rdms(number: int, noise: float, seed: int, n: int = 12) -> jax.Array:
     return sim.upper(sim.rdm(patterns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["subjects", "conditions", "both", "dual"])
 def test_bootstrap_knows_a_good_model_from_a_bad_one(over):
     models = jnp.concatenate([rdms(1, 0.2, 0), rdms(1, 1.0, 1), rdms(1, 50.0, 2)])

@@ -35,13 +35,13 @@ class Classifier:
     """A network, the data that it is tested on, and the devices.
 
     Attributes:
-      config: data and evaluation settings.
-      source: the data; None where it was opened without.
-      arguments: of :func:`jaxbio.create_model`.
-      model: the module.
-      preprocessing: of its images.
-      mesh: the devices.
-      regulariser: ARR, or None.
+        config: data and evaluation settings.
+        source: the data; None where it was opened without.
+        arguments: of :func:`jaxbio.create_model`.
+        model: the module.
+        preprocessing: of its images.
+        mesh: the devices.
+        regulariser: ARR, or None.
     """
 
     config: ConfigDict
@@ -85,13 +85,13 @@ def open_model(
     """Builds a network and what it is tested with; computes nothing yet.
 
     Args:
-      config: the whole configuration.
-      source: the data, or None.
-      arguments: of :func:`jaxbio.create_model`.
-      arr: the section ``arr`` of the configuration; empty: none.
+        config: the whole configuration.
+        source: the data, or None.
+        arguments: of :func:`jaxbio.create_model`.
+        arr: the section ``arr`` of the configuration; empty: none.
 
     Raises:
-      InputError: wrong configuration.
+        InputError: wrong configuration.
     """
     model = build_model(arguments)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
@@ -116,9 +116,9 @@ class Session(Classifier):
     """A classifier of a run: what every evaluation needs.
 
     Attributes:
-      run: the run directory.
-      step: of the checkpoint.
-      variables: restored ones, on the mesh.
+        run: the run directory.
+        step: of the checkpoint.
+        variables: restored ones, on the mesh.
     """
 
     run: RunDirectory
@@ -136,15 +136,16 @@ def open_session(
     """Opens a training run or converted weights.
 
     Args:
-      config: None takes the run's own. Its model must be the run's; its data may be other data with
-        as many classes. Converted weights bring their model, and need a configuration for the data.
-      workdir: the run directory.
-      checkpoint: ``best``, ``last`` or a step.
-      with_data: open the configuration's data. Without, for a mode that brings its own images, the
-        data need not be there, and their classes need not be the model's.
+        config: None takes the run's own. Its model must be the run's; its data may be other data
+            with as many classes. Converted weights bring their model, and need a configuration for
+            the data.
+        workdir: the run directory.
+        checkpoint: ``best``, ``last`` or a step.
+        with_data: open the configuration's data. Without, for a mode that brings its own images,
+            the data need not be there, and their classes need not be the model's.
 
     Raises:
-      InputError: no such run, a checkpoint of another model, data that does not fit.
+        InputError: no such run, a checkpoint of another model, data that does not fit.
     """
     run = RunDirectory(workdir)
     recorded = read_json(run.config_file)
@@ -182,19 +183,31 @@ def open_session(
     return Session(**vars(opened), run=run, step=step, variables=variables)
 
 
+def recorded_images(recorded: dict[str, Any]) -> dict[str, Any]:
+    """What a network's images are like, as its config.json tells.
+
+    Args:
+        recorded: the config.json of a run or of converted weights.
+
+    Returns:
+        ``image_size``, ``mean`` and ``std`` as far as they are known.
+    """
+    if "config" in recorded:
+        data = recorded["config"]["data"]
+    else:  # of converted weights; older ones tell the size alone
+        size = {"image_size": recorded["model"].get("image_size")}
+        data = {**size, **recorded.get("preprocessing", {})}
+    images = {key: data.get(key) for key in ("image_size", "mean", "std")}
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in images.items() if v}
+
+
 def _check_same_images(data: ConfigDict, recorded: dict[str, Any], run: RunDirectory) -> None:
     """A network sees what it learned from: other sizes and means are other responses, silently."""
-    if "config" in recorded:
-        wanted = recorded["config"]["data"]
-    else:  # converted weights; older ones tell the size alone
-        size = {"image_size": recorded["model"].get("image_size")}
-        wanted = size | recorded.get("preprocessing", {})
     changed, remedy = [], []
-    for key in ("image_size", "mean", "std"):
-        value, theirs = data.get(key), wanted.get(key)
-        if None in (value, theirs) or np.allclose(value, theirs, atol=1e-6):
+    for key, theirs in recorded_images(recorded).items():
+        value = data.get(key, theirs)
+        if np.allclose(value, theirs, atol=1e-6):
             continue
-        theirs = tuple(theirs) if isinstance(theirs, list) else theirs
         changed.append(f"data.{key}={value} (there {theirs})")
         remedy.append(f"--config.data.{key}='{theirs}'")
     if changed:

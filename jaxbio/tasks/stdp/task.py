@@ -67,9 +67,9 @@ class Chunk(NamedTuple):
     """What one step learns from.
 
     Attributes:
-      levels: of the encoder, ``[B, N, pixels]``: B images of each of N networks.
-      part: of the training: ``joint``, or ``first`` or ``second`` of two steps.
-      clear: trained competition starts from zero here.
+        levels: of the encoder, ``[B, N, pixels]``: B images of each of N networks.
+        part: of the training: ``joint``, or ``first`` or ``second`` of two steps.
+        clear: trained competition starts from zero here.
     """
 
     levels: np.ndarray
@@ -82,18 +82,18 @@ class Stdp:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-      config: see ``configs/base.py``.
-      source: the data.
-      pictures: its parts, as the network sees them.
-      network: the shape.
-      parameters: numbers of the members, ``[N]``.
-      learning: what learns, unless in two steps.
-      members: one, or a population.
-      mesh: the devices.
-      periods: when things happen, in chunks.
-      like: the state's shapes, dtypes and shardings.
-      latest: results of the newest test, for the report.
-      pace: of the weight map that is drawn while training.
+        config: see ``configs/base.py``.
+        source: the data.
+        pictures: its parts, as the network sees them.
+        network: the shape.
+        parameters: numbers of the members, ``[N]``.
+        learning: what learns, unless in two steps.
+        members: one, or a population.
+        mesh: the devices.
+        periods: when things happen, in chunks.
+        like: the state's shapes, dtypes and shardings.
+        latest: results of the newest test, for the report.
+        pace: of the weight map that is drawn while training.
     """
 
     config: ConfigDict
@@ -116,7 +116,7 @@ class Stdp:
         """Builds and checks everything; computes nothing yet.
 
         Raises:
-          InputError: wrong configuration or data.
+            InputError: wrong configuration or data.
         """
         network, parameters = read_network(config)
         members = read_members_of(config)
@@ -225,7 +225,7 @@ class Stdp:
         """Spike counts of a member's ``calibration`` or ``test`` presentations.
 
         Returns:
-          float32 counts ``[n, filters, rows, columns]`` and labels ``[n]``.
+            float32 counts ``[n, filters, rows, columns]`` and labels ``[n]``.
         """
         spiking, member = self.config.spiking, self.members[number]
         images, labels = getattr(self.pictures, part)

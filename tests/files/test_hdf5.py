@@ -4,10 +4,11 @@ import h5py
 import numpy as np
 import pytest
 
-from jaxbio import features, hdf5
+from jaxbio import features
 from jaxbio.errors import InputError
+from jaxbio.files import hdf5
+from jaxbio.files.sizes import check_size
 from jaxbio.neural import open_recordings
-from jaxbio.sizes import check_size
 
 
 def external_storage(file, folder):

@@ -5,6 +5,8 @@ links, virtual data sets). Whoever hands over a file could so have the results s
 read: such files are refused.
 """
 
+import mmap
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ import h5py
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.sizes import INFLATION, check_size
+from jaxbio.files.sizes import INFLATION, check_size
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
+_HEAP = b"GCOL\x01"
+_SCANNED = 2**28  # bytes of a file; beyond, looking for heaps would take longer than reading
 
 
 def open_hdf5(path: str | Path) -> h5py.File:
@@ -26,24 +30,48 @@ def open_hdf5(path: str | Path) -> h5py.File:
         OSError: it cannot be read as HDF5; so do RuntimeError, KeyError and ValueError, here and
             when damaged parts are read.
     """
+    _check_heaps(path)
     file = h5py.File(path, "r", locking=False)
 
-    def elsewhere(name: str | bytes, link: Any) -> str | None:  # may not raise within HDF5
-        name = name.decode(errors="replace") if isinstance(name, bytes) else name
-        if isinstance(link, h5py.HardLink):
-            entry = file[name]
-            if not isinstance(entry, h5py.Dataset) or not (entry.is_virtual or entry.external):
-                return None
-        return None if isinstance(link, h5py.SoftLink) else name
+    def elsewhere(name: str | bytes, link: Any) -> Any:
+        try:
+            name = name.decode(errors="replace") if isinstance(name, bytes) else name
+            if isinstance(link, h5py.HardLink):
+                entry = file[name]
+                if not isinstance(entry, h5py.Dataset) or not (entry.is_virtual or entry.external):
+                    return None
+            return None if isinstance(link, h5py.SoftLink) else name
+        except Exception as error:  # may not leave a function that HDF5 has called
+            return error
 
     try:
-        name = file.visititems_links(elsewhere)
-        if name is not None:
-            raise InputError(f"{path}: '{name}' takes its values from another file: refused")
+        found = file.visititems_links(elsewhere)
+        if isinstance(found, Exception):
+            raise OSError(*(str(found).splitlines() or ["damaged"])[:1]) from found
+        if found is not None:
+            raise InputError(f"{path}: '{found}' takes its values from another file: refused")
     except BaseException:
         file.close()
         raise
     return file
+
+
+def _check_heaps(path: Any) -> None:
+    """Refuses collections of texts whose entries lead nowhere: the HDF5 library never returns."""
+    if not isinstance(path, str | Path) or not 0 < os.path.getsize(path) <= _SCANNED:
+        return
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        heap = data.find(_HEAP)
+        while heap >= 0:
+            end = heap + int.from_bytes(data[heap + 8 : heap + 16], "little")
+            place = heap + 16
+            while place + 16 <= min(end, len(data)):
+                index = int.from_bytes(data[place : place + 2], "little")
+                size = int.from_bytes(data[place + 8 : place + 16], "little")
+                if index == 0 and size < 16:  # free space, its own 16 bytes included
+                    raise OSError("damaged heap")
+                place += size if index == 0 else 16 + size + -size % 8
+            heap = data.find(_HEAP, heap + 4)
 
 
 def read_dataset(dataset: h5py.Dataset) -> np.ndarray:

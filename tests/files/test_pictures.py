@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxbio import pictures
 from jaxbio.errors import InputError
-from jaxbio.pictures import find_pictures, is_turned, open_picture
+from jaxbio.files import pictures
+from jaxbio.files.pictures import find_pictures, is_turned, open_picture
 
 _COLOURS = np.stack(np.meshgrid(*[np.linspace(0, 255, 24)] * 2, indexing="ij"), -1)
 PIXELS = np.dstack([_COLOURS, _COLOURS.mean(-1)]).astype(np.uint8)

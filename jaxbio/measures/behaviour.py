@@ -1,0 +1,178 @@
+"""answers in 16 categories beside people's (docs/behaviour.md)
+
+The stimuli are a folder in model-vs-human's layout, people's answers its CSV files. Besides
+``evaluation/behaviour_EXPERIMENT.json`` there are the network's own answers as such a CSV, and a
+figure in ``report/``.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jaxbio.errors import InputError
+from jaxbio.measures.measure import publish, result_file, split_list
+from jaxbio.runs.progress import format_table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from jaxbio.behaviour import Stimulus, Trials
+    from jaxbio.tasks.classification.opened import Session
+
+NAME = "behaviour"
+
+
+class Outcome(NamedTuple):
+    """What was measured.
+
+    Attributes:
+        result: what the JSON file holds.
+        trials: the network's.
+    """
+
+    result: dict[str, Any]
+    trials: "Trials"
+
+
+def options(add: Any) -> None:
+    """The measure's flags."""
+    add("--stimuli", metavar="FOLDER", help="images, in folders of the 16 categories or published")
+    add(
+        "--humans", type=split_list, default=[], metavar="LIST", help="CSV files or folders of them"
+    )
+    add("--experiment", metavar="NAME", help="published name; default: the folder's")
+
+
+def needs_data(options: argparse.Namespace) -> bool:
+    """Never: the stimuli are the data."""
+    return False
+
+
+def run(session: "Session", options: argparse.Namespace) -> Outcome:
+    """Shows the network every stimulus, and compares.
+
+    Raises:
+        InputError: no stimuli, files of answers that do not fit them, a network that has neither
+            ImageNet's 1,000 classes nor the 16 categories.
+    """
+    import numpy as np
+
+    from jaxbio import behaviour
+    from jaxbio.behaviour.categories import CATEGORIES
+    from jaxbio.behaviour.trials import image_id
+
+    if options.stimuli is None:
+        raise InputError("--stimuli is missing: give the folder of images that people saw")
+    experiment = options.experiment or Path(options.stimuli).resolve().name
+    _check_classes(session)
+    stimuli = behaviour.read_stimuli(options.stimuli)
+    people = behaviour.read_trials(options.humans) if options.humans else None
+    name = session.run.path.name
+    if people is not None:
+        there = {image_id(s.path.name) for s in stimuli}
+        seen = {image_id(image) for image in people.image.tolist()}
+        if seen - there:
+            raise InputError(
+                f"--humans: {sorted(seen - there)[0]} and {len(seen - there) - 1} more images are "
+                f"not in {options.stimuli}"
+            )
+        stimuli = [s for s in stimuli if image_id(s.path.name) in seen]
+        guess = np.zeros((len(stimuli), len(CATEGORIES)))  # finds out before the network runs
+        behaviour.benchmark(behaviour.model_trials(name, stimuli, guess), people, experiment)
+    trials = behaviour.model_trials(name, stimuli, _probabilities(session, stimuli))
+    result = {
+        "run": str(session.run.path),
+        "step": session.step,
+        "model": session.arguments,
+        "experiment": experiment,
+        "stimuli": str(options.stimuli),
+        "images": len(stimuli),
+        "accuracy": behaviour.accuracy(trials),
+        "conditions": {
+            c: {"accuracy": behaviour.accuracy(trials.of(condition=c))} for c in trials.conditions
+        },
+        "confusion": {
+            "answers": [*CATEGORIES, "na"],
+            "shares": [
+                [None if np.isnan(v) else v for v in r] for r in behaviour.confusion(trials)
+            ],
+        },
+    }
+    if experiment == "cue-conflict":
+        result["shape_bias"] = behaviour.shape_bias(trials)
+    if people is not None:
+        result |= {"people": people.subjects, **behaviour.benchmark(trials, people, experiment)}
+        if experiment == "cue-conflict":
+            result["human_shape_bias"] = behaviour.shape_bias(people)
+    return Outcome(result, trials)
+
+
+def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
+    """Prints the table; writes JSON, CSV and the figure."""
+    import jax
+
+    from jaxbio.behaviour import write_trials
+    from jaxbio.plotting.behaviour import plot_behaviour
+    from jaxbio.tasks.classification.report import save_figures
+
+    result = outcome.result
+    name = f"{NAME}_{result['experiment']}"
+    heads = {
+        "accuracy": "accuracy",
+        "human_accuracy": "people's",
+        "error_consistency": "error consistency",
+        "human_error_consistency": "among people",
+        "observed_consistency": "observed consistency",
+        "accuracy_difference": "accuracy difference",
+    }
+    shown = [key for key in heads if result.get(key) is not None]
+    rows = [("condition", *(heads[key] for key in shown))]
+    for condition, cell in result["conditions"].items():
+        left_out = " (left out)" if condition in result.get("excluded", ()) else ""
+        rows.append((f"{condition}{left_out}", *(_number(cell.get(key)) for key in shown)))
+    rows.append(("together", *(_number(result[key]) for key in shown)))
+    text = format_table(rows)
+    for key, of in (("shape_bias", "shape bias"), ("human_shape_bias", "shape bias of people")):
+        if key in result:
+            text += f"\n{of}: {_number(result[key]['shape_bias'])}"
+    if jax.process_index() == 0:
+        write_trials(result_file(session, name).with_suffix(".csv"), outcome.trials)
+        save_figures(session.run, {name: plot_behaviour(result)})
+    publish(session, name, result, text)
+    return result
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _check_classes(session: "Session") -> None:
+    from jaxbio.behaviour import CATEGORIES
+    from jaxbio.files import read_json
+
+    classes = session.arguments["num_classes"]
+    names = read_json(session.run.config_file).get("resolved", {}).get("class_names") or ()
+    if classes != 1000 and tuple(names) != CATEGORIES:
+        raise InputError(
+            f"{session.run.path} has {classes} classes: --mode=behaviour needs ImageNet's 1,000, "
+            f"or the 16 categories {', '.join(CATEGORIES)}"
+        )
+
+
+def _probabilities(session: "Session", stimuli: "list[Stimulus]") -> "np.ndarray":
+    """Of the 16 categories, ``[stimuli, 16]``."""
+    import dataclasses
+
+    import numpy as np
+
+    from jaxbio.behaviour import category_probabilities
+    from jaxbio.data.settings import read_settings
+    from jaxbio.features.pictures import given_pictures
+    from jaxbio.measures.predictions import predict
+
+    pictures = given_pictures([s.path for s in stimuli])
+    settings = dataclasses.replace(read_settings(session.config.data), max_bad_files=0)
+    found = predict(session, pictures.batches(settings, session.config.eval.batch_size))
+    if found.probabilities.shape[1] != 1000:
+        return found.probabilities
+    return np.asarray(category_probabilities(found.probabilities))
