@@ -7,12 +7,15 @@ not those that were saved, is set aside with a warning and the one before it is 
 """
 
 import contextlib
+import functools
 import json
 import logging
 import math
+import re
 import shutil
+import sys
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +32,18 @@ from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.state import State, StateT
 
 _logger = logging.getLogger("jaxbio")
+# What Orbax's threads fail at is raised by the next call; it would show their tracebacks besides.
+logging.getLogger("absl").addFilter(lambda r: not (r.exc_info and "orbax" in r.pathname))
 _CHECK = "check"  # in the digests: of the digests themselves
+
+
+def _show_unraisable(found: Any, shown: Callable[[Any], None]) -> None:
+    """Leaves out what TensorStore says when a save has failed before all of it was written."""
+    if (found.exc_type, str(found.exc_value)) != (RuntimeError, "Event loop is closed"):
+        shown(found)
+
+
+sys.unraisablehook = functools.partial(_show_unraisable, shown=sys.unraisablehook)
 
 
 class CheckpointMismatchError(InputError):
@@ -307,9 +321,9 @@ def _writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise WriteError.of(path, error) from error
     except (ValueError, RuntimeError) as error:  # of TensorStore, and of Orbax's threads
-        raise WriteError(
-            f"{path} cannot be written ({_line(error)}): make room or mend it, then repeat"
-        ) from error
+        found = re.search(r"([^:]+) \[os_error_code", str(error))
+        reason = OSError(found[1].strip() if found else _line(error))
+        raise WriteError.of(path, reason) from error
 
 
 def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> _Manager:

@@ -3,6 +3,7 @@
 The loop owns time: what happens after which step. Everything that computes is elsewhere.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -215,7 +216,12 @@ def _draw(what: Callable[[RunDirectory, State], None], run: RunDirectory, state:
     try:
         what(run, state)
     except (WriteError, OSError) as error:
-        _logger.warning("a figure is missing: %s", error)
+        _warn_once(f"a figure is missing: {error}")
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    _logger.warning(text)
 
 
 def _announce(task: Task, state: State, run: RunDirectory, resumed: bool) -> None:
