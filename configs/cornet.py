@@ -11,11 +11,11 @@ def recipe(
     """The published ImageNet recipe, or a variant of configs/datasets.py.
 
     Args:
-      name: of the network and of the experiment.
-      variant: of configs/datasets.py.
-      epochs: imagenet: length of the training.
-      drop_every: imagenet: epochs between drops of the learning rate.
-      batch_norm: whether the network has BatchNorm.
+        name: of the network and of the experiment.
+        variant: of configs/datasets.py.
+        epochs: imagenet: length of the training.
+        drop_every: imagenet: epochs between drops of the learning rate.
+        batch_norm: whether the network has BatchNorm.
     """
     config = base.get_config()
     config.name = name

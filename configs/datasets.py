@@ -9,14 +9,14 @@ def apply_dataset(config: ConfigDict, variant: str) -> ConfigDict:
     """Sets the data keys of a variant, and appends it to the experiment's name.
 
     Args:
-      config: the experiment, changed in place.
-      variant: one of ``VARIANTS``.
+        config: the experiment, changed in place.
+        variant: one of ``VARIANTS``.
 
     Returns:
-      ``config``.
+        ``config``.
 
     Raises:
-      ValueError: an unknown variant.
+        ValueError: an unknown variant.
     """
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant '{variant}' of {config.name}: use {', '.join(VARIANTS)}")
@@ -26,7 +26,6 @@ def apply_dataset(config: ConfigDict, variant: str) -> ConfigDict:
         data.source = variant
         data.image_size = 32
         data.augmentation = "shift"
-        config.eval.corrupt = "after_resize"  # the pictures are smaller than corruptions accept
         train.batch_size = 64
         train.total_epochs = 8.0 if variant == "digits" else 2.0
         _short_training(config)

@@ -13,7 +13,7 @@ def apply_data(config: ConfigDict, variant: str) -> ConfigDict:
     8 x 8 digits, enlarged to the crop of 20 x 20 pixels; fewer presentations of fewer images.
 
     Raises:
-      ValueError: an unknown variant.
+        ValueError: an unknown variant.
     """
     if variant not in VARIANTS:
         raise ValueError(f"unknown variant '{variant}' of {config.name}: use {', '.join(VARIANTS)}")

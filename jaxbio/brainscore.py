@@ -11,9 +11,9 @@ anywhere::
     score = load_benchmark("MajajHong2015public.IT-pls")(brain)
 
 Reference:
-  Schrimpf et al. 2018, "Brain-Score: Which Artificial Neural Network for Object Recognition is most
-  Brain-Like?", doi:10.1101/407007; the committed time bins are those of CORnet-S (Kubilius et al.
-  2019, arXiv:1909.06161).
+    Schrimpf et al. 2018, "Brain-Score: Which Artificial Neural Network for Object Recognition is
+    most Brain-Like?", doi:10.1101/407007; the committed time bins are those of CORnet-S (Kubilius
+    et al. 2019, arXiv:1909.06161).
 """
 
 from collections import OrderedDict
@@ -26,6 +26,7 @@ from PIL import Image
 
 from jaxbio.errors import InputError
 from jaxbio.features import Extractor, FeatureRequest, layer_shapes
+from jaxbio.files.pictures import open_picture
 from jaxbio.ops.images import Preprocessing
 from jaxbio.tasks.classification.opened import open_session
 
@@ -45,18 +46,18 @@ def open_brain_model(
     """Opens a run or converted weights as a brain model for Brain-Score's benchmarks.
 
     Args:
-      workdir: the run directory.
-      checkpoint: ``best``, ``last`` or a step.
-      config: of converted weights: image size, mean and standard deviation.
-      regions: region -> layer of a feedforward network: ``{"V4": "layer3", "IT": "layer4"}``. None
-        lets Brain-Score choose among all layers.
-      time_bins: of a recurrent network whose areas are called like the regions; default: the
-        published ones where there are some (CORnet-S). Not together with ``regions``.
-      visual_degrees: size of the images in the visual field.
+        workdir: the run directory.
+        checkpoint: ``best``, ``last`` or a step.
+        config: of converted weights: image size, mean and standard deviation.
+        regions: region -> layer of a feedforward network: ``{"V4": "layer3", "IT": "layer4"}``.
+            None lets Brain-Score choose among all layers.
+        time_bins: of a recurrent network whose areas are called like the regions; default: the
+            published ones where there are some (CORnet-S). Not together with ``regions``.
+        visual_degrees: size of the images in the visual field.
 
     Raises:
-      InputError: no such run, layer or time step.
-      ModuleNotFoundError: Brain-Score is not installed here.
+        InputError: no such run, layer or time step.
+        ModuleNotFoundError: Brain-Score is not installed here.
     """
     session = open_session(config, workdir, checkpoint, with_data=False)
     data = session.config.data
@@ -91,13 +92,13 @@ class ActivationsModel:
     step.
 
     Args:
-      model: from :func:`jaxbio.create_model`.
-      variables: the model's.
-      identifier: names the model in Brain-Score's caches: another model, another name.
-      preprocessing: what the model was trained with; images are resized to a square of its side.
-      batch_size: images in a forward pass.
-      make_extractor: Brain-Score's ``ActivationsExtractorHelper`` or what takes its place in tests;
-        None imports it.
+        model: from :func:`jaxbio.create_model`.
+        variables: the model's.
+        identifier: names the model in Brain-Score's caches: another model, another name.
+        preprocessing: what the model was trained with; images are resized to a square of its side.
+        batch_size: images in a forward pass.
+        make_extractor: Brain-Score's ``ActivationsExtractorHelper`` or what takes its place in
+            tests; None imports it.
     """
 
     def __init__(
@@ -144,9 +145,8 @@ class ActivationsModel:
         """Image files as ``[n, size, size, 3]`` uint8."""
         images, side = [], self._preprocessing.image_size
         for path in paths:
-            with Image.open(path) as image:
-                resized = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
-                images.append(np.asarray(resized))
+            image = open_picture(path, upright=False).convert("RGB")
+            images.append(np.asarray(image.resize((side, side), Image.Resampling.BILINEAR)))
         return np.stack(images)
 
     def get_activations(
@@ -155,7 +155,7 @@ class ActivationsModel:
         """Activations ``[n, C, H, W]`` or ``[n, C]`` per name, of images from :meth:`read_images`.
 
         Raises:
-          InputError: an unknown layer or step.
+            InputError: an unknown layer or step.
         """
         wanted = [self._split(name) for name in layer_names]
         layers = tuple(dict.fromkeys(layer for layer, _ in wanted))
@@ -194,16 +194,16 @@ class TemporalCommitment:
     with the largest overlap, of equal ones the earlier, and by the nearest one where none overlaps.
 
     Args:
-      activations: the network.
-      time_bins: region -> (start, end) in ms of each of its steps, the area's name being the
-        region's.
-      behavioral_layer: that tasks are read out from.
-      visual_degrees: size of the images in the visual field.
-      make_assembly: Brain-Score's ``NeuroidAssembly`` or what takes its place in tests; None
-        imports it.
+        activations: the network.
+        time_bins: region -> (start, end) in ms of each of its steps, the area's name being the
+            region's.
+        behavioral_layer: that tasks are read out from.
+        visual_degrees: size of the images in the visual field.
+        make_assembly: Brain-Score's ``NeuroidAssembly`` or what takes its place in tests; None
+            imports it.
 
     Raises:
-      InputError: a region that the network does not have, or not as many bins as steps.
+        InputError: a region that the network does not have, or not as many bins as steps.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class TemporalCommitment:
         """Chooses a region and the time bins in which to record it, in ms.
 
         Raises:
-          InputError: a region without committed bins.
+            InputError: a region without committed bins.
         """
         region = str(getattr(recording_target, "value", recording_target))
         if region not in self._time_bins:
@@ -270,7 +270,7 @@ class TemporalCommitment:
         """Shows stimuli: an assembly of presentation x neuroid x time_bin, or the task's answers.
 
         Raises:
-          InputError: neither a recording nor a task was started.
+            InputError: neither a recording nor a task was started.
         """
         if self._behaviour is not None:
             return self._behaviour.look_at(stimuli, number_of_trials, **kwargs)

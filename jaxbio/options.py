@@ -192,6 +192,11 @@ def restore(cls: type, recorded: Mapping[str, Any]) -> ConfigDict:
     """
     config = defaults(cls)
     for path, key in keys(cls).items():
+        section, found = path.rpartition(".")[0], _NOTHING
+        if section:
+            found = _find(recorded, section)
+        if found is not _NOTHING and not isinstance(found, Mapping | ConfigDict):
+            raise InputError(f"{section}={found!r} is no section of a configuration: restore it")
         value = _recorded(key, recorded)
         set_key(config, path, key.before if value is _NOTHING else value)
     read(cls, config)

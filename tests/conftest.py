@@ -1,4 +1,4 @@
-"""Strictness that every test shares, and eight devices on one CPU for the sharding tests."""
+"""Strictness that every test shares, eight devices on one CPU, programs compiled once and fast."""
 
 import os
 
@@ -7,20 +7,28 @@ _EIGHT = "--xla_force_host_platform_device_count=8"
 if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_EIGHT}".strip()
 
+import tempfile  # noqa: E402
+
 import jax  # noqa: E402
 import pytest  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Sets what the workers and the commands that tests start inherit.
+
+    The quick suite spends most of its time in compilation: LLVM's expensive passes are left out
+    there, which changes no program's meaning. The slow and the golden suites run what users run.
+    """
+    if config.option.markexpr == "not slow" and "XLA_FLAGS_KEEP" not in os.environ:
+        os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        cache = tempfile.TemporaryDirectory(prefix="jaxbio-xla-")
+        config.add_cleanup(cache.cleanup)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = cache.name
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _strict_rank_promotion():
     """Silent broadcasting between ranks hides axis mistakes; every test runs without it."""
     jax.config.update("jax_numpy_rank_promotion", "raise")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _compilation_cache(tmp_path_factory):
-    """Programs that several tests compile, in this process or in others, are compiled once."""
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        directory = str(tmp_path_factory.mktemp("xla"))
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = directory
-        jax.config.update("jax_compilation_cache_dir", directory)

@@ -15,8 +15,8 @@ _RANKS = (
     {"errors"},
     {"files", "options"},
     {"ops"},
-    {"models", "spiking", "similarity", "neural", "corruptions", "data", "plotting"}
-    | {"physiology", "attacks"},
+    {"models", "spiking", "similarity", "neural", "corruptions", "physiology", "attacks", "data"}
+    | {"plotting"},
     {"runs"},
     {"features", "weights", "behaviour"},
     {"tasks"},

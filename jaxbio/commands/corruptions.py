@@ -60,15 +60,10 @@ def run(options: argparse.Namespace) -> None:
 
 def _read(path: Path, size: int) -> "np.ndarray":
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
 
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: give a picture")
-    try:
-        with Image.open(path) as image:
-            picture = image.convert("L" if image.mode in ("1", "L", "LA", "I;16") else "RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path} is no picture that Pillow can read: choose another") from error
+    from jaxbio.files.pictures import open_picture
+
+    picture = open_picture(path)
     if size:
         factor = size / min(picture.size)
         picture = picture.resize([max(1, round(n * factor)) for n in picture.size])

@@ -64,7 +64,8 @@ def run(options: argparse.Namespace) -> None:
     size = min(
         session.config.eval.batch_size, -(-len(pictures) // session.mesh.size) * session.mesh.size
     )
-    settings = dataclasses.replace(read_settings(session.config.data), max_bad_files=0)
+    settings = read_settings(session.config.data)
+    settings = dataclasses.replace(settings, max_bad_files=0, exif_rotation=True)
     found = predict(session, pictures.batches(settings, size))
     names = names or [str(number) for number in range(found.probabilities.shape[1])]
     print(format_table(_rows(pictures.names, names, found.probabilities, options.top)))

@@ -7,6 +7,7 @@ jaxbio runs compare runs/A runs/B  # what differs; paired tests on the same test
 
 import argparse
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ _RESULTS = {
     "accuracy": "accuracy {:.2%}",
     "similarity": "similarity {:.3f}",
 }
+_BEAT_SECONDS = 30.0  # a process that trains touches its lock more often
 _PARTS = ("config.json", "checkpoints", "metrics.jsonl", "results.json")
 
 
@@ -34,7 +36,8 @@ class Row(NamedTuple):
         data: what it is trained on.
         model: the network.
         result: of the finished run.
-        state: ``finished``, ``step N``, ``converted weights``, or ``DAMAGED`` and why.
+        state: ``finished``, ``step N`` (``, training`` now), ``converted weights``, or
+            ``DAMAGED`` and why.
     """
 
     name: str
@@ -113,9 +116,8 @@ def _row(name: str, path: Path) -> Row:
         model = _model(config, task)
         if not (path / "results.json").is_file():
             steps = [int(step.name.removeprefix("step_")) for step in _checkpoints(path)]
-            return Row(
-                name, task, data, model, "", f"step {max(steps)}" if steps else "no step yet"
-            )
+            step = f"step {max(steps)}" if steps else "no step yet"
+            return Row(name, task, data, model, "", f"{step}{_training(path)}")
         results = read_json(path / "results.json")
         key = next(key for key in _RESULTS if key in results)
         result = _RESULTS[key].format(results[key])
@@ -138,6 +140,14 @@ def _model(config: Mapping[str, Any], task: str) -> str:
 def _checkpoints(path: Path) -> list[Path]:
     found = (path / "checkpoints").glob("step_*")
     return [step for step in found if step.name.removeprefix("step_").isdecimal()]
+
+
+def _training(path: Path) -> str:
+    try:
+        fresh = time.time() - (path / "lock").stat().st_mtime < _BEAT_SECONDS
+    except OSError:
+        return ""
+    return ", training" if fresh else ""
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -26,7 +26,7 @@ from jaxbio.commands.command_line import Parser, add_processes, start_jax
 from jaxbio.commands.experiments import Override, add_experiment, chosen, open_config
 from jaxbio.errors import InputError, NonFiniteError
 from jaxbio.files import write_text
-from jaxbio.runs.progress import format_table
+from jaxbio.runs.progress import format_table, say
 
 _MOST_RUNS = 10_000
 _JUDGED_BY = ("top1", "accuracy", "similarity")  # of the tasks
@@ -91,7 +91,7 @@ def run_sweep(
     """
     points = _points(experiment, fixed, varied, options.seeds, options.workdir)
     folder = points[0].workdir.parent
-    print(f"{len(points)} runs in {folder}; starting JAX", flush=True)
+    say(f"{len(points)} runs in {folder}; starting JAX")
     start_jax(options)
     import jax
 
@@ -99,11 +99,11 @@ def run_sweep(
 
     finished: list[tuple[Point, dict[str, Any] | None]] = []
     for number, point in enumerate(points, 1):
-        print(f"\n[{number}/{len(points)}] {point.workdir.name}", flush=True)
+        say(f"\n[{number}/{len(points)}] {point.workdir.name}")
         try:
             results = train(point.config, str(point.workdir))
         except NonFiniteError as error:
-            print(f"diverged: {error}", flush=True)
+            say(f"diverged: {error}")
             finished.append((point, None))
             continue
         if results is None:
@@ -111,7 +111,7 @@ def run_sweep(
         finished.append((point, results))
     if jax.process_index() == 0 and finished:
         write_text(folder / "sweep.csv", _csv(finished))
-        print(f"\n{format_table(summary(finished))}\n\nwritten to {folder / 'sweep.csv'}")
+        say(f"\n{format_table(summary(finished))}\n\nwritten to {folder / 'sweep.csv'}")
 
 
 def summary(finished: Sequence[tuple[Point, dict[str, Any] | None]]) -> list[tuple[str, ...]]:

@@ -18,6 +18,7 @@ from jaxbio.commands.command_line import Parser, add_processes, start_jax
 from jaxbio.commands.experiments import add_experiment, chosen, open_config
 from jaxbio.commands.sweep import add_seeds, run_sweep
 from jaxbio.errors import InputError
+from jaxbio.runs.progress import say
 
 
 def options(parser: Parser) -> None:
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     config = open_config(experiment, overrides)
     workdir = options.workdir or str(Path("runs") / config.name)
     if not options.process_id:
-        print(f"jaxbio {jaxbio.__version__}: {config.name} in {workdir}; starting JAX", flush=True)
+        say(f"jaxbio {jaxbio.__version__}: {config.name} in {workdir}; starting JAX")
     start_jax(options)
     from jaxbio.tasks.loop import train
     from jaxbio.tasks.rdm.teachers import train_all

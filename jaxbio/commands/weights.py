@@ -1,8 +1,8 @@
-"""Converts a PyTorch checkpoint into a run directory, or lists what is in it.
+r"""Converts a PyTorch checkpoint into a run directory, or lists what is in it.
 
   jaxbio weights resnet50-0676ba61.pth --list
   jaxbio weights resnet50-0676ba61.pth --model=resnet50 --output=runs/resnet50
-  jaxbio weights model_best.pth.tar --model=resnet18 --front_end=svp \\
+  jaxbio weights model_best.pth.tar --model=resnet18 --front_end=svp \
       --image_size=64 --output=runs/svp_resnet18
 
 Checkpoints are .pth, .pt, .pth.tar, of any PyTorch version. PyTorch is not needed, and nothing in
@@ -12,7 +12,6 @@ the file is executed.
 import argparse
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,6 @@ import numpy as np
 from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError, WriteError
 
-# The last layer of the published networks: torchvision's, CORnet's, vision transformers'.
-_CLASSIFIER = re.compile(r"(^|\.)(fc|classifier|classifier\.\d+|decoder\.linear|head)\.weight$")
-_WRAPPERS = ("state_dict", "model")
 _NAMES_IN_AN_ERROR = 4
 
 
@@ -36,16 +32,19 @@ def options(parser: Parser) -> None:
     add("--model", metavar="NAME", help="a name of jaxbio.list_models()")
     add("--output", metavar="DIR", help="run directory to write")
     add("--num_classes", type=int, metavar="N", help="default: what the classifier in FILE has")
-    add("--image_size", type=int, default=224, metavar="N", help="in pixels (default: 224)")
-    add("--front_end", default="none", metavar="KIND", help="none (default), vone or svp")
+    add("--image_size", type=int, metavar="N", help="in pixels (default: FILE's if a ViT, or 224)")
+    add("--mean", type=_three, metavar="R,G,B", help="of training's images in [0, 1] (default: of")
+    add("--std", type=_three, metavar="R,G,B", help="the published weights, as the output says)")
+    add("--front_end", metavar="KIND", help="none, vone or svp (default: by the names in FILE)")
     add(
         "--front_end_options",
         type=_json_object,
-        default={},
         metavar="JSON",
         help="options of the front-end that differ from its preset, such as '{\"stride\": 2}'",
     )
-    add("--activation", default="relu", metavar="NAME", help="default: relu")
+    add("--activation", metavar="NAME", help="default: the published network's")
+    add("--entry", metavar="NAME", help="of several networks in FILE take this, such as model_ema")
+    add("--prefix", metavar="TEXT", help="take the tensors whose names begin so")
     add(
         "--strict",
         action=argparse.BooleanOptionalAction,
@@ -85,61 +84,52 @@ def _json_object(text: str) -> dict[str, Any]:
     return value
 
 
+def _three(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.strip("()").split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3:
+        raise argparse.ArgumentTypeError(f"{text!r} are not three numbers, such as 0.5,0.5,0.5")
+    return values
+
+
 def _convert(content: Any, options: argparse.Namespace) -> None:
     if not (options.model and options.output):
         raise ValueError("give --model=NAME and --output=DIR, or --list")
-    state_dict = _state_dict(content, options.file)
     print(f"{options.file}: {_summary(content)}")
 
     # jax and the models load slowly; --list and --help do without them.
     from jaxbio.runs.checkpoints import export_variables
-    from jaxbio.weights import from_torch
+    from jaxbio.weights.infer import convert
 
-    given = options.num_classes
-    config = {
-        "name": options.model,
-        "num_classes": _classes(state_dict, options.file) if given is None else given,
-        "image_size": options.image_size,
-        "front_end": options.front_end,
-        "front_end_options": options.front_end_options,
-        "activation": options.activation,
-    }
-    model_kwargs = {key: value for key, value in config.items() if key != "name"}
-    converted = from_torch(options.model, state_dict, strict=options.strict, **model_kwargs)
-    count = sum(not name.endswith("num_batches_tracked") for name in state_dict)
-    if options.strict:
-        variables = converted
-    else:
-        variables, report = converted
-        for line in _report_lines(report):
-            print(f"  {line}")
-        count -= len(report.unexpected) + len(report.mismatched)
-    if count <= 0:
-        raise ValueError(f"{options.file}: no tensor in it fits {options.model}")
-    described = ", ".join(f"{key}={value}" for key, value in model_kwargs.items())
-    print(f"{options.model} ({described}): {count} tensors converted")
+    names = ("strict", "entry", "prefix", "mean", "std", "num_classes", "image_size", "front_end")
+    names += ("front_end_options", "activation")
+    found = convert(options.model, content, **{name: getattr(options, name) for name in names})
+    for line in (*found.notes, *(_report_lines(found.report) if not options.strict else ())):
+        print(f"  {_printable(line)}")
+    described = ", ".join(f"{k}={v}" for k, v in found.arguments.items() if k != "name")
+    print(f"{options.model} ({described}): {found.count} tensors converted")
+    images = found.preprocessing
+    print(
+        f"images: {images.image_size} pixels, mean {images.mean}, std {images.std} (--image_size, "
+        "--mean and --std if it was trained on others)"
+    )
     with open(options.file, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    provenance = {"source": Path(options.file).name, "sha256": digest, "converted_tensors": count}
-    export_variables(options.output, config, variables, provenance=provenance)
-    print(f"written to {options.output}")
-
-
-def _state_dict(content: Any, file: str) -> dict[str, Any]:
-    """Return the tensors by name, which training scripts wrap into an entry of a checkpoint."""
-    if isinstance(content, dict):
-        for entry in _WRAPPERS:
-            if isinstance(content.get(entry), dict):
-                content = content[entry]
-                break
-        if all(isinstance(key, str) for key in content) and any(
-            isinstance(value, np.ndarray) for value in content.values()
-        ):
-            return content
-    raise ValueError(
-        f"{file}: no tensors by name in it, neither at its top nor under "
-        f"{' or '.join(_WRAPPERS)}; --list shows what it holds"
+    provenance = {
+        "source": Path(options.file).name,
+        "sha256": digest,
+        "converted_tensors": found.count,
+    }
+    export_variables(
+        options.output,
+        found.arguments,
+        found.variables,
+        preprocessing=images,
+        provenance=provenance,
     )
+    print(f"written to {options.output}")
 
 
 def _arrays(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
@@ -184,18 +174,6 @@ def _size(node: Any) -> str:
 def _printable(text: str) -> str:
     """Return text of the file without control characters, which a terminal would obey."""
     return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _classes(state_dict: dict[str, Any], file: str) -> int:
-    """Return the outputs of the last classifier in the file."""
-    found = [
-        value.shape[0]
-        for name, value in state_dict.items()
-        if _CLASSIFIER.search(name) and isinstance(value, np.ndarray) and value.ndim in (2, 4)
-    ]
-    if not found:
-        raise ValueError(f"{file}: no classifier in it tells the classes; give --num_classes=N")
-    return found[-1]
 
 
 def _report_lines(report: Any) -> Iterator[str]:

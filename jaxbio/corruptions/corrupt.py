@@ -13,7 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxbio.corruptions import blur, digital, fields, jpeg, noise, spatter, weather
-from jaxbio.corruptions.names import check_name, check_severity
+from jaxbio.corruptions.names import check_name, check_protocol, check_severity
 
 MIN_SIZE = 32
 # Sums that are whole in exact arithmetic must not fall below through float32 rounding, which is
@@ -52,6 +52,12 @@ CORRUPTIONS = {
     "spatter": Corruption(spatter.spatter, spatter.draw_spatter),
     "saturate": Corruption(digital.saturate),
 }
+# What ImageNet-C has otherwise; besides, its files are JPEGs.
+IMAGENET_C = {
+    "frost": Corruption(weather.frost, functools.partial(weather.draw_frost, enlarge=1.0)),
+    "elastic_transform": Corruption(digital.elastic_transform_c, digital.draw_elastic_transform_c),
+}
+_IMAGENET_C_QUALITY = 85
 
 
 def corrupt(
@@ -61,8 +67,9 @@ def corrupt(
     key: ArrayLike,
     *,
     indices: ArrayLike | None = None,
+    protocol: str = "imagecorruptions",
 ) -> Array:
-    """Corrupts images; a pure function of (image, name, severity, key).
+    """Corrupts images; a pure function of (image, name, severity, key, protocol).
 
     An image's result does not depend on the other images of the batch. Of the key, the name and
     the severity together one random stream per image is derived, so different corruptions under
@@ -86,15 +93,20 @@ def corrupt(
         indices: ``[B]`` (or a number for one image): the examples' numbers in the data set, which
             make the result the same however the data is batched. Without it, a batch uses the
             positions 0..B-1 and a single image the key itself.
+        protocol: whose definitions; static. ``imagecorruptions``: release 1.1.2 of that package.
+            ``imagenet_c``: what the files of ImageNet-C were made by, for images of 224 px, where
+            it differs: elastic_transform has an affine part, frost's photographs are cropped as
+            they are, and every result is encoded as a JPEG of quality 85 and decoded. (Its
+            motion_blur and snow, made by ImageMagick, are imagecorruptions' here.)
 
     Returns:
         Same shape and dtype. uint8 results are truncated like the reference's; floating ones keep
-        their fractions (up to one grey level more), except after jpeg_compression and pixelate,
-        which work on whole grey levels.
+        their fractions (up to one grey level more), except after jpeg_compression, pixelate and
+        all of ``imagenet_c``, which work on whole grey levels.
 
     Raises:
-        ValueError: unknown name, severity outside 1..5, wrong shape, dtype, range or size, or keys
-            that do not fit the batch.
+        ValueError: unknown name or protocol, severity outside 1..5, wrong shape, dtype, range or
+            size, or keys that do not fit the batch.
 
     Reference:
         Hendrycks & Dietterich 2019, Benchmarking Neural Network Robustness to Common Corruptions;
@@ -102,6 +114,7 @@ def corrupt(
     """
     check_name(name)
     check_severity(severity)
+    check_protocol(protocol)
     if not isinstance(images, jax.Array):
         images = np.asarray(images)
     batch = check_images(images)
@@ -109,12 +122,15 @@ def corrupt(
     shape = images.shape
     channels = shape[-1] if len(shape) > 2 else 1
     images = jnp.asarray(images).reshape(batch or 1, *shape[1 if batch else 0 :][:2], channels)
-    return _corrupt(images, keys, name=name, severity=int(severity)).reshape(shape)
+    return _corrupt(images, keys, name=name, severity=int(severity), protocol=protocol).reshape(
+        shape
+    )
 
 
-@functools.partial(jax.jit, static_argnames=("name", "severity"))
-def _corrupt(images: Array, keys: Array, *, name: str, severity: int) -> Array:
-    corruption = CORRUPTIONS[name]
+@functools.partial(jax.jit, static_argnames=("name", "severity", "protocol"))
+def _corrupt(images: Array, keys: Array, *, name: str, severity: int, protocol: str) -> Array:
+    published = protocol == "imagenet_c"
+    corruption = (IMAGENET_C if published else {}).get(name, CORRUPTIONS[name])
     x = images.astype(jnp.float32)
     whole = images.dtype == jnp.uint8
     if not whole:
@@ -126,6 +142,9 @@ def _corrupt(images: Array, keys: Array, *, name: str, severity: int) -> Array:
         words = fields.image_words(keys, zlib.crc32(f"{name}:{severity}".encode()))
         arguments = (corruption.draw(words, x, severity),)
     y = jnp.clip(corruption.apply(x, severity, *arguments), 0.0, 255.0)
+    if published:
+        y = jnp.broadcast_to(jnp.floor(y + _ROUNDING), (*y.shape[:-1], 3))
+        y = jnp.clip(jpeg.jpeg(y, _IMAGENET_C_QUALITY), 0.0, 255.0)
     if y.shape[-1] != images.shape[-1]:
         y = y.mean(-1, keepdims=True)
     if whole:

@@ -14,6 +14,14 @@ CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)
 PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)
 # Displacement in units of 1 / 80 of the image's height; spread and reach relative to the size.
 ELASTIC = (0.05, 0.065, 0.085, 0.1, 0.12)
+# ImageNet-C's: gain, sigma, and reach of the affine map's corners, pixels (for images of 224).
+_ELASTIC_C = (
+    (488.0, 170.8, 24.4),
+    (488.0, 19.52, 48.8),
+    (12.2, 2.44, 4.88),
+    (17.08, 2.44, 4.88),
+    (29.28, 2.44, 4.88),
+)
 _ELASTIC_GAIN, _ELASTIC_RANGE, _ELASTIC_SIGMA = 250.0, 0.005, 0.01
 
 
@@ -81,18 +89,71 @@ def draw_elastic_transform(words: Array, x: Array, severity: int) -> tuple[Array
 
 def elastic_transform(x: Array, severity: int, field: tuple[Array, Array]) -> Array:
     """Bilinear sampling at positions displaced by smoothed random fields; borders mirror."""
-    _, height, width, channels = x.shape
+    _, height, width, _ = x.shape
     gain = _ELASTIC_GAIN * ELASTIC[severity - 1]
     rows, columns = (
         gaussian_matrix(n, _ELASTIC_SIGMA * n, 3.0, "symmetric") for n in (height, width)
     )
     smooth = separable(rows, columns, jnp.stack(field, -1))
-    column = jnp.arange(width, dtype=jnp.float32).reshape(1, 1, -1) + gain * smooth[..., 0]
-    row = jnp.arange(height, dtype=jnp.float32).reshape(1, -1, 1) + gain * smooth[..., 1]
+    row, column = _grid(height, width)
+    return _sample(x, row + gain * smooth[..., 1], column + gain * smooth[..., 0])
+
+
+def draw_elastic_transform_c(
+    words: Array, x: Array, severity: int
+) -> tuple[Array, tuple[Array, Array]]:
+    """As :func:`elastic_transform_c` takes it: corners ``[B, 3, 2]``, and two fields ``[B, H, W]``.
+
+    Uniform: the corners' displacement in pixels, the fields in +-1.
+    """
+    reach = _ELASTIC_C[severity - 1][2]
+    dx, dy = (2 * fields.uniform(words, stream, x.shape[1:3]) - 1 for stream in (0, 1))
+    return (2 * fields.uniform(words, 2, (3, 2)) - 1) * reach, (dx, dy)
+
+
+def elastic_transform_c(x: Array, severity: int, field: tuple[Array, tuple[Array, Array]]) -> Array:
+    """ImageNet-C's elastic_transform: a random affine map, then displaced positions.
+
+    Three corners of a centred square move; what lies outside the image is mirrored.
+    """
+    gain, sigma, _ = _ELASTIC_C[severity - 1]
+    corners, displacement = field
+    _, height, width, _ = x.shape
+    side = min(height, width) // 3 * np.array([[1, 1], [1, -1], [-1, -1]])
+    before = jnp.asarray(np.array([height // 2, width // 2]) + side, jnp.float32)[None]
+    # Positions in the image that come to a place: the affine map from the moved corners back.
+    after = jnp.pad(before + corners, ((0, 0), (0, 0), (0, 1)), constant_values=1.0)
+    back = jnp.linalg.solve(after, jnp.broadcast_to(before, corners.shape))  # [B, 3, 2]
+    row, column = _grid(height, width)
+    place = [
+        column * back[:, 0, i].reshape(-1, 1, 1)
+        + row * back[:, 1, i].reshape(-1, 1, 1)
+        + back[:, 2, i].reshape(-1, 1, 1)
+        for i in (1, 0)
+    ]
+    x = _sample(x, *place, repeat_edge=False)
+    rows, columns = (gaussian_matrix(n, sigma, 3.0, "symmetric") for n in (height, width))
+    smooth = gain * separable(rows, columns, jnp.stack(displacement, -1))
+    return _sample(x, row + smooth[..., 1], column + smooth[..., 0])
+
+
+def _grid(height: int, width: int) -> tuple[Array, Array]:
+    """Rows ``[1, H, 1]`` and columns ``[1, 1, W]`` of the pixels, float32."""
+    rows, columns = (jnp.arange(n, dtype=jnp.float32) for n in (height, width))
+    return rows.reshape(1, -1, 1), columns.reshape(1, 1, -1)
+
+
+def _sample(x: Array, row: Array, column: Array, repeat_edge: bool = True) -> Array:
+    """Bilinear samples of ``[B, H, W, C]`` at positions ``[B, H, W]``.
+
+    Borders mirror, with the border's pixels once or twice (``repeat_edge``).
+    """
+    _, height, width, channels = x.shape
 
     def mirror(index: Array, n: int) -> Array:
-        index = jnp.mod(index, 2 * n)
-        return jnp.minimum(index, 2 * n - 1 - index)
+        last = 2 * n - 1 if repeat_edge else 2 * n - 2  # mirrored onto the first pixel
+        index = jnp.mod(index, last + 1 if repeat_edge else last)
+        return jnp.minimum(index, last - index)
 
     top, left = (jnp.floor(p).astype(jnp.int32) for p in (row, column))
     wy, wx = (row - top)[..., None], (column - left)[..., None]

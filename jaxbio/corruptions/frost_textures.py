@@ -1,17 +1,23 @@
-"""Ice textures for frost, synthesised.
+"""Ice textures for frost: the photographs of the imagecorruptions package, or synthetic ones.
 
-The published corruption blends in crops of five photographs (two of them the same picture), which
-may not be passed on. Instead of each there is a random texture of the same size, with the
-photograph's colour means and spreads, channel correlations, luminance percentiles and radial power
-spectrum (and with it the correlation between neighbouring pixels).
+The published corruption blends in crops of five photographs (two of them the same picture; a sixth
+is never drawn). They are read from the installed package. Where that is missing there is, instead
+of each, a random texture of the same size, with the photograph's colour means and spreads, channel
+correlations, luminance percentiles and radial power spectrum (and with it the correlation between
+neighbouring pixels).
 """
 
 import functools
+import importlib.util
+import logging
 import math
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+
+_logger = logging.getLogger("jaxbio")
 
 
 class _Photograph(NamedTuple):
@@ -48,8 +54,9 @@ _STATISTICS = (
 )  # fmt: skip
 # One of five files is drawn; the second and third hold the same picture.
 PHOTOGRAPHS = (0, 1, 1, 2, 3)
+_FILES = ("frost1.png", "frost2.png", "frost4.jpg", "frost5.jpg")
 _LUMA = np.array([0.299, 0.587, 0.114])
-_ENLARGE = 1.1
+ENLARGE = 1.1  # of the photographs, before they are cropped
 _EDGES = np.geomspace(1 / 256, 0.5, 11)
 
 
@@ -138,21 +145,54 @@ def synthesise(index: int) -> np.ndarray:
     return np.clip(channels + np.array(photograph.mean), 0, 255)
 
 
+def source() -> str:
+    """What frost blends in: ``photographs``, or ``synthetic textures`` where they are missing."""
+    return "synthetic textures" if _photographs() is None else "photographs"
+
+
 @functools.cache
-def textures(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _photographs() -> tuple[np.ndarray, ...] | None:
+    """Imagecorruptions' pictures, uint8 RGB, read without importing it; None if it is missing."""
+    package = importlib.util.find_spec("imagecorruptions")
+    if package is None or importlib.util.find_spec("cv2") is None:
+        _logger.warning(
+            "frost uses synthetic textures: `pip install imagecorruptions` brings the published "
+            "photographs"
+        )
+        return None
+    folder = Path(package.submodule_search_locations[0]) / "frost"
+    return tuple(np.asarray(Image.open(folder / name).convert("RGB")) for name in _FILES)
+
+
+@functools.cache
+def textures(
+    height: int, width: int, enlarge: float = ENLARGE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """All textures, enlarged to hold crops of ``height`` by ``width``, on one canvas.
+
+    Args:
+        height: of the crops.
+        width: of the crops.
+        enlarge: factor of every texture, before what larger crops need.
 
     Returns:
         Canvas ``[rows, columns, 3]`` uint8 with the textures below each other, and for each of
         ``PHOTOGRAPHS`` its first row, height and width, int32.
     """
+    photographs = _photographs()
     images = []
     for index in range(len(_STATISTICS)):
-        texture = _synthesised(index)
+        texture = _synthesised(index) if photographs is None else photographs[index]
         rows, columns = texture.shape[:2]
-        factor = _ENLARGE * max(1.0, height / rows, width / columns)
+        factor = enlarge * max(1.0, height / rows, width / columns)
         size = (math.ceil(columns * factor), math.ceil(rows * factor))
-        images.append(np.asarray(Image.fromarray(texture).resize(size, Image.Resampling.BICUBIC)))
+        if photographs is None:
+            image = Image.fromarray(texture).resize(size, Image.Resampling.BICUBIC)
+            images.append(np.asarray(image))
+        else:  # OpenCV's cubic, as published, is sharper than Pillow's
+            import cv2
+
+            images.append(cv2.resize(texture, size, interpolation=cv2.INTER_CUBIC))
     widest = max(image.shape[1] for image in images)
     canvas = np.concatenate([np.pad(i, ((0, 0), (0, widest - i.shape[1]), (0, 0))) for i in images])
     sizes = np.array([image.shape[:2] for image in images], np.int32)

@@ -51,8 +51,9 @@ _F = {
 
 
 def quantisation_table(standard: tuple, quality: int) -> np.ndarray:
-    """The standard table scaled for a quality below 50, ``[8, 8]`` int32."""
-    return np.clip((np.asarray(standard) * (5000 // quality) + 50) // 100, 1, 255).astype(np.int32)
+    """The standard table scaled for a quality of 1 to 100, ``[8, 8]`` int32."""
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return np.clip((np.asarray(standard) * percent + 50) // 100, 1, 255).astype(np.int32)
 
 
 def _shift(x: Array, bits: int) -> Array:
@@ -181,8 +182,14 @@ def _double(plane: Array) -> Array:
 
 
 def jpeg_compression(x: Array, severity: int) -> Array:
-    """Encoded as JPEG with 4:2:0 chroma and decoded; input is rounded to grey levels."""
-    quality = QUALITY[severity - 1]
+    """Encoded as JPEG and decoded, see :func:`jpeg`."""
+    return jpeg(x, QUALITY[severity - 1])
+
+
+def jpeg(x: Array, quality: int) -> Array:
+    """Encoded as JPEG of a quality with 4:2:0 chroma and decoded; input is rounded to whole grey
+    levels, ``[B, H, W, 3]`` float32.
+    """
     _, height, width, _ = x.shape
     red, green, blue = (jnp.floor(x[..., c] + 0.5).astype(jnp.int32) for c in range(3))
     half = 1 << 15

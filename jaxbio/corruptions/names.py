@@ -8,6 +8,8 @@ BENCHMARK = (
     "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
 )  # fmt: skip
 VALIDATION = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
+# Whose definitions: those of the package, or those that made ImageNet-C's files.
+PROTOCOLS = ("imagecorruptions", "imagenet_c")
 _SUBSETS = {
     "benchmark": BENCHMARK,
     "validation": VALIDATION,
@@ -37,6 +39,12 @@ def check_name(name: Any) -> None:
     """Raises ValueError unless ``name`` is a corruption."""
     if name not in _SUBSETS["all"]:
         raise ValueError(f"unknown corruption {name!r}; one of {', '.join(_SUBSETS['all'])}")
+
+
+def check_protocol(protocol: Any) -> None:
+    """Raises ValueError unless ``protocol`` is one of ``PROTOCOLS``."""
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"unknown protocol {protocol!r}; one of {', '.join(PROTOCOLS)}")
 
 
 def check_severity(severity: Any) -> None:

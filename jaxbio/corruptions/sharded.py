@@ -12,7 +12,7 @@ from jaxbio.corruptions.corrupt import corrupt
 
 @functools.cache
 def sharded_corrupt(
-    mesh: Mesh, split: PartitionSpec, name: str, severity: int
+    mesh: Mesh, split: PartitionSpec, name: str, severity: int, protocol: str = "imagecorruptions"
 ) -> Callable[[Array, Array, Array], Array]:
     """The compiled ``(images, indices, key) -> images``; every device corrupts its own images.
 
@@ -21,14 +21,15 @@ def sharded_corrupt(
         split: how the leading axis of images and indices is split over them.
         name: one of ``corruption_names("all")``.
         severity: 1 to 5.
+        protocol: as in :func:`jaxbio.corruptions.corrupt`.
 
     Returns:
         A function of uint8 ``[B, H, W, 3]``, the examples' numbers ``[B]`` and one key; the result
-        equals ``corrupt(images, name, severity, key, indices=indices)``.
+        equals ``corrupt(images, name, severity, key, indices=indices, protocol=protocol)``.
     """
 
     def local(images: Array, indices: Array, key: Array) -> Array:
-        return corrupt(images, name, severity, key, indices=indices)
+        return corrupt(images, name, severity, key, indices=indices, protocol=protocol)
 
     specs = (split, split, PartitionSpec())
     return jax.jit(

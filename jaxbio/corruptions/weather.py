@@ -6,7 +6,7 @@ from jax import Array, lax
 
 from jaxbio.corruptions import fields
 from jaxbio.corruptions.blur import directional_blur
-from jaxbio.corruptions.frost_textures import PHOTOGRAPHS, textures
+from jaxbio.corruptions.frost_textures import ENLARGE, PHOTOGRAPHS, textures
 from jaxbio.corruptions.linear import separable, zoom_matrix
 
 # Mean and spread of the flakes' field, zoom, threshold, motion's radius and sigma, mix.
@@ -43,10 +43,10 @@ def snow(x: Array, severity: int, field: tuple[Array, Array]) -> Array:
     return x + flakes + flakes[:, ::-1, ::-1]
 
 
-def draw_frost(words: Array, x: Array, severity: int) -> Array:
+def draw_frost(words: Array, x: Array, severity: int, enlarge: float = ENLARGE) -> Array:
     """A random crop of a random texture, ``[B, H, W, 3]`` float32 in 0..255."""
     _, height, width, _ = x.shape
-    canvas, tops, heights, widths = (jnp.asarray(a) for a in textures(height, width))
+    canvas, tops, heights, widths = (jnp.asarray(a) for a in textures(height, width, enlarge))
     pick = fields.integers(words, 0, (), 0, len(PHOTOGRAPHS))
     u = fields.uniform(words, 1, (2,))
     row = jnp.floor(u[:, 0] * (heights[pick] - height)).astype(jnp.int32) + tops[pick]

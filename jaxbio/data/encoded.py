@@ -18,13 +18,14 @@ from jaxbio.data import decoding, geometry, order, preparation
 from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.tensorflow_cpu import plain_graph, tf
 from jaxbio.data.types import Batch, EncodedSplit, Source
+from jaxbio.errors import InputError
 
 # Graph function: (step, position in the global batch, index) -> uint8 image and int32 label.
 Example = Callable[["tf.Tensor", "tf.Tensor", "tf.Tensor"], tuple["tf.Tensor", "tf.Tensor"]]
 
-# What tf raises, eagerly, for a file that it cannot read or decode. The second one stands in for
-# the first where tf's message would quote bytes that are not text.
-_FAILURES = (tf.errors.OpError, UnicodeDecodeError)
+# What is raised, eagerly, for a file that tf, or Pillow, cannot read or decode. The last one stands
+# in for the first where tf's message would quote bytes that are not text.
+_FAILURES = (tf.errors.OpError, InputError, UnicodeDecodeError)
 
 _logger = logging.getLogger("jaxbio.data")
 
@@ -52,7 +53,7 @@ def train_batches(
         draws = tf.random.stateless_uniform(draws_shape, key)
         if settings.augmentation == "crop_flip":
             return _random_crop(contents, draws, settings), label
-        image = decoding.decode(contents)[None]
+        image = decoding.decode(contents, settings.exif_rotation)[None]
         image = preparation.resized(image, settings, source.one_size)
         return preparation.rgb(preparation.augmented(image, draws, settings))[0], label
 
@@ -101,7 +102,7 @@ def eval_batches(
     ) -> tuple["tf.Tensor", "tf.Tensor"]:
         del step, position
         contents, label = read(index)
-        image = decoding.decode(contents)
+        image = decoding.decode(contents, settings.exif_rotation)
         if not whole:
             image = preparation.rgb(preparation.resized(image[None], settings, source.one_size))[0]
         return image, label
@@ -130,7 +131,7 @@ def _random_crop(contents: "tf.Tensor", draws: "tf.Tensor", settings: Settings) 
         )
         return [x[0] for x in window]
 
-    image = decoding.decode_window(contents, choose)[None]
+    image = decoding.decode_window(contents, choose, settings.exif_rotation)[None]
     image = preparation.rgb(geometry.resize(image, settings.image_size))[0]
     if not settings.flip:
         return image

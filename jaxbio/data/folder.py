@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.types import FileSplit, Source, existing_data_dir
+from jaxbio.files.pictures import SUFFIXES, find_pictures
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 _FINGERPRINT_FILES = 10_000
 
 _logger = logging.getLogger("jaxbio.data")
@@ -19,8 +19,8 @@ def open_image_folder(settings: Settings) -> Source:
     """Opens a folder of images, ImageNet's layout.
 
     Classes are the folders' names, sorted; examples are sorted by class and path. Images may lie
-    deeper within a class folder. Files count by suffix (.jpg .jpeg .png .bmp .gif .webp, any
-    case) and are decoded by content; hidden files are ignored, other files with a warning.
+    deeper within a class folder. :func:`jaxbio.files.pictures.find_pictures` says which files
+    count; they are decoded by content. Others are warned about.
 
     Raises:
         DataError: no such folders, no images, or classes that differ between the splits.
@@ -58,17 +58,22 @@ def open_image_folder(settings: Settings) -> Source:
 
 
 def _class_names(split_dir: str) -> list[str]:
-    with os.scandir(split_dir) as entries:
-        names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    names = sorted(
+        name
+        for name in os.listdir(split_dir)
+        if not name.startswith(".") and os.path.isdir(os.path.join(split_dir, name))
+    )
     if not names:
         raise DataError(f"{split_dir} has no class folders: images belong in {split_dir}/<class>/")
     return names
 
 
 def _list_split(split_dir: str, classes: list[str]) -> FileSplit:
-    paths, labels, ignored = [], [], []
+    paths: list[str] = []
+    labels: list[int] = []
+    left_out: list[str] = []
     for label, name in enumerate(classes):
-        images = sorted(_images_below(os.path.join(split_dir, name), ignored))
+        images, others = find_pictures(os.path.join(split_dir, name))
         if not images:
             raise DataError(
                 f"{os.path.join(split_dir, name)} has no images ({' '.join(SUFFIXES)}): add some "
@@ -76,29 +81,20 @@ def _list_split(split_dir: str, classes: list[str]) -> FileSplit:
             )
         paths += images
         labels += [label] * len(images)
-    if ignored:
-        _logger.warning(
-            "%s: %d files are not images by their names, ignored; first: %s",
-            split_dir,
-            len(ignored),
-            min(ignored),
-        )
+        left_out += others
+    warn_of_left_out(split_dir, left_out)
     return FileSplit(paths, np.array(labels, np.int32))
 
 
-def _images_below(folder: str, ignored: list[str]) -> list[str]:
-    images = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                images += _images_below(entry.path, ignored)
-            elif entry.name.lower().endswith(SUFFIXES):
-                images.append(entry.path)
-            else:
-                ignored.append(entry.path)
-    return images
+def warn_of_left_out(folder: str, left_out: list[str]) -> None:
+    """Says how many files of a folder are not read, and which is the first."""
+    if left_out:
+        _logger.warning(
+            "%s: %d files are not images by their names, ignored; first: %s",
+            folder,
+            len(left_out),
+            min(left_out),
+        )
 
 
 def _fingerprint(root: str, paths: list[str]) -> str:
@@ -108,5 +104,6 @@ def _fingerprint(root: str, paths: list[str]) -> str:
     for position, path in enumerate(paths):
         digest.update(os.fsencode(os.path.relpath(path, root)) + b"\0")
         if position % stride == 0:
-            digest.update(str(os.path.getsize(path)).encode() + b"\0")
+            size = str(os.path.getsize(path)) if os.path.isfile(path) else "missing"
+            digest.update(size.encode() + b"\0")
     return digest.hexdigest()[:16]

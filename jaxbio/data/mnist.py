@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import math
 import zlib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.types import ArraySplit, Source, existing_data_dir
+from jaxbio.files.sizes import INFLATION, check_size
 
 _IMAGES = 3  # dimensions, the last byte of the file's magic number
 _LABELS = 1
@@ -74,27 +76,31 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     Raises:
         DataError: not an IDX file of this kind, or its size is not what its header says.
     """
+    header = 4 + 4 * dimensions
+    packed = path.suffix == ".gz"
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
+        with gzip.open(path) if packed else path.open("rb") as file:
+            begin = file.read(header)
+            if begin[:4] != bytes([0, 0, 8, dimensions]):
+                raise DataError(
+                    f"{path} begins with {begin[:4].hex(' ') or 'nothing'}, an IDX file of "
+                    f"{dimensions}-dimensional bytes with 00 00 08 0{dimensions}: fetch it again"
+                )
+            if len(begin) < header:
+                raise DataError(f"{path} ends within its header: fetch it again")
+            shape = tuple(int(n) for n in np.frombuffer(begin, ">u4", dimensions, offset=4))
+            size = math.prod(shape)
+            stored = path.stat().st_size
+            check_size(path, f"its header {shape}", size, stored * INFLATION if packed else stored)
+            content = file.read(size + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is broken or truncated ({error}): fetch it again") from error
-    header = 4 + 4 * dimensions
-    if content[:4] != bytes([0, 0, 8, dimensions]):
+    if len(content) != size:
         raise DataError(
-            f"{path} begins with {content[:4].hex(' ') or 'nothing'}, an IDX file of "
-            f"{dimensions}-dimensional bytes with 00 00 08 0{dimensions}: fetch it again"
+            f"{path} has {'more' if len(content) > size else 'fewer'} bytes than header {shape} "
+            "means: fetch it again"
         )
-    if len(content) < header:
-        raise DataError(f"{path} ends within its header: fetch it again")
-    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", dimensions, offset=4))
-    expected = header + int(np.prod(shape, dtype=np.int64))
-    if len(content) != expected:
-        raise DataError(
-            f"{path} has {len(content)} bytes where its header {shape} means {expected}: "
-            "fetch it again"
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _find(folder: Path, stem: str) -> Path | None:

@@ -46,6 +46,9 @@ class Settings(Place):
     flip: bool = option(True, "crop_flip: mirror every second image")
     max_shift: float = option(0.1, "shift: largest translation, a share of image_size", "[0, 1)")
     max_zoom: float = option(0.1, "shift: largest enlargement or reduction", "[0, 1)")
+    exif_rotation: bool = option(
+        False, "turn photographs as their EXIF orientation says; slower, and published nets do not"
+    )
     max_bad_files: int = option(0, "undecodable files to skip before stopping", "[0, inf)")
     cache: str | bool = option(
         "auto",

@@ -168,11 +168,11 @@ class Extractor:
         """Features of each batch, computed one batch ahead of the caller.
 
         Args:
-          batches: dicts with ``image`` uint8 ``[b, S, S, 3]`` and ``index`` int ``[b]``; other
-            entries pass through.
+            batches: dicts with ``image`` uint8 ``[b, S, S, 3]`` and ``index`` int ``[b]``; other
+                entries pass through.
 
         Yields:
-          The batch and its features, ``[b, ...]`` per layer.
+            The batch and its features, ``[b, ...]`` per layer.
         """
         waiting: collections.deque = collections.deque()
         size = 0

@@ -24,13 +24,13 @@ class Layer:
     """What is known of a layer's features before any is computed.
 
     Attributes:
-      name: the endpoint's.
-      shape: units of one image at one step: ``(H, W, C)``, ``(positions, C)`` or ``(C,)``;
-        projected, ``(N,)``.
-      steps: time steps that are kept, counted from 0; None if the layer has no time axis.
-      arrival_step: first step at which the image can have an effect; before it, the layer's
-        activity is the same for every image. 0 for layers without time.
-      projected: whether the units are random projections.
+        name: the endpoint's.
+        shape: units of one image at one step: ``(H, W, C)``, ``(positions, C)`` or ``(C,)``;
+            projected, ``(N,)``.
+        steps: time steps that are kept, counted from 0; None if the layer has no time axis.
+        arrival_step: first step at which the image can have an effect; before it, the layer's
+            activity is the same for every image. 0 for layers without time.
+        projected: whether the units are random projections.
     """
 
     name: str
@@ -68,18 +68,18 @@ def layer_shapes(
     """The layers of a model, in its own order; nothing is computed.
 
     Args:
-      model: from :func:`jaxbio.create_model`: returns ``(logits, endpoints)``.
-      variables: the model's; arrays or ``jax.ShapeDtypeStruct``.
-      image_size: side of the images in pixels.
+        model: from :func:`jaxbio.create_model`: returns ``(logits, endpoints)``.
+        variables: the model's; arrays or ``jax.ShapeDtypeStruct``.
+        image_size: side of the images in pixels.
 
     Returns:
-      A :class:`Layer` for every endpoint, with all its steps.
+        A :class:`Layer` for every endpoint, with all its steps.
 
     Example:
-      >>> model = jaxbio.create_model("cornet_s", num_classes=10)
-      >>> variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
-      >>> layer_shapes(model, variables, 64)["V4"].feature_shape
-      (4, 4, 4, 256)
+        >>> model = jaxbio.create_model("cornet_s", num_classes=10)
+        >>> variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+        >>> layer_shapes(model, variables, 64)["V4"].feature_shape
+        (4, 4, 4, 256)
     """
     return inspect_model(model, variables, image_size)[0]
 

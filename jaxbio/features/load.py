@@ -12,6 +12,8 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.features.layers import Layer, time_labels
 from jaxbio.features.npz import TEXTS
+from jaxbio.files import hdf5
+from jaxbio.neural.npz import check_npz
 
 FORMAT = "jaxbio features"
 
@@ -23,19 +25,19 @@ class FeatureFile(Mapping[str, np.ndarray]):
     after pooling or projection); :meth:`read` a part of it.
 
     Args:
-      path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
+        path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
 
     Attributes:
-      path: the file.
-      layers: what each layer's axes are.
-      images: file names, one per row.
-      skipped: names of images that did not decode; they have no rows.
-      description: everything that the features depend on.
-      about: where they come from.
-      content_key: of the description; files with the same key hold the same features.
+        path: the file.
+        layers: what each layer's axes are.
+        images: file names, one per row.
+        skipped: names of images that did not decode; they have no rows.
+        description: everything that the features depend on.
+        about: where they come from.
+        content_key: of the description; files with the same key hold the same features.
 
     Raises:
-      InputError: no such file, not a file of features, or not complete.
+        InputError: no such file, not a file of features, or not complete.
     """
 
     def __init__(self, path: str | Path):
@@ -43,11 +45,12 @@ class FeatureFile(Mapping[str, np.ndarray]):
         self._file: h5py.File | np.lib.npyio.NpzFile
         try:
             if zipfile.is_zipfile(self.path):
+                check_npz(self.path)
                 self._file = np.load(self.path, allow_pickle=False)
                 text = {name: str(self._file[name]) for name in TEXTS}
                 names = {name: self._file[name].tolist() for name in ("image", "skipped")}
             else:
-                self._file = h5py.File(self.path, "r")
+                self._file = hdf5.open_hdf5(self.path)
                 text = {name: self._file.attrs[name] for name in TEXTS}
                 if text["format"] == FORMAT and not self._file.attrs["complete"]:
                     raise InputError(
@@ -60,7 +63,7 @@ class FeatureFile(Mapping[str, np.ndarray]):
             raise InputError(f"{path} does not exist: make it with --mode=features") from None
         except InputError:
             raise
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise InputError(f"{path} is not a file of features ({error})") from error
         if text["format"] != FORMAT:
             raise InputError(f"{path} is not a file of features (format '{text['format']}')")
@@ -105,12 +108,12 @@ class FeatureFile(Mapping[str, np.ndarray]):
         From HDF5 only what is asked for is read; from NPZ the whole layer.
 
         Args:
-          layer: one of ``layers``.
-          times: steps, as they are numbered in the model; None: all.
-          images: rows.
+            layer: one of ``layers``.
+            times: steps, as they are numbered in the model; None: all.
+            images: rows.
 
         Raises:
-          InputError: an unknown layer, or a step that it does not have.
+            InputError: an unknown layer, or a step that it does not have.
         """
         if layer not in self.layers:
             raise InputError(
@@ -121,6 +124,8 @@ class FeatureFile(Mapping[str, np.ndarray]):
             if isinstance(self._file, h5py.File)
             else self._file[f"layer/{layer}"]
         )
+        if isinstance(stored, h5py.Dataset):
+            hdf5.check_dataset(stored)
         if times is None:
             return stored[images]
         steps = self.layers[layer].steps or ()
@@ -136,7 +141,7 @@ class FeatureFile(Mapping[str, np.ndarray]):
         """A layer as an ``xarray.DataArray`` with the coordinates of images, steps and units.
 
         Raises:
-          InputError: an unknown layer, or xarray is not installed.
+            InputError: an unknown layer, or xarray is not installed.
         """
         try:
             import xarray
@@ -162,19 +167,19 @@ def load(
     """Opens a file of features, or reads one layer of it.
 
     Args:
-      path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
-      layer: None opens the file.
-      times: of the layer: steps as they are numbered in the model; None: all.
+        path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
+        layer: None opens the file.
+        times: of the layer: steps as they are numbered in the model; None: all.
 
     Returns:
-      A :class:`FeatureFile`, or the layer's float32 ``[image, (time,) ...]``.
+        A :class:`FeatureFile`, or the layer's float32 ``[image, (time,) ...]``.
 
     Raises:
-      InputError: no such file, not a file of features, not complete; an unknown layer or step.
+        InputError: no such file, not a file of features, not complete; an unknown layer or step.
 
     Example:
-      >>> load("feats.h5", "IT", times=[1]).shape
-      (364, 1, 7, 7, 512)
+        >>> load("feats.h5", "IT", times=[1]).shape
+        (364, 1, 7, 7, 512)
     """
     if layer is None:
         return FeatureFile(path)

@@ -7,7 +7,7 @@ from typing import IO
 import h5py
 import numpy as np
 
-from jaxbio.files import atomic
+from jaxbio.files import atomic, hdf5
 
 _BLOCK_BYTES = 2**24
 # Attributes of the HDF5 file that become text arrays.
@@ -21,15 +21,15 @@ def write_npz(source: Path, output: Path) -> None:
     it, and ``format``, ``content_key``, ``description``, ``about``, ``layers`` (text).
 
     Args:
-      source: the HDF5 file.
-      output: replaced atomically.
+        source: the HDF5 file.
+        output: replaced atomically.
 
     Raises:
-      WriteError: the disk is full or fails; nothing is left behind.
+        WriteError: the disk is full or fails; nothing is left behind.
     """
     with (
         atomic(output) as temporary,
-        h5py.File(source, "r", locking=False) as file,
+        hdf5.open_hdf5(source) as file,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):
         for name in TEXTS:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from jaxbio.data import Source, eval_batches
-from jaxbio.data.folder import SUFFIXES
+from jaxbio.data.folder import warn_of_left_out
 from jaxbio.data.settings import Settings
 from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
 from jaxbio.errors import InputError
-
-_ORIENTATION = 0x0112  # of EXIF
+from jaxbio.files.pictures import SUFFIXES, find_pictures, is_turned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +23,8 @@ class Pictures:
     """Images in a fixed order.
 
     Attributes:
-      names: of the images: paths relative to the folder, or their numbers in the test set.
-      source: its evaluation split holds the images.
+        names: of the images: paths relative to the folder, or their numbers in the test set.
+        source: its evaluation split holds the images.
     """
 
     names: list[str]
@@ -49,16 +46,16 @@ class Pictures:
         """One pass, decoded, resized and cropped ahead in threads as in any evaluation.
 
         Args:
-          settings: from :func:`jaxbio.data.settings.read_settings`. Up to ``max_bad_files``
-            images that do not decode are masked.
-          batch_size: images per batch.
-          start: first image.
+            settings: from :func:`jaxbio.data.settings.read_settings`. Up to ``max_bad_files``
+                images that do not decode are masked.
+            batch_size: images per batch.
+            start: first image.
 
         Yields:
-          See :func:`jaxbio.data.eval_batches`; ``index`` is the image's place in ``names``.
+            See :func:`jaxbio.data.eval_batches`; ``index`` is the image's place in ``names``.
 
         Raises:
-          DataError: too many images do not decode; the message has the path of the last.
+            DataError: too many images do not decode; the message has the path of the last.
         """
         rest = dataclasses.replace(self.source, eval=_from(self.source.eval, start))
         for batch in eval_batches(rest, settings, global_batch_size=batch_size):
@@ -68,24 +65,19 @@ class Pictures:
 def open_pictures(folder: str | Path) -> Pictures:
     """The images in a folder and the folders below it, sorted by path.
 
-    Files count by suffix (.jpg .jpeg .png .bmp .gif .webp, any case); hidden ones do not.
+    :func:`jaxbio.files.pictures.find_pictures` says which files count; others are warned about.
 
     Raises:
-      InputError: no such folder, or no images in it.
+        InputError: no such folder, or no images in it.
     """
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"--images={folder} is not a directory: give a folder of images")
-    relative = sorted(
-        (Path(parent) / file).relative_to(root).as_posix()
-        for parent, folders, files in os.walk(root)
-        if _visible(folders)
-        for file in files
-        if file.lower().endswith(SUFFIXES) and not file.startswith(".")
-    )
-    if not relative:
+    paths, left_out = find_pictures(root)
+    if not paths:
         raise InputError(f"--images={folder} has no images ({' '.join(SUFFIXES)}): add some")
-    paths = [os.path.join(root, path) for path in relative]
+    warn_of_left_out(str(folder), left_out)
+    relative = [Path(path).relative_to(root).as_posix() for path in paths]
     split = FileSplit(paths, np.zeros(len(paths), np.int32))
     names = [os.fsencode(path).decode(errors="backslashreplace") for path in relative]
     return Pictures(names, _source(split, one_size=False))
@@ -94,25 +86,19 @@ def open_pictures(folder: str | Path) -> Pictures:
 def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pictures:
     """Photographs that a user names: files, and folders as in :func:`open_pictures`.
 
-    Each is turned as its EXIF orientation says.
-
     Args:
-      paths: of files and folders.
-      one_size: prepare them as the pictures of a data set of small squares: resized, not cropped.
+        paths: of files and folders.
+        one_size: prepare them as the pictures of a data set of small squares: resized, not cropped.
 
     Raises:
-      InputError: a path that is missing or no picture.
+        InputError: a path that is missing or no picture.
     """
     files: list[str] = []
     for path in paths:
         files += open_pictures(path).source.eval.paths if os.path.isdir(path) else [str(path)]
     with ThreadPoolExecutor() as pool:
-        turned = list(pool.map(_is_turned, files))
-
-    def read(index: int) -> tuple[bytes, int]:
-        return (_upright if turned[index] else Path.read_bytes)(Path(files[index])), 0
-
-    split = RecordSplit("pictures", len(files), read)
+        list(pool.map(is_turned, files))  # opens each: what is no picture is found before the rest
+    split = FileSplit(files, np.zeros(len(files), np.int32))
     names = [os.fsencode(file).decode(errors="backslashreplace") for file in files]
     return Pictures(names, _source(split, one_size))
 
@@ -131,29 +117,6 @@ def _source(split: Split, one_size: bool) -> Source:
         one_size=one_size,
         fingerprint=lambda: "",
     )
-
-
-def _is_turned(path: str) -> bool:
-    """Whether the camera was; also checks that there is a picture."""
-    try:
-        with Image.open(path) as image:
-            return image.getexif().get(_ORIENTATION, 1) != 1
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or "is no picture"
-        raise InputError(f"{path}: {reason}; give pictures or folders of them") from error
-
-
-def _upright(path: Path) -> bytes:
-    with Image.open(path) as image:
-        buffer = io.BytesIO()
-        ImageOps.exif_transpose(image).convert("RGB").save(buffer, "PNG")
-        return buffer.getvalue()
-
-
-def _visible(folders: list[str]) -> bool:
-    """Keeps ``os.walk`` out of hidden folders."""
-    folders[:] = [folder for folder in folders if not folder.startswith(".")]
-    return True
 
 
 def _from(split: Split, start: int) -> Split:

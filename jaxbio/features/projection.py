@@ -15,8 +15,8 @@ class Projection(NamedTuple):
     """A random matrix of few entries, +scale or -scale.
 
     Attributes:
-      index: int32 ``[N, k]``, the k units that each component adds up.
-      sign: float32 ``[N, k]``, -1 or 1.
+        index: int32 ``[N, k]``, the k units that each component adds up.
+        sign: float32 ``[N, k]``, -1 or 1.
     """
 
     index: jax.Array
@@ -30,14 +30,14 @@ def make_projection(name: str, units: int, components: int, seed: int) -> Projec
     component has exactly k = ceil(sqrt(D)) of them, at places drawn with replacement.
 
     Args:
-      name: the layer's; every layer gets a matrix of its own.
-      units: D, of one image at one step.
-      components: N.
-      seed: of all matrices. Together with name, D and N it decides every entry.
+        name: the layer's; every layer gets a matrix of its own.
+        units: D, of one image at one step.
+        components: N.
+        seed: of all matrices. Together with name, D and N it decides every entry.
 
     Reference:
-      Achlioptas 2003, "Database-friendly random projections"; Li, Hastie and Church 2006, "Very
-      sparse random projections".
+        Achlioptas 2003, "Database-friendly random projections"; Li, Hastie and Church 2006, "Very
+        sparse random projections".
     """
     key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
     of_index, of_sign = jax.random.split(key)
@@ -53,11 +53,11 @@ def project(projection: Projection, features: jax.Array) -> jax.Array:
     is that of x.
 
     Args:
-      projection: from :func:`make_projection`.
-      features: ``[..., D]``.
+        projection: from :func:`make_projection`.
+        features: ``[..., D]``.
 
     Returns:
-      ``[..., N]``.
+        ``[..., N]``.
     """
     leading, units = features.shape[:-1], features.shape[-1]
     components, k = projection.index.shape

@@ -30,6 +30,7 @@ from jaxbio.features.content_key import content_key, differences
 from jaxbio.features.layers import Layer, time_labels
 from jaxbio.features.load import FORMAT
 from jaxbio.features.npz import write_npz
+from jaxbio.files import hdf5
 
 # Reading one image should not cost more than this many bytes, nor every image a chunk.
 _CHUNK_BYTES = 2**20
@@ -159,7 +160,7 @@ class Writer:
 
     def _read_state(self, description: Mapping[str, Any]) -> None:
         try:
-            with h5py.File(self._partial, "r", locking=False) as file:
+            with hdf5.open_hdf5(self._partial) as file:
                 check_same(self._partial, json.loads(file.attrs["description"]), description)
                 self._complete = bool(file.attrs["complete"])
                 if self._complete:  # all but the renaming

@@ -24,15 +24,15 @@ def fill(
     of features are alive at most: computed, fetched, written. A bar shows images and the time left.
 
     Args:
-      writer: of the file.
-      extractor: of the layers that the writer expects.
-      pictures: all images.
-      settings: how they are prepared, and how many may fail to decode.
-      batch_size: a multiple of the number of devices.
+        writer: of the file.
+        extractor: of the layers that the writer expects.
+        pictures: all images.
+        settings: how they are prepared, and how many may fail to decode.
+        batch_size: a multiple of the number of devices.
 
     Raises:
-      DataError: too many images do not decode.
-      InputError: the disk is full or fails.
+        DataError: too many images do not decode.
+        InputError: the disk is full or fails.
     """
     if writer.done == len(pictures):
         return

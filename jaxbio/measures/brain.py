@@ -24,11 +24,11 @@ class Brain:
     """What a model is compared with.
 
     Attributes:
-      recordings: all of them.
-      name: of the time bin; "" where there is one only.
-      patterns: responses ``[S, N]``, or None where only dissimilarities are known.
-      presentations: single presentations ``[R, S, N]``, or None.
-      seed: of every random draw.
+        recordings: all of them.
+        name: of the time bin; "" where there is one only.
+        patterns: responses ``[S, N]``, or None where only dissimilarities are known.
+        presentations: single presentations ``[R, S, N]``, or None.
+        seed: of every random draw.
     """
 
     recordings: Recordings
@@ -105,12 +105,12 @@ def brains(recordings: Recordings, bins: str, seed: int) -> list[Brain]:
     """The recordings, averaged over time bins or bin by bin.
 
     Args:
-      recordings: any.
-      bins: ``mean`` or ``all``.
-      seed: of every random draw.
+        recordings: any.
+        bins: ``mean`` or ``all``.
+        seed: of every random draw.
 
     Raises:
-      InputError: too few conditions, or several RDMs of which one has to be chosen.
+        InputError: too few conditions, or several RDMs of which one has to be chosen.
     """
     conditions = len(np.unique(recordings.stimuli.objects))
     if conditions < _FEWEST_CONDITIONS:

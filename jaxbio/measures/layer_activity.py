@@ -19,8 +19,8 @@ class Place(NamedTuple):
     """A layer at a time step.
 
     Attributes:
-      layer: its name.
-      step: counted from 0; None for layers without time.
+        layer: its name.
+        step: counted from 0; None for layers without time.
     """
 
     layer: str

@@ -26,6 +26,7 @@ _MODULES = (
     "features",
     "similarity",
     "over_time",
+    "physiology",
 )
 
 

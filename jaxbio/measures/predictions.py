@@ -23,7 +23,7 @@ class Predictions(NamedTuple):
 
     @property
     def top1(self) -> np.ndarray:
-        """int ``[N]``: the likeliest class."""
+        """Int ``[N]``: the likeliest class."""
         return self.probabilities.argmax(axis=1)
 
 

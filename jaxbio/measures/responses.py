@@ -25,14 +25,14 @@ def collect_responses(session: Session, endpoint: str = "") -> tuple[np.ndarray,
     """Aggregated responses to the test set.
 
     Args:
-      session: an opened run.
-      endpoint: its name; "" takes the last block.
+        session: an opened run.
+        endpoint: its name; "" takes the last block.
 
     Returns:
-      Responses ``[N, C]`` and labels ``[N]``.
+        Responses ``[N, C]`` and labels ``[N]``.
 
     Raises:
-      InputError: the model has no such endpoint.
+        InputError: the model has no such endpoint.
     """
     shapes = endpoint_shapes(session.model, session.config.data.image_size)
     name = choose_endpoints(endpoint or "default", shapes)[-1]
@@ -54,7 +54,7 @@ def collect_shifts(session: Session) -> dict[str, np.ndarray]:
     """All shifts of a network's activations on the first batch of the test set.
 
     Returns:
-      Per layer, in the network's order, its shifts; empty if no activation has any.
+        Per layer, in the network's order, its shifts; empty if no activation has any.
     """
 
     def run(variables: dict[str, Any], batch: dict[str, jax.Array]) -> dict[str, Any]:
@@ -73,11 +73,11 @@ def activation_curves(shifts: Mapping[str, np.ndarray], name: str) -> tuple[np.n
     """An activation at quantiles of its learned shifts.
 
     Args:
-      shifts: of all layers.
-      name: of the activation.
+        shifts: of all layers.
+        name: of the activation.
 
     Returns:
-      Inputs ``[N]``, and per quantile's shift the outputs ``[N]``.
+        Inputs ``[N]``, and per quantile's shift the outputs ``[N]``.
     """
     unit = raa2 if name.startswith("raa2") else raa
     x = np.linspace(-4, 4, 161).astype(np.float32)
@@ -90,11 +90,11 @@ def draw_figures(runs: Mapping[str, Session], endpoint: str = "") -> dict[str, F
     """All figures of some runs of one data set.
 
     Args:
-      runs: by name.
-      endpoint: see :func:`collect_responses`.
+        runs: by name.
+        endpoint: see :func:`collect_responses`.
 
     Returns:
-      ``responses``, and where a run has adaptive activations ``shifts`` and ``activations``.
+        ``responses``, and where a run has adaptive activations ``shifts`` and ``activations``.
     """
     names = next(iter(runs.values())).source.class_names
     responses = {name: collect_responses(session, endpoint) for name, session in runs.items()}

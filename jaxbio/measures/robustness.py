@@ -1,7 +1,8 @@
 """accuracy under image corruptions (docs/robustness.md)
 
 Every cell once, then tables, figures and comparisons. Results go to ``evaluation/robustness.json``
-(``robustness_reference.json``), figures to ``report/``. Cells that the file already holds, for the
+(``robustness_imagenet_c.json``,
+``robustness_reference.json``), figures to ``report/``. Cells that the file already holds, for the
 same checkpoint, data and settings, are not measured again: an interrupted evaluation goes on.
 """
 
@@ -47,6 +48,12 @@ def options(add: Any) -> None:
     names = {"type": split_list, "default": ["all"], "metavar": "LIST"}
     add("--corruptions", "--corruption", help="names, or benchmark, validation or all", **names)
     add("--severities", "--severity", help="1 to 5, or all", **names)
+    add(
+        "--protocol",
+        choices=("imagecorruptions", "imagenet_c"),
+        default="imagecorruptions",
+        help="whose corruptions: the package's, or those of ImageNet-C's files (the mCE of papers)",
+    )
     add("--reference", action="store_true", help="corrupt by the imagecorruptions package")
     add("--workers", type=int, default=0, metavar="N", help="of --reference; 0: one per core")
     add(
@@ -71,20 +78,29 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     """
     import jax
 
+    from jaxbio.corruptions import frost_textures
     from jaxbio.corruptions.selection import parse_corruptions, parse_severities
     from jaxbio.measures.corrupted_accuracy import check_order, measure_compiled, measure_reference
     from jaxbio.measures.robustness_scores import robustness_scores
 
     order = session.config.eval.corrupt
-    check_order(order)
+    check_order(order, options.reference)
+    if options.reference and options.protocol != "imagecorruptions":
+        raise InputError(
+            f"--reference is imagecorruptions: leave out --protocol={options.protocol}"
+        )
     names = parse_corruptions(options.corruptions)
     severities = parse_severities(options.severities)
     settings = {
         "corrupt": order,
         "corruptions_by": "imagecorruptions" if options.reference else "jaxbio",
+        "protocol": options.protocol,
+        "frost": "photographs" if options.reference else frost_textures.source(),
         "seed": session.config.seed,
     }
-    name_of_file = "robustness_reference" if options.reference else "robustness"
+    name_of_file = "robustness"
+    if options.reference or options.protocol != "imagecorruptions":
+        name_of_file += "_reference" if options.reference else f"_{options.protocol}"
     file = result_file(session, name_of_file)
     whole_identity = {**identity(session), **settings}
     # Found out before hours of measuring.
@@ -104,14 +120,14 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         if options.reference:
             measured = measure_reference(session, name, severity, order, workers=options.workers)
         else:
-            measured = measure_compiled(session, name, severity, order)
+            measured = measure_compiled(session, name, severity, options.protocol)
         record["cells"][_key(name, severity)] = measured
         keep()
         if not sys.stderr.isatty() and jax.process_index() == 0:
             print(f"{name} {severity}: top-1 {100 * measured['top1']:.2f} %", flush=True)
 
     errors = {cell: 1.0 - record["cells"][_key(*cell)]["top1"] for cell in wanted}
-    scores = robustness_scores(errors, 1.0 - record["clean"]["top1"])
+    scores = robustness_scores(errors, 1.0 - record["clean"]["top1"], options.protocol)
     result = {**whole_identity, "scores": scores, **record}
     compared = {session.run.path.name: scores} if others else {}
     for label, other_record in others:
@@ -126,9 +142,10 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
     result, errors = outcome.result, outcome.errors
     scores = result["scores"]
     severities = sorted({severity for _, severity in errors})
-    tables = [_table(errors, scores, severities), _means(scores, result)]
+    protocol = result["protocol"]
+    tables = [_table(errors, scores, severities, protocol), _means(scores, result)]
     if outcome.compared:
-        tables.append(_comparison(outcome.compared))
+        tables.append(_comparison(outcome.compared, protocol))
     if jax.process_index() == 0:
         _save_figures(session, errors, scores, severities, outcome.compared)
     publish(session, outcome.name, result, "\n\n".join(tables))
@@ -154,32 +171,34 @@ def _percent(fraction: float | None) -> str:
 
 
 def _table(
-    errors: dict[tuple[str, int], float], scores: dict[str, Any], severities: list[int]
+    errors: dict[tuple[str, int], float],
+    scores: dict[str, Any],
+    severities: list[int],
+    protocol: str,
 ) -> str:
     rows = [("top-1 error %", *(f"sev. {s}" for s in severities), "mean", "CE (AlexNet = 100)")]
     for name, of_name in scores["corruptions"].items():
         cells = [_percent(errors[name, severity]) for severity in severities]
-        normalised = _percent(of_name["ce_normalised_by_alexnet"]) or "-"
+        normalised = _percent(of_name[f"ce_{protocol}"]) or "-"
         rows.append((name, *cells, _percent(of_name["mean_error"]), normalised))
     return format_table(rows)
 
 
 def _means(scores: dict[str, Any], settings: dict[str, Any]) -> str:
+    protocol = settings["protocol"]
     rows = [
         ("means", "%"),
         ("clean error", _percent(scores["clean_error"])),
         ("mean error, unnormalised", _percent(scores["mean_error"])),
         ("mean error minus clean, unnormalised", _percent(scores["mean_error_increase"])),
-        ("mCE, normalised by AlexNet", _percent(scores["mce_normalised_by_alexnet"]) or "-"),
-        (
-            "relative mCE, normalised by AlexNet",
-            _percent(scores["relative_mce_normalised_by_alexnet"]) or "-",
-        ),
+        (f"mCE, {protocol}", _percent(scores[f"mce_{protocol}"]) or "-"),
+        (f"relative mCE, {protocol}", _percent(scores[f"relative_mce_{protocol}"]) or "-"),
     ]
     notes = (
-        f"corrupted {settings['corrupt'].replace('_', ' ')} by {settings['corruptions_by']}; "
-        "normalised numbers divide by AlexNet's errors on ImageNet-C: meaningful for ImageNet "
-        "only, and computed from all 15 benchmark corruptions at all 5 severities"
+        f"corrupted {settings['corrupt'].replace('_', ' ')} by {settings['corruptions_by']}, "
+        f"protocol {protocol}, frost from {settings['frost']}; CE and mCE divide by AlexNet's "
+        "errors on ImageNet-C: meaningful for ImageNet only, and computed from all 15 benchmark "
+        "corruptions at all 5 severities; papers' are those of --protocol=imagenet_c"
     )
     return f"{format_table(rows)}\n{notes}"
 
@@ -221,10 +240,10 @@ def _scores_of(
     from jaxbio.measures.robustness_scores import robustness_scores
 
     errors = {cell: 1.0 - recorded["cells"][_key(*cell)]["top1"] for cell in wanted}
-    return robustness_scores(errors, 1.0 - recorded["clean"]["top1"])
+    return robustness_scores(errors, 1.0 - recorded["clean"]["top1"], recorded["protocol"])
 
 
-def _comparison(compared: dict[str, dict[str, Any]]) -> str:
+def _comparison(compared: dict[str, dict[str, Any]], protocol: str) -> str:
     names = next(iter(compared.values()))["corruptions"]
     rows = [("mean top-1 error %", *compared)]
     rows.append(("clean", *(_percent(s["clean_error"]) for s in compared.values())))
@@ -234,7 +253,7 @@ def _comparison(compared: dict[str, dict[str, Any]]) -> str:
     for label, key in (
         ("mean, unnormalised", "mean_error"),
         ("mean minus clean, unnormalised", "mean_error_increase"),
-        ("mCE, normalised by AlexNet", "mce_normalised_by_alexnet"),
+        (f"mCE, {protocol}", f"mce_{protocol}"),
     ):
         rows.append((label, *(_percent(s[key]) or "-" for s in compared.values())))
     return format_table(rows)

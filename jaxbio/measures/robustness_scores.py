@@ -5,8 +5,8 @@ corruption's error is divided by AlexNet's on ImageNet-C before averaging, so th
 do not dominate; that means something for ImageNet classifiers only.
 
 Reference:
-  Hendrycks & Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions and
-  Perturbations", ICLR.
+    Hendrycks & Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions and
+    Perturbations", ICLR.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ ALEXNET_CLEAN_ERROR = 0.43478
 
 
 def robustness_scores(
-    errors: Mapping[tuple[str, int], float], clean_error: float
+    errors: Mapping[tuple[str, int], float], clean_error: float, protocol: str
 ) -> dict[str, Any]:
     """Corruption errors and their means.
 
@@ -38,19 +38,20 @@ def robustness_scores(
         CE(c) = mean_s E(c, s) / A(c);  relative CE(c) = (mean_s E(c, s) - E) / (A(c) - A)
 
     Args:
-      errors: top-1 errors in [0, 1] by (corruption, severity).
-      clean_error: E, on the same images without corruption.
+        errors: top-1 errors in [0, 1] by (corruption, severity).
+        clean_error: E, on the same images without corruption.
+        protocol: by which the images were corrupted, see :func:`jaxbio.corruptions.corrupt`.
 
     Returns:
-      ``clean_error``; ``mean_error`` over all cells given and ``mean_error_increase`` (minus the
-      clean error), both unnormalised; ``corruptions``: name to ``mean_error`` (unnormalised) and,
-      for benchmark corruptions with all five severities, ``ce_normalised_by_alexnet`` and
-      ``relative_ce_normalised_by_alexnet``; their means over all 15 as
-      ``mce_normalised_by_alexnet`` and ``relative_mce_normalised_by_alexnet``. None where cells
-      are missing. Everything as fractions; papers quote 100 times these.
+        ``clean_error``; ``mean_error`` over all cells given and ``mean_error_increase`` (minus the
+        clean error), both unnormalised; ``corruptions``: name to ``mean_error`` (unnormalised) and,
+        for benchmark corruptions with all five severities, ``ce_PROTOCOL`` and
+        ``relative_ce_PROTOCOL``; their means over all 15 as ``mce_PROTOCOL`` and
+        ``relative_mce_PROTOCOL``, which is the mCE of papers for ``imagenet_c`` alone. None where
+        cells are missing. Everything as fractions; papers quote 100 times these.
 
     Raises:
-      ValueError: there are no cells.
+        ValueError: there are no cells.
     """
     if not errors:
         raise ValueError("no cells were measured")
@@ -58,7 +59,7 @@ def robustness_scores(
     for (name, severity), error in errors.items():
         by_name.setdefault(name, {})[severity] = error
     corruptions = {
-        name: _of_corruption(name, cells, clean_error) for name, cells in by_name.items()
+        name: _of_corruption(name, cells, clean_error, protocol) for name, cells in by_name.items()
     }
     mean_error = sum(errors.values()) / len(errors)
     scores = {
@@ -68,15 +69,17 @@ def robustness_scores(
         "corruptions": corruptions,
     }
     for mean, single in (
-        ("mce_normalised_by_alexnet", "ce_normalised_by_alexnet"),
-        ("relative_mce_normalised_by_alexnet", "relative_ce_normalised_by_alexnet"),
+        (f"mce_{protocol}", f"ce_{protocol}"),
+        (f"relative_mce_{protocol}", f"relative_ce_{protocol}"),
     ):
         values = [corruptions.get(name, {}).get(single) for name in BENCHMARK]
         scores[mean] = None if None in values else sum(values) / len(values)
     return scores
 
 
-def _of_corruption(name: str, cells: dict[int, float], clean_error: float) -> dict[str, Any]:
+def _of_corruption(
+    name: str, cells: dict[int, float], clean_error: float, protocol: str
+) -> dict[str, Any]:
     mean = sum(cells.values()) / len(cells)
     complete = name in ALEXNET_ERRORS and set(cells) == set(SEVERITIES)
     ce = relative = None
@@ -85,6 +88,6 @@ def _of_corruption(name: str, cells: dict[int, float], clean_error: float) -> di
         relative = (mean - clean_error) / (ALEXNET_ERRORS[name] - ALEXNET_CLEAN_ERROR)
     return {
         "mean_error": mean,
-        "ce_normalised_by_alexnet": ce,
-        "relative_ce_normalised_by_alexnet": relative,
+        f"ce_{protocol}": ce,
+        f"relative_ce_{protocol}": relative,
     }

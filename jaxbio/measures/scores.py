@@ -42,10 +42,10 @@ class Score(NamedTuple):
     """A score and its 95 % interval.
 
     Attributes:
-      value: of the measure.
-      low: lower end of the interval.
-      high: upper end.
-      ceiled: relative to the ceiling where the measure defines that; else None.
+        value: of the measure.
+        low: lower end of the interval.
+        high: upper end.
+        ceiled: relative to the ceiling where the measure defines that; else None.
     """
 
     value: float
@@ -58,9 +58,9 @@ class Ceiling(NamedTuple):
     """What the best possible model would score.
 
     Attributes:
-      low: lower bound, or the estimate.
-      high: upper bound, or the estimate.
-      what: how it was estimated, in words.
+        low: lower bound, or the estimate.
+        high: upper bound, or the estimate.
+        what: how it was estimated, in words.
     """
 
     low: float
@@ -73,12 +73,12 @@ class Measure:
     """One way to compare layers with recordings.
 
     Attributes:
-      title: for tables and figures.
-      interval: what the interval covers, in words.
-      needs: "" or what recordings must have: ``responses``, ``views`` (these and several images per
-        object).
-      score: scores per layer.
-      ceiling: of the recordings; None where it is not known.
+        title: for tables and figures.
+        interval: what the interval covers, in words.
+        needs: "" or what recordings must have: ``responses``, ``views`` (these and several images
+            per object).
+        score: scores per layer.
+        ceiling: of the recordings; None where it is not known.
     """
 
     title: str
@@ -92,14 +92,14 @@ def choose_measures(names: list[str], brain: Brain) -> tuple[list[str], list[str
     """The measures that recordings allow.
 
     Args:
-      names: as on the command line; empty: the default ones.
-      brain: the recordings.
+        names: as on the command line; empty: the default ones.
+        brain: the recordings.
 
     Returns:
-      The names, and a remark for each default measure that is left out.
+        The names, and a remark for each default measure that is left out.
 
     Raises:
-      InputError: an unknown name, or one that the recordings do not allow.
+        InputError: an unknown name, or one that the recordings do not allow.
     """
     chosen, remarks = [], []
     for name in dict.fromkeys(names or DEFAULT):

@@ -52,7 +52,7 @@ def embed_dissimilarities(rdm: np.ndarray) -> np.ndarray:
     The start is the classical solution, so that the result does not depend on chance.
 
     Args:
-      rdm: ``[n, n]`` symmetric, zero diagonal.
+        rdm: ``[n, n]`` symmetric, zero diagonal.
     """
     from sklearn.manifold import smacof  # takes a second to import
 

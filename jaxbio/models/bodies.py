@@ -1,63 +1,73 @@
-"""The table of networks that are not built from other networks: name, class, fixed fields."""
+"""The table of networks: name, module and class, fixed fields.
+
+Classes are imported when they are asked for, so that a wrong name is an error at once.
+"""
 
 import difflib
-from collections.abc import Iterable
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from jaxbio.errors import InputError
-from jaxbio.models.alexnet import AlexNet
-from jaxbio.models.body import Body
-from jaxbio.models.cornet_rt import CORnetRT
-from jaxbio.models.cornet_s import CORnetS
-from jaxbio.models.cornet_z import CORnetZ
-from jaxbio.models.densenet import DenseNet
-from jaxbio.models.resnet import ResNet
-from jaxbio.models.squeezenet import SqueezeNet
-from jaxbio.models.vgg import VGG
-from jaxbio.models.vit import VisionTransformer
+
+if TYPE_CHECKING:
+    from jaxbio.models.body import Body
 
 _VIT_MINI = {"width": 96, "depth": 6, "heads": 3}  # jaxbio's own, for small pictures
 _VIT_TINY = {"width": 192, "depth": 12, "heads": 3}
 _VIT_SMALL = {"width": 384, "depth": 12, "heads": 6}
 _VIT_BASE = {"width": 768, "depth": 12, "heads": 12}
 
-BODIES: dict[str, tuple[type[Body], dict[str, Any]]] = {
-    "alexnet": (AlexNet, {}),
-    "vgg11": (VGG, {"depth": 11}),
-    "vgg11_bn": (VGG, {"depth": 11, "batch_norm": True}),
-    "vgg13": (VGG, {"depth": 13}),
-    "vgg13_bn": (VGG, {"depth": 13, "batch_norm": True}),
-    "vgg16": (VGG, {"depth": 16}),
-    "vgg16_bn": (VGG, {"depth": 16, "batch_norm": True}),
-    "vgg19": (VGG, {"depth": 19}),
-    "vgg19_bn": (VGG, {"depth": 19, "batch_norm": True}),
-    "resnet18": (ResNet, {"depth": 18}),
-    "resnet34": (ResNet, {"depth": 34}),
-    "resnet50": (ResNet, {"depth": 50}),
-    "resnet101": (ResNet, {"depth": 101}),
-    "resnet152": (ResNet, {"depth": 152}),
-    "densenet121": (DenseNet, {"depth": 121}),
-    "densenet161": (DenseNet, {"depth": 161}),
-    "densenet169": (DenseNet, {"depth": 169}),
-    "densenet201": (DenseNet, {"depth": 201}),
-    "squeezenet1_0": (SqueezeNet, {"version": "1_0"}),
-    "squeezenet1_1": (SqueezeNet, {"version": "1_1"}),
-    "cornet_z": (CORnetZ, {}),
-    "cornet_r": (CORnetRT, {"sequential": True}),
-    "cornet_rt": (CORnetRT, {"sequential": False}),
-    "cornet_s": (CORnetS, {}),
-    "vit_mini_patch8_32": (VisionTransformer, {"patch": 8, **_VIT_MINI}),
-    "vit_tiny_patch4_32": (VisionTransformer, {"patch": 4, **_VIT_TINY}),
-    "vit_tiny_patch16_224": (VisionTransformer, {"patch": 16, **_VIT_TINY}),
-    "vit_small_patch4_32": (VisionTransformer, {"patch": 4, **_VIT_SMALL}),
-    "vit_small_patch16_224": (VisionTransformer, {"patch": 16, **_VIT_SMALL}),
-    "vit_base_patch4_32": (VisionTransformer, {"patch": 4, **_VIT_BASE}),
-    "vit_base_patch16_224": (VisionTransformer, {"patch": 16, **_VIT_BASE}),
+_BODIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "alexnet": ("alexnet.AlexNet", {}),
+    "vgg11": ("vgg.VGG", {"depth": 11}),
+    "vgg11_bn": ("vgg.VGG", {"depth": 11, "batch_norm": True}),
+    "vgg13": ("vgg.VGG", {"depth": 13}),
+    "vgg13_bn": ("vgg.VGG", {"depth": 13, "batch_norm": True}),
+    "vgg16": ("vgg.VGG", {"depth": 16}),
+    "vgg16_bn": ("vgg.VGG", {"depth": 16, "batch_norm": True}),
+    "vgg19": ("vgg.VGG", {"depth": 19}),
+    "vgg19_bn": ("vgg.VGG", {"depth": 19, "batch_norm": True}),
+    "resnet18": ("resnet.ResNet", {"depth": 18}),
+    "resnet34": ("resnet.ResNet", {"depth": 34}),
+    "resnet50": ("resnet.ResNet", {"depth": 50}),
+    "resnet101": ("resnet.ResNet", {"depth": 101}),
+    "resnet152": ("resnet.ResNet", {"depth": 152}),
+    "densenet121": ("densenet.DenseNet", {"depth": 121}),
+    "densenet161": ("densenet.DenseNet", {"depth": 161}),
+    "densenet169": ("densenet.DenseNet", {"depth": 169}),
+    "densenet201": ("densenet.DenseNet", {"depth": 201}),
+    "squeezenet1_0": ("squeezenet.SqueezeNet", {"version": "1_0"}),
+    "squeezenet1_1": ("squeezenet.SqueezeNet", {"version": "1_1"}),
+    "cornet_z": ("cornet_z.CORnetZ", {}),
+    "cornet_r": ("cornet_rt.CORnetRT", {"sequential": True}),
+    "cornet_rt": ("cornet_rt.CORnetRT", {"sequential": False}),
+    "cornet_s": ("cornet_s.CORnetS", {}),
+    "vit_mini_patch8_32": ("vit.VisionTransformer", {"patch": 8, **_VIT_MINI}),
+    "vit_tiny_patch4_32": ("vit.VisionTransformer", {"patch": 4, **_VIT_TINY}),
+    "vit_tiny_patch16_224": ("vit.VisionTransformer", {"patch": 16, **_VIT_TINY}),
+    "vit_small_patch4_32": ("vit.VisionTransformer", {"patch": 4, **_VIT_SMALL}),
+    "vit_small_patch16_224": ("vit.VisionTransformer", {"patch": 16, **_VIT_SMALL}),
+    "vit_base_patch4_32": ("vit.VisionTransformer", {"patch": 4, **_VIT_BASE}),
+    "vit_base_patch16_224": ("vit.VisionTransformer", {"patch": 16, **_VIT_BASE}),
+    "spiking_cnn": ("spiking_cnn.SpikingCNN", {}),
 }
 
 
-def unknown_model(name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that no network has, with the closest one that some network has."""
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return InputError(f"unknown model {name!r}{hint}; valid: {', '.join(known)}")
+def list_models() -> list[str]:
+    """Names that :func:`jaxbio.create_model` knows."""
+    return list(_BODIES)
+
+
+def find_body(name: str) -> "tuple[type[Body], dict[str, Any]]":
+    """A network's class, and the fields that its name fixes.
+
+    Raises:
+        InputError: no network of that name; the message has the closest.
+    """
+    if name not in _BODIES:
+        close = difflib.get_close_matches(name, _BODIES, 1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise InputError(f"unknown model {name!r}{hint}; valid: {', '.join(_BODIES)}")
+    where, preset = _BODIES[name]
+    module, _, body_class = where.partition(".")
+    return getattr(importlib.import_module(f"jaxbio.models.{module}"), body_class), preset

@@ -31,6 +31,8 @@ class Body(nn.Module, kw_only=True):
             image's onset.
         map_linear: name of the linear layer that flattens a map, and the map's channels.
         torch_renames: (pattern, replacement) from older names in PyTorch files to today's.
+        torch_half: whether published weights take images of mean and standard deviation 0.5,
+            instead of ImageNet's.
     """
 
     act: Callable[..., nn.Module]
@@ -47,6 +49,7 @@ class Body(nn.Module, kw_only=True):
     time_bins: ClassVar[Mapping[str, Sequence[tuple[float, float]]]] = {}
     map_linear: ClassVar[tuple[str, int]] = ("", 0)
     torch_renames: ClassVar[Sequence[tuple[str, str]]] = ()
+    torch_half: ClassVar[bool] = False
 
     @classmethod
     def torch_name(cls, path: Sequence[str]) -> str:

@@ -22,9 +22,17 @@ from jaxbio.errors import InputError
 from jaxbio.models.convolution import conv2d
 from jaxbio.models.layers import Conv, kaiming_fan_out, max_pool
 from jaxbio.ops.gabor import draw_colours, gabor_bank, sample_gabor_parameters
-from jaxbio.ops.v1 import BANK_KEYS, Noise, bank_to_constants, constants_to_bank, v1_response
+from jaxbio.ops.v1 import (
+    BANK_KEYS,
+    Noise,
+    Normalization,
+    bank_to_constants,
+    constants_to_bank,
+    v1_response,
+)
 
 __all__ = [
+    "EVNET_DEFAULTS",
     "PIXELS_PER_DEGREE",
     "SVP_DEFAULTS",
     "V1",
@@ -43,6 +51,16 @@ VONE_DEFAULTS: dict[str, Any] = {
     "noise_mode": "neuronal",
     "noise_scale": 0.35,
     "noise_level": 0.07,
+}
+
+# Behind the retina, with its constants: variance of the noise over the mean .98.
+EVNET_DEFAULTS: dict[str, Any] = {
+    "sf_max": 8.0,
+    "kernel_size": 31,
+    "k_exc": 3.304,
+    "same_color": True,
+    "noise_mode": "neuronal",
+    "noise_scale": 1 / 0.98,
 }
 
 _V2_SEED = 0
@@ -71,6 +89,11 @@ class V1(nn.Module):
         stride: distance of neighbouring cells in pixels.
         k_exc: gain of the cells.
         same_color: whether both quadratures of a complex cell read one colour channel.
+        normalization: ``"none"`` or ``"divisive"``, see :class:`jaxbio.ops.v1.Normalization`.
+        normalization_exponent: 1 or more; cortex has 1 to 3.5, 2 on average.
+        normalization_constant: activity of the pool, without normalisation, at half saturation. The
+            default is the pool's answer to gratings of about 30 % contrast.
+        normalization_degrees: standard deviation of the surround, degrees.
         noise_mode: ``"none"``, ``"neuronal"`` or ``"gaussian"``, see :class:`jaxbio.ops.v1.Noise`.
         noise_scale: scale of the noise.
         noise_level: spontaneous rate of the neuronal noise.
@@ -94,6 +117,10 @@ class V1(nn.Module):
     stride: int = 4
     k_exc: float = 25.0
     same_color: bool = False
+    normalization: str = "none"
+    normalization_exponent: float = 2.0
+    normalization_constant: float = 0.6
+    normalization_degrees: float = 0.75
     noise_mode: str = "none"
     noise_scale: float = 1.0
     noise_level: float = 0.0
@@ -106,7 +133,7 @@ class V1(nn.Module):
         """Returns the bottleneck's maps and the endpoints ``v1`` and ``v1_bottleneck``.
 
         Args:
-            x: normalised images, ``[B, H, W, 3]``.
+            x: normalised images, ``[B, H, W, 3]``, or a retina's maps, ``[B, H, W, 3 or 4]``.
             train: whether there is noise even without ``noise_at_eval``. Noise that is not fixed
                 needs ``rngs={"noise": key}``.
 
@@ -117,11 +144,13 @@ class V1(nn.Module):
         Raises:
             InputError: if a field is out of range or the images are not ``[B, H, W, 3]``.
         """
-        if x.ndim != 4 or x.shape[-1] != 3:
+        if x.ndim != 4 or x.shape[-1] not in (3, 4):
             raise InputError(f"images of shape {x.shape}; V1 needs [B, H, W, 3]")
         if self.stride < 1:
             raise InputError(f"stride={self.stride}, must be 1 or more")
-        constants = self._constants()
+        if self.normalization not in ("none", "divisive"):
+            raise InputError(f"unknown normalization {self.normalization!r}: none or divisive")
+        constants = self._constants(x.shape[-1])
         features = len(constants["order"])
         shape = (1, 1, features, self.out_channels)
         readout = _Kernel(shape, name="bottleneck")()[0, 0]
@@ -137,21 +166,32 @@ class V1(nn.Module):
             readout,
             stride=self.stride,
             k_exc=self.k_exc,
+            normalization=self._normalization(),
             noise=noise if source is not None else None,
             source=source,
             dtype=self.dtype,
         )
         return y, {"v1": v1, "v1_bottleneck": y}
 
-    def _constants(self) -> dict[str, jax.Array]:
-        if self.has_variable("constants", "order"):
-            present = (key for key in BANK_KEYS if self.has_variable("constants", key))
-            return {key: self.get_variable("constants", key) for key in present}
+    @property
+    def _pixels_per_degree(self) -> float:
         degrees = self.visual_degrees
         if degrees is None:
             degrees = self.image_size / PIXELS_PER_DEGREE
         if not degrees > 0:
             raise InputError(f"visual_degrees={degrees}, must be above 0")
+        return self.image_size / degrees
+
+    def _normalization(self) -> Normalization | None:
+        if self.normalization == "none":
+            return None
+        spread = self.normalization_degrees * self._pixels_per_degree / self.stride
+        return Normalization(self.normalization_exponent, self.normalization_constant, spread)
+
+    def _constants(self, channels: int) -> dict[str, jax.Array]:
+        if self.has_variable("constants", "order"):
+            present = (key for key in BANK_KEYS if self.has_variable("constants", key))
+            return {key: self.get_variable("constants", key) for key in present}
         bank = _sampled_bank(
             self.simple_channels,
             self.complex_channels,
@@ -161,8 +201,9 @@ class V1(nn.Module):
             self.sf_max,
             self.sf_min,
             self.same_color,
-            self.image_size / degrees,
+            self._pixels_per_degree,
             self.kernel_size,
+            channels,
         )
         constants = bank_to_constants(*bank, self.simple_channels)
         for key, value in constants.items():
@@ -190,6 +231,7 @@ def _sampled_bank(
     same_color: bool,
     pixels_per_degree: float,
     kernel_size: int,
+    channels: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     for name, value in (("simple", simple_channels), ("complex", complex_channels)):
         if value < 0:
@@ -198,9 +240,13 @@ def _sampled_bank(
     parameters = sample_gabor_parameters(
         features, seed=seed, mode=param_mode, sf_corr=sf_corr, sf_max=sf_max, sf_min=sf_min
     )
-    colours = draw_colours(features, seed=seed, same_color=same_color)
+    colours = draw_colours(features, seed=seed, same_color=same_color, channels=channels)
     return gabor_bank(
-        parameters, colours, pixels_per_degree=pixels_per_degree, kernel_size=kernel_size
+        parameters,
+        colours,
+        pixels_per_degree=pixels_per_degree,
+        kernel_size=kernel_size,
+        channels=channels,
     )
 
 

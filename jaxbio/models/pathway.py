@@ -12,9 +12,10 @@ class Pathway(nn.Module):
     """A front-end followed by what is left of a network.
 
     Attributes:
-        v1: the V1 front-end, from images to its bottleneck's maps.
+        v1: the V1 front-end, from images (behind a retina: from its maps) to its bottleneck's maps.
         v2: the V2 front-end, or None.
         body: the rest of the network, built with the matching ``after``.
+        retina: what is in front of V1, or None.
 
     Reference:
         Dapello et al. 2020, "Simulating a Primary Visual Cortex at the Front of CNNs Improves
@@ -24,6 +25,7 @@ class Pathway(nn.Module):
     v1: nn.Module
     v2: nn.Module | None
     body: Body
+    retina: nn.Module | None = None
 
     @property
     def arrival_steps(self) -> dict[str, int]:
@@ -63,7 +65,11 @@ class Pathway(nn.Module):
             x: normalised images, ``[B, H, W, 3]``.
             train: whether BatchNorm uses batch statistics, dropout acts and V1 is noisy.
         """
-        x, endpoints = self.v1(x, train)
+        endpoints: dict[str, jax.Array] = {}
+        if self.retina is not None:
+            x, endpoints = self.retina(x, train)
+        x, of_v1 = self.v1(x, train)
+        endpoints = endpoints | of_v1
         if self.v2 is not None:
             x, of_v2 = self.v2(x, train)
             endpoints = endpoints | of_v2

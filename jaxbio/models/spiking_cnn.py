@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxbio.errors import InputError
 from jaxbio.models.activations import ReLU
-from jaxbio.models.bodies import BODIES, unknown_model
+from jaxbio.models.bodies import find_body
 from jaxbio.models.body import Body
 from jaxbio.models.layers import BatchNorm, Conv, Linear, global_avg_pool
 from jaxbio.models.lif_layer import LIF
@@ -142,8 +142,7 @@ class SpikingCNN(Body, kw_only=True):
     def _body(self) -> tuple[type[Body], dict[str, Any]]:
         if self.body == _SMALL:
             return SmallCNN, {}
-        if self.body not in BODIES:
-            raise unknown_model(self.body, BODIES)
-        if BODIES[self.body][0].keeps_time:
+        body_class, preset = find_body(self.body)
+        if body_class.keeps_time:
             raise InputError(f"body='{self.body}' keeps time itself: choose a feed-forward body")
-        return BODIES[self.body]
+        return body_class, preset

@@ -1,5 +1,6 @@
 """VGG networks, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import flax.linen as nn
@@ -39,6 +40,10 @@ class VGG(Body, kw_only=True):
 
     blocks: ClassVar[str] = r"pool\d"
     map_linear: ClassVar[tuple[str, int]] = ("classifier_0", 512)
+    torch_renames: ClassVar[Sequence[tuple[str, str]]] = (  # timm's, whose layers are convolutions
+        (r"(?<![^.])pre_logits\.fc1\.", "classifier.0."),
+        (r"(?<![^.])pre_logits\.fc2\.", "classifier.3."),
+    )
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:

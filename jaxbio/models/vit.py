@@ -1,6 +1,6 @@
 """Vision transformers, whole or behind a V1 or a V1 + V2 front-end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -174,6 +174,19 @@ class VisionTransformer(Body, kw_only=True):
 
     default_activation: ClassVar[str] = "gelu"
     blocks: ClassVar[str] = r"block\d+"
+    torch_half: ClassVar[bool] = True  # timm's; its names are ours, and these are torchvision's:
+    torch_renames: ClassVar[Sequence[tuple[str, str]]] = (
+        (r"(?<![^.])class_token$", "cls_token"),
+        (r"(?<![^.])conv_proj\.", "patch_embed.proj."),
+        (r"(?<![^.])encoder\.pos_embedding$", "pos_embed"),
+        (r"(?<![^.])encoder\.ln\.", "norm."),
+        (r"(?<![^.])encoder\.layers\.encoder_layer_(\d+)\.", r"blocks.\1."),
+        (r"(?<![^.])ln_([12])\.", r"norm\1."),
+        (r"(?<![^.])self_attention\.in_proj_", "attn.qkv."),
+        (r"(?<![^.])self_attention\.out_proj\.", "attn.proj."),
+        (r"(?<![^.])mlp\.(0|linear_1)\.", "mlp.fc1."),
+        (r"(?<![^.])mlp\.(3|linear_2)\.", "mlp.fc2."),
+    )
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:

@@ -9,10 +9,12 @@ it as a portable file. The formats and their keys are described in docs/neural.m
 from jaxbio.neural.brainio import load_brainio
 from jaxbio.neural.cadieu import load_cadieu
 from jaxbio.neural.kriegeskorte import load_kriegeskorte
+from jaxbio.neural.nwb import load_nwb
 from jaxbio.neural.open import open_recordings
 from jaxbio.neural.portable import read_portable, write_recordings
 from jaxbio.neural.recordings import Recordings, StimulusSet
 from jaxbio.neural.synthetic import synthetic_recordings
+from jaxbio.neural.tables import load_table
 
 __all__ = [
     "Recordings",
@@ -20,6 +22,8 @@ __all__ = [
     "load_brainio",
     "load_cadieu",
     "load_kriegeskorte",
+    "load_nwb",
+    "load_table",
     "open_recordings",
     "read_portable",
     "synthetic_recordings",

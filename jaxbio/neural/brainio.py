@@ -11,30 +11,24 @@ Reference:
     Intelligence", doi:10.1016/j.neuron.2020.07.040 (BrainIO is Brain-Score's data format).
 """
 
-import csv
-import logging
 from pathlib import Path
 
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.neural.images import image_files
 from jaxbio.neural.netcdf import Variable, read_netcdf
-from jaxbio.neural.recordings import Recordings, StimulusSet
+from jaxbio.neural.presentations import recordings_of_presentations
+from jaxbio.neural.recordings import Recordings
 
-_logger = logging.getLogger("jaxbio")
 _DIMS = ("presentation", "neuroid", "time_bin")
-_ID = ("stimulus_id", "image_id")
-_OBJECT = ("object_name", "object_id")
-_LABEL = ("category_name", "category", "object_category")
-_FILE = ("filename", "stimulus_path_within_store", "image_file_name")
 
 
 def load_brainio(path: str | Path, stimuli: str | Path | None = None) -> Recordings:
     """Loads an assembly with its stimuli.
 
-    Responses are means over all presentations of a stimulus. ``repetitions`` holds single
-    presentations: as many of each stimulus as the one shown least often has, in the file's order.
+    Responses are means over all presentations of a stimulus that were recorded: a neuroid that
+    lacks some keeps the mean of the others. ``repetitions`` holds single presentations: as many of
+    each stimulus as the one recorded least often has, in the file's order.
 
     Args:
         path: the ``.nc`` file, or a folder with one ``.nc`` and one ``.csv``.
@@ -51,19 +45,13 @@ def load_brainio(path: str | Path, stimuli: str | Path | None = None) -> Recordi
         dim: {name: v.values for name, v in variables.items() if v.dims == (dim,)} for dim in _DIMS
     }
     shown = coordinates["presentation"]
-    ids = _column(shown, _ID, f"{path}: presentation coordinate")
-    rows = _read_csv(table) if table else None
-    order = _stimulus_order(ids, rows, path, table)
-    index = [np.flatnonzero(ids == stimulus) for stimulus in order]
-    responses = np.stack([assembly[i].mean(axis=0) for i in index])
-    return Recordings(
-        name=path.stem,
-        stimuli=_stimuli(order, [i[0] for i in index], shown, rows, table),
-        responses=responses,
-        repetitions=_repetitions(assembly, index, path),
+    return recordings_of_presentations(
+        assembly,
+        shown,
+        path,
+        table,
         neuroids=_neuroids(coordinates["neuroid"]),
         time_bins=_time_bins(coordinates["time_bin"], assembly.shape[2], path),
-        source=path.name,
     )
 
 
@@ -104,101 +92,6 @@ def _assembly(variables: dict[str, Variable], path: Path) -> np.ndarray:
     if "time_bin" not in dims:
         values, dims = values[..., None], [*dims, "time_bin"]
     return np.transpose(values, [dims.index(dim) for dim in _DIMS])
-
-
-def _column(
-    columns: dict[str, np.ndarray], names: tuple[str, ...], what: str, *, required: bool = True
-) -> np.ndarray | None:
-    for name in names:
-        if name in columns:
-            return np.asarray(columns[name]).astype(str)
-    if required:
-        raise InputError(f"{what} '{names[0]}' is missing; found {', '.join(columns) or 'none'}")
-    return None
-
-
-def _read_csv(table: Path) -> dict[str, np.ndarray]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
-            names = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table} cannot be read as a CSV file ({error})") from error
-    if not rows:
-        raise InputError(f"{table} has no lines: it is not a stimulus set")
-    for number, row in enumerate(rows, 2):
-        if None in row or None in row.values():
-            raise InputError(f"{table}: line {number} has not {len(names)} fields")
-    return {name: np.array([row[name] for row in rows]) for name in names}
-
-
-def _stimulus_order(
-    ids: np.ndarray, rows: dict[str, np.ndarray] | None, path: Path, table: Path | None
-) -> np.ndarray:
-    """Ids of the stimuli shown, in the CSV's order, or in that of first presentation."""
-    if rows is None:
-        _, first = np.unique(ids, return_index=True)
-        return ids[np.sort(first)]
-    listed = _column(rows, _ID, f"{table}: column")
-    unlisted = np.setdiff1d(ids, listed)
-    if len(unlisted):
-        raise InputError(
-            f"{path}: {len(unlisted)} stimuli are not in {table} (the first is '{unlisted[0]}'): "
-            "give the stimulus set of this assembly"
-        )
-    if len(np.unique(listed)) != len(listed):
-        raise InputError(f"{table}: column 'stimulus_id' has the same id twice")
-    return listed[np.isin(listed, ids)]
-
-
-def _stimuli(
-    order: np.ndarray,
-    first: list[int],
-    shown: dict[str, np.ndarray],
-    rows: dict[str, np.ndarray] | None,
-    table: Path | None,
-) -> StimulusSet:
-    """Objects and labels of the CSV, else of the assembly, else ids; images of the CSV."""
-    listed: dict[str, np.ndarray] = {}
-    if rows is not None:
-        position = {name: i for i, name in enumerate(_column(rows, _ID, f"{table}: column"))}
-        index = [position[name] for name in order]
-        listed = {name: values[index] for name, values in rows.items()}
-    columns = {**{name: values[first] for name, values in shown.items()}, **listed}
-    objects = _column(columns, _OBJECT, "", required=False)
-    objects = order if objects is None else objects
-    labels = _column(columns, _LABEL, "", required=False)
-    names = _column(listed, _FILE, "", required=False)
-    images = None
-    if names is not None and table is not None:
-        archive = table.with_suffix(".zip")
-        images = image_files(table.parent, names)
-        if images is None and archive.exists():
-            images = image_files(archive, names)
-    return StimulusSet(
-        ids=order,
-        labels=objects if labels is None else labels,
-        objects=objects,
-        paths=names,
-        images=images,
-    )
-
-
-def _repetitions(assembly: np.ndarray, index: list[np.ndarray], path: Path) -> np.ndarray | None:
-    counts = [len(i) for i in index]
-    fewest = min(counts)
-    if fewest < 2:
-        return None
-    if max(counts) > fewest:
-        _logger.warning(
-            "%s: stimuli were shown %d to %d times; single presentations of each: the first %d",
-            path.name,
-            fewest,
-            max(counts),
-            fewest,
-        )
-    return np.stack([assembly[[i[r] for i in index]] for r in range(fewest)])
 
 
 def _neuroids(coordinates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.io
 
 from jaxbio.errors import InputError
+from jaxbio.files import hdf5
 
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 # HDF5 marks a dimension without values of its own like this.
 _NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
 
@@ -29,14 +29,15 @@ def read_netcdf(path: Path) -> dict[str, Variable]:
         path: a NetCDF-4 or a classic NetCDF file.
 
     Returns:
-        Per name, dimensions and values; texts as ``str`` arrays (character axes joined).
+        Per name, dimensions and values: numbers unpacked, missing ones NaN; texts as ``str`` arrays
+        (character axes joined).
 
     Raises:
         InputError: the file cannot be read as NetCDF.
     """
     try:
         with path.open("rb") as file:
-            is_hdf5 = file.read(len(_HDF5_MAGIC)) == _HDF5_MAGIC
+            is_hdf5 = file.read(len(hdf5.MAGIC)) == hdf5.MAGIC
         return _read_hdf5(path) if is_hdf5 else _read_classic(path)
     except InputError:
         raise
@@ -46,20 +47,15 @@ def read_netcdf(path: Path) -> dict[str, Variable]:
 
 
 def _read_hdf5(path: Path) -> dict[str, Variable]:
-    import h5py
-
     variables = {}
-    with h5py.File(path, "r") as file:
+    with hdf5.open_hdf5(path) as file:
         for name, dataset in file.items():
-            if not isinstance(dataset, h5py.Dataset):
+            if not hasattr(dataset, "dtype"):  # a group
                 continue
             if np.bytes_(dataset.attrs.get("NAME", b"")).startswith(_NO_VARIABLE):
                 continue
             dims = _hdf5_dims(file, dataset, name)
-            text = h5py.check_string_dtype(dataset.dtype) is not None
-            values = dataset.asstr()[()] if text and dataset.dtype.kind == "O" else dataset[()]
-            fill = dataset.attrs.get("_FillValue")
-            variables[name] = _decoded(Variable(dims, np.asarray(values)), fill)
+            variables[name] = _joined(Variable(dims, hdf5.read_dataset(dataset)))
     return variables
 
 
@@ -77,28 +73,22 @@ def _hdf5_dims(file: Any, dataset: Any, name: str) -> tuple[str, ...]:
 def _read_classic(path: Path) -> dict[str, Variable]:
     with scipy.io.netcdf_file(path, "r", mmap=False) as file:
         return {
-            name: _decoded(
-                Variable(tuple(variable.dimensions), np.array(variable[...])),
-                getattr(variable, "_FillValue", None),
+            name: _joined(
+                Variable(
+                    tuple(variable.dimensions),
+                    hdf5.unpacked(np.array(variable[...]), vars(variable)["_attributes"]),
+                )
             )
             for name, variable in file.variables.items()
         }
 
 
-def _decoded(variable: Variable, fill: Any) -> Variable:
-    """Native byte order, fill values as NaN, characters joined to strings."""
+def _joined(variable: Variable) -> Variable:
+    """Texts as ``str``, an axis of characters joined."""
     dims, values = variable.dims, variable.values
     if values.dtype.kind == "S":
-        if values.dtype.itemsize == 1 and values.ndim > 1:  # classic: an axis of characters
+        if values.dtype.itemsize == 1 and values.ndim > 1:
             values = np.ascontiguousarray(values).view(f"S{values.shape[-1]}")[..., 0]
             dims = dims[:-1]
         values = np.char.decode(values, "utf-8")
-    elif values.dtype.kind == "O":
-        values = values.astype(str)
-    elif values.dtype.kind == "f":
-        values = values.astype(values.dtype.newbyteorder("="))
-        if fill is not None and not np.isnan(fill).all():
-            values = np.where(values == np.asarray(fill).ravel()[0], np.nan, values)
-    else:
-        values = values.astype(values.dtype.newbyteorder("="))
     return Variable(dims, values)

@@ -9,9 +9,12 @@ from jaxbio.neural.cadieu import OBJECTS_PER_CATEGORY, load_cadieu
 from jaxbio.neural.kriegeskorte import BRAIN_RDMS, SUPPLEMENT, load_kriegeskorte
 from jaxbio.neural.matlab import read_mat
 from jaxbio.neural.npz import npz_names
+from jaxbio.neural.nwb import load_nwb
 from jaxbio.neural.portable import SUFFIXES, read_portable
 from jaxbio.neural.recordings import Recordings
 from jaxbio.neural.synthetic import synthetic_recordings
+from jaxbio.neural.tables import SUFFIXES as TABLES
+from jaxbio.neural.tables import load_table
 
 SYNTHETIC = "synthetic"
 
@@ -34,7 +37,7 @@ def open_recordings(
         region: part of the recordings to keep, for example ``IT``, ``V4`` or ``human_it``; None
             takes all of them (Cadieu: IT).
         stimuli: where the images are, if not beside the recordings: a folder, an archive, or the
-            CSV of a BrainIO stimulus set.
+            CSV of a stimulus set.
         objects_per_category: Cadieu's layout: objects that a category is made of.
         drop_nan: drop neuroids with NaN responses instead of refusing them.
         seed: of the synthetic recordings.
@@ -57,6 +60,10 @@ def open_recordings(
             recordings = load_kriegeskorte(path)
         elif kind == "brainio":
             recordings = load_brainio(path, stimuli)
+        elif kind == "nwb":
+            recordings = load_nwb(path, stimuli)
+        elif kind == "table":
+            recordings = load_table(path, stimuli)
         else:
             recordings = read_portable(path, stimuli)
         recordings = recordings.select(region=region)
@@ -82,10 +89,15 @@ def _recognise(path: Path) -> str:
         return "kriegeskorte" if "monkey_it_rdm_vec" in npz_names(path) else "portable"
     if path.suffix in (".nc", ".nc4"):
         return "brainio"
+    if path.suffix == ".nwb":
+        return "nwb"
+    if path.suffix in TABLES:
+        return "table"
     if path.suffix in SUFFIXES:
         return "portable"
     if zipfile.is_zipfile(path):
         return "cadieu"
     raise InputError(
-        f"{path}: unknown kind of file: use .mat, .npz, .h5, .nc, a Cadieu 2014 zip or a folder"
+        f"{path}: unknown kind of file: use .mat, .npz, .h5, .nc, .nwb, .csv, .npy, a Cadieu 2014 "
+        "zip or a folder"
     )

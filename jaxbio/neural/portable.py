@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxbio import files
 from jaxbio.errors import InputError
+from jaxbio.files import hdf5
 from jaxbio.neural.images import check_inside, image_files
 from jaxbio.neural.npz import read_npz
 from jaxbio.neural.recordings import Recordings, StimulusSet
@@ -158,23 +159,13 @@ def _write_hdf5(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with hdf5.open_hdf5(path) as file:
             return {
-                name: _hdf5_array(dataset)
+                name: hdf5.read_dataset(dataset)
                 for name, dataset in file.items()
-                if isinstance(dataset, h5py.Dataset)
+                if hasattr(dataset, "dtype")  # no group
             }
-    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} cannot be read as an HDF5 file ({reason})") from error
-
-
-def _hdf5_array(dataset: Any) -> np.ndarray:
-    import h5py
-
-    if h5py.check_string_dtype(dataset.dtype) is not None:
-        return np.asarray(dataset.asstr()[()]).astype(str)
-    return np.asarray(dataset[()])

@@ -10,6 +10,7 @@ from jaxbio.errors import InputError
 from jaxbio.neural.images import ImageFiles, resize_images
 
 _LISTED = 8  # names in an error message
+_RDM_TOLERANCE = 1e-4  # of the largest value: rounding of files
 
 
 @dataclass(frozen=True)
@@ -220,10 +221,27 @@ class Recordings:
                     f"rdms['{name}']",
                     f"has shape {rdm.shape} for {count} stimuli: must be [subjects, S, S]",
                 )
+            self._check_rdm(name, rdm)
         if self.responses is not None:
             self._check_responses(count)
 
+    def _check_rdm(self, name: str, rdm: np.ndarray) -> None:
+        self._check_numbers(f"rdms['{name}']", rdm)
+        largest = np.abs(rdm).max()
+        if not np.isfinite(largest):
+            self._refuse(f"rdms['{name}']", "has NaN or infinite values")
+        elif np.abs(rdm - rdm.swapaxes(1, 2)).max() > _RDM_TOLERANCE * largest:
+            self._refuse(f"rdms['{name}']", "is not symmetric")
+        elif np.abs(np.diagonal(rdm, axis1=1, axis2=2)).max() > _RDM_TOLERANCE * largest:
+            self._refuse(f"rdms['{name}']", "has a diagonal that is not 0: are these similarities?")
+
+    def _check_numbers(self, name: str, values: np.ndarray | None) -> None:
+        if values is not None and values.dtype.kind not in "fiu":
+            self._refuse(name, f"is {values.dtype}: must be numbers")
+
     def _check_responses(self, count: int) -> None:
+        for name in ("responses", "repetitions", "time_bins"):
+            self._check_numbers(name, getattr(self, name))
         shape = self.responses.shape
         if len(shape) != 3 or shape[0] != count or 0 in shape:
             self._refuse(

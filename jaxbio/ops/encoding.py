@@ -7,6 +7,7 @@ a level needs, and encodes a picture of level numbers far faster than rates can 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -163,10 +164,12 @@ class LevelEncoder:
 
     Attributes:
         steps: length of the trains.
+        levels: how many there are.
         encode: ``(key, levels [n], places [n], pixels) -> uint32 [ceil(steps / 32), n]``.
     """
 
     steps: int
+    levels: int
     encode: Callable[[jax.Array, jax.Array, jax.Array, int], jax.Array]
 
     def __call__(self, key: jax.Array, levels: jax.Array) -> jax.Array:
@@ -185,17 +188,34 @@ class LevelEncoder:
 
         Args:
             key: of the picture.
-            levels: ``[n]`` whole numbers.
+            levels: ``[n]`` whole numbers in [0, L).
             places: int32 ``[n]``, which pixels of the picture the levels belong to; all of them, in
                 order, by default. A pixel's spikes do not depend on which others are asked for.
             pixels: number of pixels of the picture; n by default.
 
         Returns:
             uint32 ``[ceil(steps / 32), n]``; see :func:`unpack`.
+
+        Raises:
+            InputError: levels that are no integers, or (unless they are traced) out of range.
         """
+        self._check(levels)
         if places is None:
             places = jnp.arange(levels.size, dtype=jnp.int32)
         return self.encode(key, levels, places, levels.size if pixels is None else pixels)
+
+    def _check(self, levels: jax.Array) -> None:
+        if not jnp.issubdtype(levels.dtype, jnp.integer):
+            raise InputError(
+                f"levels of dtype {levels.dtype}: give whole numbers from 0 to {self.levels - 1}, "
+                "such as grey levels of uint8"
+            )
+        if levels.size and not isinstance(levels, jax.core.Tracer):
+            low, high = int(levels.min()), int(levels.max())
+            if low < 0 or high >= self.levels:
+                raise InputError(
+                    f"levels from {low} to {high}: the encoder knows 0 to {self.levels - 1}"
+                )
 
 
 def pack(spikes: jax.Array) -> jax.Array:
@@ -252,18 +272,20 @@ def make_encoder(name: str, rates: np.ndarray, steps: int, dt: float = 1.0) -> L
         raise InputError(f"rates of shape {rates.shape}: give one rate per level, [L]")
     _checked(rates, steps, dt)
     if name == "renewal":
-        return LevelEncoder(steps, _renewal_by_table(rates, steps, dt))
+        return LevelEncoder(steps, len(rates), _renewal_by_table(rates, steps, dt))
     table = jnp.asarray(rates, jnp.float32)
     if name == "latency":
-        return LevelEncoder(
-            steps, lambda key, levels, *_: pack(latency(key, table[levels], steps, dt))
-        )
+
+        def encode_latency(key: jax.Array, levels: jax.Array, *_: Any) -> jax.Array:
+            return pack(latency(key, table[levels], steps, dt))
+
+        return LevelEncoder(steps, len(rates), encode_latency)
     probabilities = _step_probability(name, table, dt)
 
     def encode_levels(key: jax.Array, levels: jax.Array, places: jax.Array, pixels: int):
         return pack(_independent(key, probabilities[levels], steps, places, pixels))
 
-    return LevelEncoder(steps, encode_levels)
+    return LevelEncoder(steps, len(rates), encode_levels)
 
 
 def _renewal_by_table(rates: np.ndarray, steps: int, dt: float) -> Callable[..., jax.Array]:
@@ -326,7 +348,7 @@ def _independent_steps(
 def _independent(
     key: jax.Array, probability: jax.Array, steps: int, places: jax.Array, pixels: int
 ) -> jax.Array:
-    """bool ``[steps, n]`` of probabilities ``[n]``."""
+    """Bool ``[steps, n]`` of probabilities ``[n]``."""
     words = _random_words(key, steps, places, pixels)
     return (words >> 8).astype(jnp.float32) < probability[None] * jnp.float32(1 << 24)
 

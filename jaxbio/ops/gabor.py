@@ -188,7 +188,7 @@ def gabor_kernels(
 
 
 def draw_colours(
-    features: int, *, seed: int = 0, same_color: bool = False
+    features: int, *, seed: int = 0, same_color: bool = False, channels: int = 3
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws the colour channel that each filter reads, for both quadratures.
 
@@ -197,13 +197,14 @@ def draw_colours(
         seed: of the draw.
         same_color: whether both quadratures of a filter read one channel. In the published networks
             they do not: two lists are drawn, and two thirds of the complex cells mix two colours.
+        channels: how many there are.
 
     Returns:
-        Channels 0, 1 or 2 of the q0 and of the q1 filters, each ``[features]``.
+        Channels, from 0, of the q0 and of the q1 filters, each ``[features]``.
     """
     rng = np.random.default_rng(seed)
-    q0 = rng.integers(0, 3, features)
-    return q0, q0 if same_color else rng.integers(0, 3, features)
+    q0 = rng.integers(0, channels, features)
+    return q0, q0 if same_color else rng.integers(0, channels, features)
 
 
 def gabor_bank(
@@ -212,6 +213,7 @@ def gabor_bank(
     *,
     pixels_per_degree: float,
     kernel_size: int,
+    channels: int = 3,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Both quadratures of a bank, in the layout of the published checkpoints.
 
@@ -220,9 +222,10 @@ def gabor_bank(
         colours: channel of each q0 and each q1 filter, each ``[F]``.
         pixels_per_degree: see :func:`gabor_kernels`.
         kernel_size: see :func:`gabor_kernels`.
+        channels: colour channels of the input, C.
 
     Returns:
-        q0 and q1, ``[F, 3, kernel_size, kernel_size]`` float32, zero but for one channel each.
+        q0 and q1, ``[F, C, kernel_size, kernel_size]`` float32, zero but for one channel each.
     """
     banks = []
     for quadrature, colour in enumerate(colours):
@@ -232,7 +235,7 @@ def gabor_bank(
             kernel_size=kernel_size,
             quadrature=quadrature,
         )
-        bank = np.zeros((len(planes), 3, kernel_size, kernel_size), np.float32)
+        bank = np.zeros((len(planes), channels, kernel_size, kernel_size), np.float32)
         bank[np.arange(len(planes)), colour] = planes
         banks.append(bank)
     return banks[0], banks[1]

@@ -12,9 +12,9 @@ class Preprocessing:
     """What a model expects of its images.
 
     Attributes:
-      image_size: side in pixels.
-      mean: per channel, of images in [0, 1].
-      std: likewise.
+        image_size: side in pixels.
+        mean: per channel, of images in [0, 1].
+        std: likewise.
     """
 
     image_size: int

@@ -27,7 +27,7 @@ from jax import lax
 
 from jaxbio.errors import InputError
 
-COLOURS = "rgb"
+COLOURS = "rgbm"  # behind a retina: its three P cells, and m, its M cell
 PAIRS = tuple(a + b for a in COLOURS for b in COLOURS)
 BANK_KEYS = (
     *(f"simple_{c}" for c in COLOURS),
@@ -75,11 +75,59 @@ class Noise:
         return (z - self.level) / self.scale
 
 
+@dataclasses.dataclass(frozen=True)
+class Normalization:
+    """Divisive normalisation by a pool over all cells, here and in the surround.
+
+    ``y = constant a^n / (constant^n + pool)``, where a is a cell's activity and the pool the mean
+    of ``a^n`` over the cells of all orientations, frequencies and phases, weighted by a Gaussian
+    over space. A cell saturates with contrast; other orientations and a surround suppress it.
+
+    Attributes:
+        exponent: n; 1 or more.
+        constant: activity of the pool (its n-th root) at which a cell is at half its maximum.
+        spread: standard deviation of the Gaussian in units of the distance of cells; above 0.
+
+    Raises:
+        InputError: if a value is out of range.
+
+    Reference:
+        Heeger 1992, "Normalization of cell responses in cat striate cortex",
+        doi:10.1017/S0952523800009640; Carandini and Heeger 2012, "Normalization as a canonical
+        neural computation", doi:10.1038/nrn3136.
+    """
+
+    exponent: float
+    constant: float
+    spread: float
+
+    def __post_init__(self) -> None:
+        if not (self.exponent >= 1 and self.constant > 0 and self.spread > 0):
+            raise InputError(
+                f"normalization_exponent={self.exponent}, normalization_constant={self.constant}, "
+                f"spread={self.spread}: must be 1 or more, above 0 and above 0"
+            )
+
+    def __call__(self, maps: jax.Array) -> jax.Array:
+        """Normalises cells' maps ``[..., H', W', F]``, 0 or more."""
+        drive = maps**self.exponent
+        rows, columns = (self._weights(n) for n in maps.shape[-3:-1])
+        pool = jnp.einsum("hi,...iw,vw->...hv", rows, drive.mean(-1), columns)
+        return self.constant * drive / (self.constant**self.exponent + pool[..., None])
+
+    def _weights(self, size: int) -> jax.Array:
+        """Row i: the Gaussian around i within the map, of sum 1."""
+        at = np.arange(size) / self.spread
+        weights = np.exp(-((at.reshape(-1, 1) - at) ** 2) / 2)
+        return jnp.asarray(weights / weights.sum(1, keepdims=True), jnp.float32)
+
+
 def bank_to_constants(q0: np.ndarray, q1: np.ndarray, simple_channels: int) -> dict[str, jax.Array]:
     """Packs a dense bank, as PyTorch checkpoints hold it, into groups.
 
     Args:
-        q0: first quadrature, ``[F, 3, K, K]``; each filter non-zero in at most one channel.
+        q0: first quadrature, ``[F, 3, K, K]`` (4 channels behind a retina with M cells); each
+            filter non-zero in at most one channel.
         q1: second quadrature, likewise; not used of the simple cells.
         simple_channels: how many filters, the first ones, are simple cells.
 
@@ -90,9 +138,9 @@ def bank_to_constants(q0: np.ndarray, q1: np.ndarray, simple_channels: int) -> d
         InputError: if the shapes do not fit or a filter reads more than one channel.
     """
     q0, q1 = np.asarray(q0, np.float32), np.asarray(q1, np.float32)
-    square = q0.ndim == 4 and q0.shape[1] == 3 and q0.shape[2] == q0.shape[3]
+    square = q0.ndim == 4 and q0.shape[1] in (3, 4) and q0.shape[2] == q0.shape[3]
     if not square or q0.shape != q1.shape:
-        raise InputError(f"q0 is {q0.shape} and q1 {q1.shape}; both must be [F, 3, K, K]")
+        raise InputError(f"q0 is {q0.shape} and q1 {q1.shape}; both must be [F, 3 or 4, K, K]")
     n = len(q0)
     if not 0 <= simple_channels <= n:
         raise InputError(f"simple_channels={simple_channels}, must lie in [0, {n}]")
@@ -130,12 +178,13 @@ def constants_to_bank(constants: Bank) -> tuple[np.ndarray, np.ndarray, int]:
         constants: the groups.
 
     Returns:
-        q0 and q1 ``[F, 3, K, K]`` float32 and the number of simple cells. q1 of the simple cells,
-        which has no influence and is not stored, is zero.
+        q0 and q1 ``[F, 3, K, K]`` float32 (4 channels if the fourth is read) and the number of
+        simple cells. q1 of the simple cells, which has no influence and is not stored, is zero.
     """
     order = np.asarray(constants["order"])
     size = next(v.shape[0] for key, v in constants.items() if key != "order")
-    banks = {q: np.zeros((len(order), 3, size, size), np.float32) for q in ("q0", "q1")}
+    channels = 4 if any(key.split("_")[-1].count("m") for key in constants) else 3
+    banks = {q: np.zeros((len(order), channels, size, size), np.float32) for q in ("q0", "q1")}
     start = simple_channels = 0
     for group, names in _groups(constants):
         for name, colour in names:
@@ -155,6 +204,7 @@ def v1_response(
     *,
     stride: int = 4,
     k_exc: float = 25.0,
+    normalization: Normalization | None = None,
     noise: Noise | None = None,
     source: jax.Array | None = None,
     dtype: Any = jnp.float32,
@@ -169,6 +219,7 @@ def v1_response(
         readout: 1x1 convolution to the output channels, ``[F, O]``, rows in published order.
         stride: distance of neighbouring cells in pixels.
         k_exc: gain of the cells.
+        normalization: before the noise, or None.
         noise: the noise stage, or None.
         source: with noise: a random key per image ``[B]``, or the standard-normal sample itself,
             ``[B, H', W', F]`` in published order.
@@ -189,6 +240,8 @@ def v1_response(
 
     def respond(image_or_images: jax.Array, source: Any, filtered: Any) -> Any:
         maps = k_exc * _cells(constants, filtered(image_or_images))
+        if normalization is not None:
+            maps = normalization(maps)
         if noise is not None:
             if jnp.issubdtype(source.dtype, jax.dtypes.prng_key):
                 source = _normal(source, maps.shape)
@@ -325,7 +378,7 @@ def _spectral_filter(
             for n, have in zip((rows, columns), size, strict=True)
         )
         image = lax.pad(image, 0.0, (*spare, (0, 0, 0)))
-        image = image.reshape(rows, stride, columns, stride, 3)
+        image = image.reshape(rows, stride, columns, stride, -1)
         maps = {}
         for colour, spectrum in spectra.items():
             plane = image[..., COLOURS.index(colour)]

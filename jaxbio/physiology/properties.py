@@ -256,7 +256,7 @@ def freemanziemba2013(responses: np.ndarray, baseline: np.ndarray) -> tuple[np.n
     }
 
 
-# Study to the stimulus set that it needs.
+# Study to what it measures, and the stimulus set that it needs.
 STUDIES: dict[str, tuple[Callable[..., Study], str]] = {
     "devalois1982a": (devalois1982a, "orientation"),
     "ringach2002": (ringach2002, "orientation"),

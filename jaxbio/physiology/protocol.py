@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 PIXELS_PER_DEGREE = 56  # of the published pictures: 672 pixels for 12 degrees
-CENTRE = (0.5, 0.5)  # y, x of all probes but the map of receptive fields, degrees
+CENTRE = (0.5, 0.5)  # y, x of the published probes but the map of receptive fields, degrees
 
 RADII = 2 ** np.linspace(-2.25, 3.25, 12) / 2  # degrees
 SPATIAL_FREQUENCIES = 2 ** np.linspace(-1.375, 3.875, 22)  # cycles per degree
@@ -47,24 +47,26 @@ def receptive_field_set() -> StimulusSet:
     return StimulusSet(np.array(rows), (len(POSITIONS), len(POSITIONS), 4, 2))
 
 
-def orientation_set() -> StimulusSet:
-    """Gratings 2, 3 and 4 cycles wide: cycles, frequency, orientation, phase."""
+def orientation_set(centre: tuple[float, float] = CENTRE) -> StimulusSet:
+    """Gratings 2, 3 and 4 cycles wide at a place (y, x): cycles, frequency, orientation, phase."""
     sizes = [(m / 2 / f, f) for m in (2, 3, 4) for f in _PROBED_FREQUENCIES]
     rows = [
-        (*CENTRE, 1.0, radius, f, orientation, phase)
+        (*centre, 1.0, radius, f, orientation, phase)
         for (radius, f), orientation, phase in itertools.product(sizes, ORIENTATIONS, PHASES)
     ]
-    return StimulusSet(np.array(rows), (3, len(_PROBED_FREQUENCIES), len(ORIENTATIONS), 8))
+    return StimulusSet(
+        np.array(rows), (3, len(_PROBED_FREQUENCIES), len(ORIENTATIONS), len(PHASES))
+    )
 
 
-def spatial_frequency_set() -> StimulusSet:
+def spatial_frequency_set(centre: tuple[float, float] = CENTRE) -> StimulusSet:
     """All frequencies in two sizes: radius, frequency, orientation, phase."""
-    return _centred((0.75, 2.25), SPATIAL_FREQUENCIES, ORIENTATIONS[::2])
+    return _centred(centre, (0.75, 2.25), SPATIAL_FREQUENCIES, ORIENTATIONS[::2])
 
 
-def size_set() -> StimulusSet:
+def size_set(centre: tuple[float, float] = CENTRE) -> StimulusSet:
     """All sizes at four frequencies: radius, frequency, orientation, phase."""
-    return _centred(RADII, _PROBED_FREQUENCIES, ORIENTATIONS[::2])
+    return _centred(centre, RADII, _PROBED_FREQUENCIES, ORIENTATIONS[::2])
 
 
 SETS = {
@@ -75,8 +77,11 @@ SETS = {
 
 
 def _centred(
-    radii: Sequence[float], frequencies: np.ndarray, orientations: np.ndarray
+    centre: tuple[float, float],
+    radii: Sequence[float],
+    frequencies: np.ndarray,
+    orientations: np.ndarray,
 ) -> StimulusSet:
     factors = (radii, frequencies, orientations, PHASES)
-    rows = [(*CENTRE, 1.0, *levels) for levels in itertools.product(*factors)]
+    rows = [(*centre, 1.0, *levels) for levels in itertools.product(*factors)]
     return StimulusSet(np.array(rows), tuple(len(factor) for factor in factors))

@@ -10,7 +10,7 @@ Reference:
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +66,12 @@ class View:
         pictures = gratings(parameters, size=pixels, degrees=degrees)
         return place(pictures, degrees=degrees, view_degrees=degrees, size=self.size)
 
+    def place(self, pictures: np.ndarray, degrees: float) -> jax.Array:
+        """Pictures ``[N, S, S(, 3)]`` that show so many degrees, as the model sees them."""
+        return place(
+            jnp.asarray(pictures), degrees=degrees, view_degrees=self.degrees, size=self.size
+        )
+
     def blank(self) -> jax.Array:
         """The grey screen, uint8 ``[1, size, size, 3]``."""
         picture = full_fields(jnp.array([GREY]), size=self.size)
@@ -98,7 +104,7 @@ class Probe:
                 "or more"
             )
 
-    def stream(self, images: Iterator[jax.Array]) -> Iterator[jax.Array]:
+    def stream(self, images: Iterable[jax.Array]) -> Iterator[jax.Array]:
         """Mean activity over trials, negative values as 0, of batches of pictures.
 
         Args:
@@ -119,7 +125,7 @@ class Probe:
         """Activity at the grey screen, ``[units]``."""
         # As many as of other stimuli, for the sake of one compilation.
         images = jnp.repeat(self.view.blank(), self.batch, axis=0)
-        return np.asarray(next(self.stream(iter([images])))[0])
+        return np.asarray(next(self.stream([images]))[0])
 
     def responses(self, parameters: np.ndarray, units: np.ndarray) -> np.ndarray:
         """Activity of chosen units at gratings, float32 ``[len(units), N]``.
@@ -130,7 +136,7 @@ class Probe:
         """
         return self.pictures(self._gratings(parameters, self.batch), units)[:, : len(parameters)]
 
-    def pictures(self, images: Iterator[jax.Array], units: np.ndarray) -> np.ndarray:
+    def pictures(self, images: Iterable[jax.Array], units: np.ndarray) -> np.ndarray:
         """Activity of chosen units at batches of pictures, float32 ``[len(units), N]``."""
         parts = [np.asarray(_select(answer, units)) for answer in self.stream(images)]
         return np.concatenate(parts).T
@@ -171,11 +177,14 @@ class ReceptiveFields:
     answered: int
 
 
-def find_central_units(probe: Probe, *, memory: int = 2**30) -> ReceptiveFields:
-    """Maps the receptive fields of a whole layer and picks the units at the centre.
+def find_central_units(
+    probe: Probe, centre: tuple[float, float] = protocol.CENTRE, *, memory: int = 2**30
+) -> ReceptiveFields:
+    """Maps the receptive fields of a whole layer and picks the units at the stimuli's centre.
 
     Args:
         probe: the layer.
+        centre: y, x of the stimuli, degrees.
         memory: bytes for responses that may belong to a receptive field; where they do not suffice
             the map is recorded again for the remaining units.
 
@@ -199,7 +208,7 @@ def find_central_units(probe: Probe, *, memory: int = 2**30) -> ReceptiveFields:
         fields = FieldCollector(start, len(blank), positions, memory // _ENTRY_BYTES)
         for answer in probe.by_position(design.parameters):
             fields.add(field_response(answer, blank))
-        found.append(fields.near(protocol.CENTRE, TOLERANCE))
+        found.append(fields.near(centre, TOLERANCE, protocol.POSITIONS))
         start = fields.stop
     fields = ReceptiveFields(
         *(np.concatenate([getattr(part, name) for part in found]) for name in _FIELD_ARRAYS),
@@ -210,7 +219,7 @@ def find_central_units(probe: Probe, *, memory: int = 2**30) -> ReceptiveFields:
     if not len(fields.units):
         raise InputError(
             f"none of the {fields.answered} answering units has its receptive field within "
-            f"{TOLERANCE} degrees of {protocol.CENTRE} (y, x): the layer has no units there, or no "
+            f"{TOLERANCE} degrees of {centre} (y, x): the layer has no units there, or no "
             "space; take a layer with space, or other degrees"
         )
     return fields
@@ -283,7 +292,7 @@ class FieldCollector:
         self._kept = [(units[inside], positions[inside], responses[inside])]
         self._count = len(self._kept[0][0])
 
-    def centroids(self, positions: np.ndarray = protocol.POSITIONS) -> np.ndarray:
+    def centroids(self, positions: np.ndarray) -> np.ndarray:
         """Centres of the receptive fields, ``[units, 2]`` (y, x) in degrees; NaN: no answer.
 
         Args:
@@ -301,9 +310,11 @@ class FieldCollector:
             centres[answers, axis] = np.interp(moment[answers] / total[answers], index, positions)
         return centres
 
-    def near(self, centre: tuple[float, float], tolerance: float) -> ReceptiveFields:
+    def near(
+        self, centre: tuple[float, float], tolerance: float, positions: np.ndarray
+    ) -> ReceptiveFields:
         """The units of the range whose centroid is near a place (y, x), in degrees."""
-        centroids = self.centroids()
+        centroids = self.centroids(positions)
         distance = np.linalg.norm(centroids - np.array(centre), axis=1)
         chosen = np.flatnonzero(distance <= tolerance)
         row = np.full(len(self._peak), -1)

@@ -13,6 +13,7 @@ import math
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from jax.experimental import multihost_utils
 
 from jaxbio.errors import InputError, WriteError
 from jaxbio.files import read_json, write_json
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.state import State, StateT
 
@@ -58,10 +60,10 @@ class Checkpointer:
     """Saves and restores the training state of one run.
 
     Args:
-      directory: ``<run>/checkpoints``.
-      keep_last: newest checkpoints to keep.
-      keep_best: best checkpoints to keep besides.
-      best_by: the metric that decides which is the best; larger is better.
+        directory: ``<run>/checkpoints``.
+        keep_last: newest checkpoints to keep.
+        keep_best: best checkpoints to keep besides.
+        best_by: the metric that decides which is the best; larger is better.
     """
 
     def __init__(
@@ -81,11 +83,11 @@ class Checkpointer:
         """Starts to save; the arrays are copied before it returns.
 
         Args:
-          state: may be donated to the next step afterwards.
-          results: of a test of this very state, if there was one.
+            state: may be donated to the next step afterwards.
+            results: of a test of this very state, if there was one.
 
         Raises:
-          WriteError: this or the save before it failed.
+            WriteError: this or the save before it failed.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -101,11 +103,11 @@ class Checkpointer:
         """The newest readable state, or None if there is no checkpoint.
 
         Args:
-          like: the state's shapes, dtypes and shardings (``jax.ShapeDtypeStruct`` leaves).
+            like: the state's shapes, dtypes and shardings (``jax.ShapeDtypeStruct`` leaves).
 
         Raises:
-          CheckpointMismatchError: the checkpoint belongs to another model.
-          DamagedCheckpointError: there are checkpoints, and none can be read.
+            CheckpointMismatchError: the checkpoint belongs to another model.
+            DamagedCheckpointError: there are checkpoints, and none can be read.
         """
         damaged: dict[int, Exception] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
@@ -138,7 +140,7 @@ class Checkpointer:
         """Blocks until everything is on disk.
 
         Raises:
-          WriteError: it could not be written.
+            WriteError: it could not be written.
         """
         with _writing(self._directory):
             self._manager.wait_until_finished()
@@ -147,7 +149,7 @@ class Checkpointer:
         """Waits, then releases the threads.
 
         Raises:
-          WriteError: something could not be written.
+            WriteError: something could not be written.
         """
         with _writing(self._directory):
             self._manager.close()
@@ -166,11 +168,15 @@ class Checkpointer:
             self._manager = _open_manager(self._directory, self._options)
 
 
-class _NewestAndBest:
-    """Which checkpoints stay: a preservation policy of Orbax that reads the scores itself.
+class _Manager(ocp.CheckpointManager):
+    """Orbax's, which opens no checkpoint at all if the scores of one are damaged."""
 
-    Orbax would keep scores in a file of its own, without which it opens no checkpoint at all.
-    """
+    def _get_metrics(self, step: int) -> None:
+        """No scores: version 0.1.0 left them to Orbax; see :func:`_scores`."""
+
+
+class _NewestAndBest:
+    """Which checkpoints stay: a preservation policy of Orbax that reads the scores itself."""
 
     def __init__(self, directory: Path, newest: int, best: int):
         self._directory, self._newest, self._best = directory, newest, best
@@ -190,18 +196,18 @@ def load_variables(
     """Reads a model's variables from a run directory.
 
     Args:
-      run: a training run or converted weights.
-      like: the model's variables as ``jax.ShapeDtypeStruct`` with shardings. The fixed filters'
-        shapes come from the file: a converted front-end brings its own groups.
-      which: ``best``, ``last`` or a step.
+        run: a training run or converted weights.
+        like: the model's variables as ``jax.ShapeDtypeStruct`` with shardings. The fixed filters'
+            shapes come from the file: a converted front-end brings its own groups.
+        which: ``best``, ``last`` or a step.
 
     Returns:
-      The variables (averaged ones where the run kept averages) and the checkpoint's step.
+        The variables (averaged ones where the run kept averages) and the checkpoint's step.
 
     Raises:
-      CheckpointMismatchError: the checkpoint belongs to another model.
-      DamagedCheckpointError: it cannot be read.
-      InputError: there is no such checkpoint.
+        CheckpointMismatchError: the checkpoint belongs to another model.
+        DamagedCheckpointError: it cannot be read.
+        InputError: there is no such checkpoint.
     """
     if not run.checkpoints.is_dir():
         raise InputError(f"{run.path} has no checkpoints: train first, or set --workdir")
@@ -223,19 +229,21 @@ def export_variables(
     model_config: dict[str, Any],
     variables: dict[str, Any],
     *,
+    preprocessing: Preprocessing | None = None,
     provenance: dict[str, Any],
 ) -> None:
     """Writes variables as a run directory that evaluation takes.
 
     Args:
-      workdir: a new or empty directory.
-      model_config: ``name``, ``num_classes``, ``image_size``, ``front_end``, ``front_end_options``
-        and ``activation``: the arguments of :func:`jaxbio.create_model`.
-      variables: ``params``, ``constants``, ``batch_stats``...
-      provenance: where the variables came from; kept in ``config.json``.
+        workdir: a new or empty directory.
+        model_config: ``name``, ``num_classes``, ``image_size``, ``front_end``,
+            ``front_end_options`` and ``activation``: the arguments of :func:`jaxbio.create_model`.
+        variables: ``params``, ``constants``, ``batch_stats``...
+        preprocessing: what the model expects of its images; None if that is not known.
+        provenance: where the variables came from; kept in ``config.json``.
 
     Raises:
-      InputError: the directory is not writable or holds something else.
+        InputError: the directory is not writable or holds something else.
     """
     run = RunDirectory(workdir)
     run.create()
@@ -247,7 +255,8 @@ def export_variables(
         notes = {"variables": int(digest(variables))}
         manager.save(0, args=_arguments({"variables": variables}, notes))
     # Written last: a directory with a config.json is complete.
-    write_json(run.config_file, {"model": model_config, "provenance": provenance})
+    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
+    write_json(run.config_file, {"model": model_config, **images, "provenance": provenance})
 
 
 def _arguments(items: Mapping[str, Any], notes: dict[str, Any]) -> ocp.args.Composite:
@@ -303,10 +312,10 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> ocp.CheckpointManager:
+def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> _Manager:
     handlers = {name: ocp.StandardCheckpointHandler() for name in ("variables", "training", "ema")}
     handlers["digests"] = ocp.JsonCheckpointHandler()
-    return ocp.CheckpointManager(directory, options=options, item_handlers=handlers)
+    return _Manager(directory, options=options, item_handlers=handlers)
 
 
 def _choose_step(steps: Sequence[int], which: str, run: RunDirectory) -> int:
@@ -322,7 +331,7 @@ def _choose_step(steps: Sequence[int], which: str, run: RunDirectory) -> int:
     raise InputError(f"--checkpoint={which}: use best, last or one of {sorted(steps)}")
 
 
-def _read(manager: ocp.CheckpointManager, step: int, name: str, like: Any, path: Path) -> Any:
+def _read(manager: _Manager, step: int, name: str, like: Any, path: Path) -> Any:
     """One item, verified: same tree as ``like``, same bits as were saved."""
     saved_digest = _read_notes(path).get(name)
     try:

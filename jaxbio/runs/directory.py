@@ -14,14 +14,23 @@ from jaxbio.errors import InputError
 from jaxbio.files import read_json, remove_left, write_json
 
 # These change where and how a run executes, not its numbers.
-_FREE_KEYS = ("data.data_dir", "data.num_threads", "data.prefetch", "data.cache", "log.", "mesh.")
+_FREE_KEYS = (
+    "data.data_dir",
+    "data.num_threads",
+    "data.prefetch",
+    "data.cache",
+    "eval.corrupt",
+    "eval.preprocessing",
+    "log.",
+    "mesh.",
+)
 
 
 class RunDirectory:
     """Paths and small files of one run.
 
     Args:
-      path: the directory; need not exist.
+        path: the directory; need not exist.
     """
 
     def __init__(self, path: str | Path):
@@ -52,7 +61,7 @@ class RunDirectory:
         """The contents of ``config.json``, or None if the run has not begun.
 
         Raises:
-          InputError: it is damaged, or of converted weights.
+            InputError: it is damaged, or of converted weights.
         """
         if not self.config_file.exists():
             return None
@@ -79,7 +88,7 @@ class RunDirectory:
             then: the recorded configuration in today's keys, if the run has begun.
 
         Raises:
-          InputError: the directory holds a run with another configuration or other data.
+            InputError: the directory holds a run with another configuration or other data.
         """
         if then is None:
             write_json(self.config_file, {"config": config, "resolved": resolved})

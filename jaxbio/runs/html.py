@@ -22,10 +22,10 @@ def document(title: str, body: str, *, style: str = "", head: str = "") -> str:
     """A whole page.
 
     Args:
-      title: text.
-      body: HTML below the heading, which is the title.
-      style: CSS besides that of every page.
-      head: HTML besides the title.
+        title: text.
+        body: HTML below the heading, which is the title.
+        style: CSS besides that of every page.
+        head: HTML besides the title.
     """
     title = html.escape(title)
     return (
@@ -43,10 +43,10 @@ def write_page(
     """Writes a page atomically.
 
     Args:
-      path: of the file; its folder is made.
-      title: of the page.
-      tables: rows per heading; the first row is the head.
-      figures: a figure per caption, embedded as PNG.
+        path: of the file; its folder is made.
+        title: of the page.
+        tables: rows per heading; the first row is the head.
+        figures: a figure per caption, embedded as PNG.
     """
     parts = [f"<h2>{html.escape(name)}</h2>{html_table(rows)}" for name, rows in tables.items()]
     parts += [html_figure(figure, caption) for caption, figure in figures.items()]

@@ -32,7 +32,7 @@ class Interrupts:
         """True once this run should save and end.
 
         Args:
-          step: the same in all processes that ask.
+            step: the same in all processes that ask.
         """
         if jax.process_count() > 1:
             return multihost_utils.reached_preemption_sync_point(step)

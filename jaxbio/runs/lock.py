@@ -25,11 +25,11 @@ class RunLock:
     """Held from ``with`` to its end.
 
     Args:
-      run: the run directory.
+        run: the run directory.
 
     Raises:
-      InputError: on entering: another process holds it.
-      WriteError: the disk does not take the file.
+        InputError: on entering: another process holds it.
+        WriteError: the disk does not take the file.
     """
 
     def __init__(self, run: Path):

@@ -24,11 +24,11 @@ def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
     """A mesh over all devices of all processes.
 
     Args:
-      data: size of the data axis; -1 takes what ``fsdp`` leaves.
-      fsdp: size of the axis that also splits parameters.
+        data: size of the data axis; -1 takes what ``fsdp`` leaves.
+        fsdp: size of the axis that also splits parameters.
 
     Raises:
-      InputError: the product is not the number of devices.
+        InputError: the product is not the number of devices.
     """
     count = jax.device_count()
     wanted = data if data > 0 else max(1, count // max(1, fsdp))
@@ -54,8 +54,8 @@ def state_shardings(abstract_state: Any, mesh: Mesh) -> Any:
     """A sharding for every array of a state: the largest dimension that ``fsdp`` divides is split.
 
     Args:
-      abstract_state: a tree of arrays or ``jax.ShapeDtypeStruct``.
-      mesh: from :func:`make_mesh`.
+        abstract_state: a tree of arrays or ``jax.ShapeDtypeStruct``.
+        mesh: from :func:`make_mesh`.
     """
     size = mesh.shape["fsdp"]
 
@@ -87,12 +87,12 @@ def put_batches(
     Transfers are asynchronous, so that the next batch travels while the device computes.
 
     Args:
-      batches: dicts of arrays with the process's share of the leading axis.
-      mesh: from :func:`make_mesh`.
-      ahead: transfers in flight.
+        batches: dicts of arrays with the process's share of the leading axis.
+        mesh: from :func:`make_mesh`.
+        ahead: transfers in flight.
 
     Yields:
-      The same dicts with global, sharded arrays.
+        The same dicts with global, sharded arrays.
     """
     sharding = batch_sharding(mesh)
     waiting: list[dict[str, jax.Array]] = []

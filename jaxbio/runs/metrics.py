@@ -1,5 +1,6 @@
 """The numbers of a run: summed on the device between log lines, kept in ``metrics.jsonl`` and
-TensorBoard."""
+TensorBoard.
+"""
 
 import json
 import logging
@@ -30,13 +31,13 @@ class MetricsLog:
     holds every step once, as an uninterrupted one's does.
 
     Args:
-      file: ``metrics.jsonl``.
-      start_step: step from which the run goes on.
-      tensorboard: write events too.
-      enabled: False in all processes but the first.
+        file: ``metrics.jsonl``.
+        start_step: step from which the run goes on.
+        tensorboard: write events too.
+        enabled: False in all processes but the first.
 
     Raises:
-      WriteError: from here and from :meth:`write`: the disk does not take ``metrics.jsonl``.
+        WriteError: from here and from :meth:`write`: the disk does not take ``metrics.jsonl``.
     """
 
     def __init__(self, file: Path, start_step: int, *, tensorboard: bool, enabled: bool = True):
@@ -86,10 +87,10 @@ class MetricsReader:
     A line that is being written, or was when its run was killed, or that is damaged, is left out.
 
     Args:
-      file: need not exist, and may be replaced by a shorter one.
+        file: need not exist, and may be replaced by a shorter one.
 
     Attributes:
-      damaged: number of whole lines that were left out.
+        damaged: number of whole lines that were left out.
     """
 
     def __init__(self, file: Path):
@@ -123,8 +124,8 @@ def read_metrics(file: Path, *keys: str) -> list[dict[str, Any]]:
     """The lines of ``metrics.jsonl`` that hold numbers; none where there is no file.
 
     Args:
-      file: see :class:`MetricsReader`.
-      keys: what a line of either split has to have to count.
+        file: see :class:`MetricsReader`.
+        keys: what a line of either split has to have to count.
     """
     lines = MetricsReader(file).lines()
     return [line for line in lines if all(isinstance(line.get(k), int | float) for k in keys)]
@@ -166,7 +167,7 @@ class MetricsWindow:
     """Metrics since the last log line, summed on the device: one transfer per line.
 
     Args:
-      batch_size: images per step.
+        batch_size: images per step.
     """
 
     def __init__(self, batch_size: int):

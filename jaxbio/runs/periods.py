@@ -22,7 +22,7 @@ def read_periods(config: ConfigDict, steps_in_epoch: int) -> Periods:
     """The durations of a configuration in steps.
 
     Raises:
-      InputError: no length of the training, or a negative duration.
+        InputError: no length of the training, or a negative duration.
     """
     total = duration_in_steps(config.train, "total", steps_in_epoch)
     if total == 0:

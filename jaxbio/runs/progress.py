@@ -35,9 +35,9 @@ class Progress:
     """A bar on a terminal; a line every few seconds elsewhere.
 
     Args:
-      total: steps of the whole run.
-      start: steps done before this process.
-      enabled: False in all processes but the first.
+        total: steps of the whole run.
+        start: steps done before this process.
+        enabled: False in all processes but the first.
     """
 
     def __init__(self, total: int, start: int, *, enabled: bool = True):
@@ -92,7 +92,7 @@ class Pace:
     """Says when something costly is due again.
 
     Args:
-      seconds: between two times; the first comes when they have passed once.
+        seconds: between two times; the first comes when they have passed once.
     """
 
     def __init__(self, seconds: float):

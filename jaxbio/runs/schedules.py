@@ -20,16 +20,16 @@ def duration_in_steps(section: Any, name: str, steps_per_epoch: int) -> int:
     """A duration of the configuration, in optimiser steps.
 
     Args:
-      section: a part of the configuration with keys ``<name>_steps`` and ``<name>_epochs``.
-      name: the duration's name without its suffix.
-      steps_per_epoch: optimiser steps in one pass over the training set.
+        section: a part of the configuration with keys ``<name>_steps`` and ``<name>_epochs``.
+        name: the duration's name without its suffix.
+        steps_per_epoch: optimiser steps in one pass over the training set.
 
     Returns:
-      ``<name>_steps`` if set, else ``<name>_epochs`` in steps, rounded, and at least one step for a
-      positive duration; 0 if neither is set.
+        ``<name>_steps`` if set, else ``<name>_epochs`` in steps, rounded, and at least one step for
+        a positive duration; 0 if neither is set.
 
     Raises:
-      InputError: a negative duration.
+        InputError: a negative duration.
     """
     steps, epochs = getattr(section, f"{name}_steps"), getattr(section, f"{name}_epochs")
     value = steps if steps is not None else epochs or 0
@@ -57,16 +57,16 @@ def make_schedule(
     when the warm-up ends.
 
     Args:
-      config: the ``schedule`` section of the configuration.
-      learning_rate: the peak.
-      total_steps: length of the training.
-      steps_per_epoch: to convert durations.
+        config: the ``schedule`` section of the configuration.
+        learning_rate: the peak.
+        total_steps: length of the training.
+        steps_per_epoch: to convert durations.
 
     Returns:
-      A function from an int32 step to a float32 learning rate.
+        A function from an int32 step to a float32 learning rate.
 
     Raises:
-      InputError: an unknown schedule, or a step schedule without a period.
+        InputError: an unknown schedule, or a step schedule without a period.
     """
     config = read(Schedule, config, "schedule.")
     warmup = duration_in_steps(config, "warmup", steps_per_epoch)
@@ -100,9 +100,9 @@ class Plateau:
     """State of "reduce the learning rate when the evaluation loss stops falling".
 
     Attributes:
-      scale: multiplier of the learning rate, float32.
-      best: lowest loss seen, float32.
-      since: step of the last improvement or drop, int32.
+        scale: multiplier of the learning rate, float32.
+        best: lowest loss seen, float32.
+        since: step of the last improvement or drop, int32.
     """
 
     scale: jax.Array

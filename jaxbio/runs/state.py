@@ -17,7 +17,7 @@ class State(Protocol):
     """What the loop and the checkpoints know of a training state.
 
     Attributes:
-      step: steps done, int32.
+        step: steps done, int32.
     """
 
     step: jax.Array
@@ -40,14 +40,14 @@ class TrainState:
     """All arrays of a network that learns by gradients.
 
     Attributes:
-      step: optimiser steps done, int32.
-      params: trained parameters.
-      model_state: what changes while training besides: ``batch_stats`` and the like, and the
-        ``response_memory`` of ARR; a dict of collections.
-      constants: fixed filters; saved, never optimised.
-      opt_state: the optimiser's.
-      plateau: state of the reduce-on-plateau schedule.
-      ema: running averages of ``params`` and of ``model_state``; None when averaging is off.
+        step: optimiser steps done, int32.
+        params: trained parameters.
+        model_state: what changes while training besides: ``batch_stats`` and the like, and the
+            ``response_memory`` of ARR; a dict of collections.
+        constants: fixed filters; saved, never optimised.
+        opt_state: the optimiser's.
+        plateau: state of the reduce-on-plateau schedule.
+        ema: running averages of ``params`` and of ``model_state``; None when averaging is off.
     """
 
     step: jax.Array

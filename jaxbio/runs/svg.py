@@ -16,17 +16,17 @@ def line_chart(series: Mapping[str, Series], title: str, x_label: str, marked: b
     """A chart with axes from the smallest to the largest value, as an SVG element.
 
     Args:
-      series: per name, x and y of its points, ``[N]`` each, x rising; what is not finite is left
-        out. Names are shown where there are several.
-      title: above the chart.
-      x_label: below it.
-      marked: draw the points as well.
+        series: per name, x and y of its points, ``[N]`` each, x rising; what is not finite is left
+            out. Names are shown where there are several.
+        title: above the chart.
+        x_label: below it.
+        marked: draw the points as well.
 
     Returns:
-      ``<svg ...>...</svg>``, all text escaped; a chart without points says so.
+        ``<svg ...>...</svg>``, all text escaped; a chart without points says so.
 
     Raises:
-      ValueError: x and y of different lengths.
+        ValueError: x and y of different lengths.
     """
     points = {name: _finite(*values) for name, values in series.items()}
     every = [point for one in points.values() for point in one]

@@ -11,11 +11,11 @@ class Events:
     """Appends scalars to an event file of its own.
 
     Args:
-      folder: of the run.
-      purge_step: TensorBoard forgets what older files say of this step and later ones.
+        folder: of the run.
+        purge_step: TensorBoard forgets what older files say of this step and later ones.
 
     Raises:
-      OSError: from here and from all methods: the disk does not take it.
+        OSError: from here and from all methods: the disk does not take it.
     """
 
     def __init__(self, folder: Path, purge_step: int):

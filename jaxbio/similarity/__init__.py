@@ -35,9 +35,11 @@ from jaxbio.similarity.inference import (
 from jaxbio.similarity.loss import object_means, rdm_loss
 from jaxbio.similarity.noise import CADIEU_IT, NeuralNoise, match_noise
 from jaxbio.similarity.predictivity import (
+    BRAIN_SCORE_ALPHAS,
     REGRESSIONS,
     RIDGE_ALPHAS,
     Predictivity,
+    RankWarning,
     predictivity,
     predictivity_from_gram,
 )
@@ -55,6 +57,7 @@ from jaxbio.similarity.sit import SIT, sit
 from jaxbio.similarity.svm import SELECTIONS, SVM_CS, SVMScore, svm_accuracy, svm_fit, svm_score
 
 __all__ = [
+    "BRAIN_SCORE_ALPHAS",
     "CADIEU_IT",
     "COMPARATORS",
     "GENERALISATIONS",
@@ -70,6 +73,7 @@ __all__ = [
     "NeuralNoise",
     "NoiseCeiling",
     "Predictivity",
+    "RankWarning",
     "Readout",
     "SVMScore",
     "Splits",

@@ -39,7 +39,7 @@ def known(*arrays: Any) -> bool:
 
 
 def floats(x: Any, name: str, ndim: int | tuple[int, ...]) -> jax.Array:
-    """The array as floating point (its own precision) after a check of its number of axes.
+    """The array as floating point, float32 or wider, after a check of its number of axes.
 
     Raises:
         InputError: if it has another number of axes, is empty, or has NaN or infinite values.
@@ -51,11 +51,24 @@ def floats(x: Any, name: str, ndim: int | tuple[int, ...]) -> jax.Array:
         raise InputError(f"{name} has shape {x.shape}, must have {axes} axes and not be empty")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         x = x.astype(jnp.result_type(float))
+    elif x.dtype.itemsize < 4:  # sums of squares of a layer overflow in float16, vanish in bfloat16
+        x = x.astype(jnp.float32)
     if known(x) and not bool(jnp.isfinite(x).all()):
         bad = int((~jnp.isfinite(x)).sum())
         raise InputError(
             f"{name} has {bad} NaN or infinite values of {x.size}; "
             "drop them beforehand (jaxbio.similarity.drop_nan)"
+        )
+    return x
+
+
+def finite(x: jax.Array, what: str) -> jax.Array:
+    """The result itself; raises an InputError if it has values that are no numbers."""
+    if known(x) and not bool(jnp.isfinite(x).all()):
+        bad = int((~jnp.isfinite(x)).sum())
+        raise InputError(
+            f"{what}: {bad} of {x.size} results are not finite: the input overflows {x.dtype}, or "
+            "does not vary; scale it, or give it in float64"
         )
     return x
 

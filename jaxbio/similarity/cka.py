@@ -71,7 +71,7 @@ def cka_from_gram(k: Any, m: Any, *, unbiased: bool = True, subsets: Any = None)
     if size < 4:
         raise InputError(f"CKA needs at least 4 stimuli, there are {size}")
     if subsets is None:
-        return _cka(k, m, unbiased)
+        return checks.finite(_cka(k, m, unbiased), "CKA")
     return _cka_of_subsets(k, m, jnp.asarray(subsets), unbiased)
 
 

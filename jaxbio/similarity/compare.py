@@ -92,7 +92,7 @@ def compare(
         sigma = jnp.diag(sigma) if sigma.ndim == 1 else sigma
     rows_a, rows_b = jnp.atleast_2d(a), jnp.atleast_2d(b)
     scores = _compare(rows_a, rows_b, sigma, method)
-    return scores.reshape(a.shape[:-1] + b.shape[:-1])
+    return checks.finite(scores, f"{method} of RDMs").reshape(a.shape[:-1] + b.shape[:-1])
 
 
 def rdm_scores(

@@ -32,6 +32,8 @@ def stratified_splits(
 ) -> Splits:
     """Random splits in which every label keeps its share: those of Brain-Score.
 
+    Where every stimulus has a label of its own there are no shares: plain random splits.
+
     Args:
         labels: label of each stimulus ``[n]``, normally its object.
         n_splits: number of independent splits.
@@ -46,14 +48,15 @@ def stratified_splits(
             are labels.
     """
     # Imported here: it takes a second, which measures without splits need not wait.
-    from sklearn.model_selection import StratifiedShuffleSplit
+    from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
     labels = np.asarray(labels)
     if labels.ndim != 1:
         raise InputError(f"labels has shape {labels.shape}, must have one per stimulus")
     if not (0 < train_size < 1 and n_splits >= 1):
         raise InputError(f"train_size={train_size} must lie in (0, 1), n_splits={n_splits} above 0")
-    splitter = StratifiedShuffleSplit(n_splits=n_splits, train_size=train_size, random_state=seed)
+    kind = ShuffleSplit if len(np.unique(labels)) == len(labels) else StratifiedShuffleSplit
+    splitter = kind(n_splits=n_splits, train_size=train_size, random_state=seed)
     try:
         pairs = list(splitter.split(np.zeros(len(labels)), labels))
     except ValueError as error:

@@ -32,28 +32,6 @@ def gram(features: Any, name: str = "features") -> jax.Array:
     return _gram(features)
 
 
-def layers_gram(features: Any, name: str = "features") -> tuple[jax.Array, bool]:
-    """Stacked Gram matrices ``[layers, n, n]`` of one layer or several, and whether it was one.
-
-    Args:
-        features: ``[n, p]``, or a sequence of such arrays, or a dict of them by layer.
-        name: what the features are called in errors; a dict's keys name their own.
-
-    Raises:
-        InputError: as :func:`gram`, or if the layers differ in their number of stimuli.
-    """
-    if isinstance(features, dict):
-        named = list(features.items())
-    elif isinstance(features, list | tuple):
-        named = [(f"{name}[{i}]", x) for i, x in enumerate(features)]
-    else:
-        named = [(name, checks.floats(features, name, 2))]
-    grams = [gram(checks.floats(x, label, 2), label) for label, x in named]
-    for (label, _), g in zip(named, grams, strict=True):
-        checks.same_length(len(g), len(grams[0]), label, named[0][0])
-    return jnp.stack(grams), not isinstance(features, dict | list | tuple)
-
-
 @checks.compiled
 def _gram(x):
     x = x - x.mean(-2, keepdims=True)

@@ -32,7 +32,8 @@ class Inference(NamedTuple):
         high: upper end.
         ceiling: noise ceiling of all data.
         p_zero: one-sided probability of a score so high if the true one were 0, ``[M]``.
-        p_ceiling: one-sided probability of a score so far below the lower ceiling, ``[M]``.
+        p_ceiling: probability of a score so far below the lower ceiling, one-sided, or so far from
+            it, two-sided, ``[M]``.
         p_difference: two-sided probability of the difference of two models, ``[M, M]``.
         samples: the scores in every bootstrap sample ``[B, M]``, or of every subject ``[S, M]``.
         dof: degrees of freedom of the t distribution used.
@@ -59,6 +60,7 @@ def evaluate_fixed(
     *,
     confidence: float = 0.95,
     sigma: Any = None,
+    two_sided: bool = False,
 ) -> Inference:
     """Scores of fixed models with the subjects' spread as their error.
 
@@ -68,6 +70,7 @@ def evaluate_fixed(
         method: comparator, see :func:`jaxbio.similarity.compare`.
         confidence: of the intervals, in (0, 1).
         sigma: see ``compare``.
+        two_sided: test scores against the ceiling two-sidedly, as rsatoolbox does.
 
     Returns:
         Scores, errors and tests; they generalise to other subjects, not to other conditions.
@@ -79,7 +82,9 @@ def evaluate_fixed(
     each = np.asarray(_compare(models, subjects, sigma, method)).T  # [S, M]
     covariance = np.atleast_2d(np.cov(each.T)) / len(each)
     ceiling = rsa_noise_ceiling(subjects, method, sigma=sigma)
-    return _report(each.mean(0), covariance, ceiling, each, len(each) - 1, confidence)
+    return _tests(
+        each.mean(0), _contrasts(covariance), ceiling, each, len(each) - 1, confidence, two_sided
+    )
 
 
 def evaluate_bootstrap(
@@ -92,6 +97,8 @@ def evaluate_bootstrap(
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     sample_ceilings: bool = False,
+    two_sided: bool = False,
+    mean_of_samples: bool = False,
 ) -> Inference:
     """Scores of fixed models with errors from the bootstrap.
 
@@ -116,6 +123,9 @@ def evaluate_bootstrap(
         confidence: of the intervals, in (0, 1).
         sample_ceilings: compute the noise ceilings of every sample, too, which takes many times as
             long as the rest (docs/results.md); not with Kendall's taus.
+        two_sided: test scores against the ceiling two-sidedly, as rsatoolbox does.
+        mean_of_samples: report means over samples, as rsatoolbox does, instead of the score of all
+            data; the ceiling, too, where there are ``sample_ceilings``.
 
     Returns:
         Scores, errors and tests.
@@ -175,8 +185,11 @@ def evaluate_bootstrap(
     score = np.asarray(_compare(models, subjects, None, method)).mean(1)
     dof = {"subjects": s, "conditions": n}.get(over, min(s, n)) - 1
     ceiling = rsa_noise_ceiling(subjects, method)
-    result = _tests(score, variances, ceiling, drawn.scores, dof, confidence)
     bounds = None if drawn.ceilings is None else np.asarray(drawn.ceilings)
+    if mean_of_samples:
+        score = np.nanmean(np.asarray(drawn.scores), 0)
+        ceiling = ceiling if bounds is None else NoiseCeiling(*np.nanmean(bounds, 0))
+    result = _tests(score, variances, ceiling, drawn.scores, dof, confidence, two_sided)
     return result._replace(ceiling_samples=bounds)
 
 
@@ -233,6 +246,7 @@ def evaluate_crossvalidated(
     method: str = "spearman",
     *,
     confidence: float = 0.95,
+    two_sided: bool = False,
 ) -> Inference:
     """Scores of fixed models on held-out conditions and subjects.
 
@@ -246,6 +260,7 @@ def evaluate_crossvalidated(
         folds: see :func:`make_folds`.
         method: comparator.
         confidence: of the intervals, in (0, 1).
+        two_sided: test scores against the ceiling two-sidedly, as rsatoolbox does.
 
     Returns:
         Scores, errors and tests.
@@ -273,8 +288,9 @@ def evaluate_crossvalidated(
     each = total / tested[:, None]
     lower, upper = jnp.stack(bounds).mean(0)
     covariance = np.atleast_2d(np.cov(each.T)) / len(each)
-    return _report(
-        each.mean(0), covariance, NoiseCeiling(lower, upper), each, len(each) - 1, confidence
+    ceiling = NoiseCeiling(lower, upper)
+    return _tests(
+        each.mean(0), _contrasts(covariance), ceiling, each, len(each) - 1, confidence, two_sided
     )
 
 
@@ -304,11 +320,7 @@ def _contrasts(covariance: np.ndarray) -> np.ndarray:
     return np.where(np.eye(len(own), dtype=bool), covariance, own[:, None] + own - 2 * covariance)
 
 
-def _report(score, covariance, ceiling, samples, dof, confidence) -> Inference:
-    return _tests(score, _contrasts(covariance), ceiling, samples, dof, confidence)
-
-
-def _tests(score, variances, ceiling, samples, dof, confidence) -> Inference:
+def _tests(score, variances, ceiling, samples, dof, confidence, two_sided) -> Inference:
     from scipy import stats  # a slow import
 
     if not 0 < confidence < 1:
@@ -318,7 +330,8 @@ def _tests(score, variances, ceiling, samples, dof, confidence) -> Inference:
     reach = stats.t.ppf((1 + confidence) / 2, dof) * sem
     with np.errstate(divide="ignore", invalid="ignore"):  # models without spread: t = +-inf
         p_zero = stats.t.sf(score / sem, dof)
-        p_ceiling = stats.t.sf((float(ceiling.lower) - score) / sem, dof)
+        below = (float(ceiling.lower) - score) / sem
+        p_ceiling = 2 * stats.t.sf(np.abs(below), dof) if two_sided else stats.t.sf(below, dof)
         t = np.abs(score[:, None] - score) / np.sqrt(np.maximum(variances, 0))
         p_difference = np.where(np.eye(len(score), dtype=bool), 1.0, 2 * stats.t.sf(t, dof))
     return Inference(

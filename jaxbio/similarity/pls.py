@@ -1,12 +1,15 @@
-"""Partial least squares regression from a Gram matrix.
+"""Partial least squares regression of many splits at once.
 
 Each component is the direction ``w`` of the features whose scores ``t = X w`` have the largest
 covariance with the targets: the first singular vector of ``X' Y``. Then what ``t`` explains is
 taken from ``X``. scikit-learn's NIPALS multiplies by the ``n x p`` features in every step of its
-power iteration, and rewrites them for every component. Scores need only ``K = X X'``: ``t`` is
-``K Y v``, with ``v`` from the same iteration on ``Y' K Y`` (q x q), and ``K Y`` follows the
-deflation by updates of rank one. ``K`` itself never changes, so all splits share it, and a
-component costs one product of ``K`` with as many vectors as there are splits.
+power iteration, and rewrites them for every component. Here ``X' Y`` is computed once and follows
+the deflation by updates of rank one; ``X`` never changes, so all splits share it, and a component
+costs two products of ``X`` with as many vectors as there are splits. Wide features are first
+turned into as many as there are stimuli (:func:`isometric`), which changes no inner product.
+
+All of it runs in float64, also for float32 features, as scikit-learn's does: components of a steep
+spectrum are differences of large numbers.
 
 Reference:
     Rannar et al. 1994, "A PLS kernel algorithm for data sets with many variables and fewer
@@ -14,8 +17,11 @@ Reference:
     its stopping rule included.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxbio.similarity import checks
@@ -23,70 +29,111 @@ from jaxbio.similarity import checks
 # scikit-learn's defaults.
 _TOLERANCE = 1e-6
 _ITERATIONS = 500
+# Relative to the largest, by bytes of the features' type: the smallest singular values that the
+# squares of a Gram matrix in float64 keep to 5 and to 10 digits.
+_WELL_CONDITIONED = {4: 1e-5, 8: 1e-3}
+_BLOCK = 4096  # features converted to float64 at a time
+
+
+def isometric(features: Any) -> np.ndarray:
+    """At most ``n`` features with the inner products of centred ``[n, p]``, in float64.
+
+    They come from a Gram matrix, or, where its squares would lose small directions, from a QR
+    decomposition.
+    """
+    from scipy.linalg import lapack, qr  # slow imports that only PLS needs
+
+    features = np.asarray(features)
+    n, p = features.shape
+    if p <= n:
+        x = np.asarray(features, np.float64)
+        return x - x.mean(0)
+
+    def blocks():
+        for start in range(0, p, _BLOCK):
+            block = np.asarray(features[:, start : start + _BLOCK], np.float64)
+            yield block - block.mean(0)
+
+    factor, order, rank, _ = lapack.dpstrf(sum(x @ x.T for x in blocks()), lower=1)
+    pivots = factor.diagonal()[: n - 1]  # centring leaves n - 1 dimensions
+    if rank >= n - 1 and pivots[-1] > _WELL_CONDITIONED[features.dtype.itemsize] * pivots[0]:
+        x = np.empty((n, n - 1))
+        x[order - 1] = np.tril(factor)[:, : n - 1]
+        return x
+    triangle = np.empty((0, n))
+    for block in blocks():
+        triangle = qr(np.concatenate([triangle, block.T]), mode="r", check_finite=False)[0][:n]
+    return triangle.T
 
 
 @checks.compiled(static=("n_components",))
 def pls_predict(
-    k: jax.Array, y: jax.Array, train: jax.Array, test: jax.Array, n_components: int
-) -> jax.Array:
+    x: jax.Array, y: jax.Array, train: jax.Array, test: jax.Array, n_components: int
+) -> tuple[jax.Array, jax.Array]:
     """Predictions of PLS regression (centred, not scaled) for the test stimuli of every split.
 
     Args:
-        k: Gram matrix of the features ``[n, n]``.
+        x: features ``[n, r]``, or others with the same inner products.
         y: responses ``[n, q]``.
         train: ``[splits, n_train]`` indices.
         test: ``[splits, n_test]`` indices.
-        n_components: number of components, at most the rank of the training features.
+        n_components: number of components; those beyond the rank of the training features change
+            nothing.
 
     Returns:
-        Predictions ``[splits, n_test, q]``.
+        Predictions ``[splits, n_test, q]``, and how many components each split has ``[splits]``.
     """
     n, q = y.shape
     n_splits, n_train = train.shape
-    # NIPALS starts from the scores of the first target.
+    # NIPALS starts from the scores of the first target; PLS does not see rotations of the targets.
     reduced, start = (y, jnp.eye(q, dtype=y.dtype)[0]) if q <= n else _rotate(y)
     inside = jax.vmap(lambda rows: jnp.zeros(n, y.dtype).at[rows].set(1))(train)  # [splits, n]
+    mean = inside @ x / n_train  # [splits, r]
 
-    def centred(x):  # minus the training stimuli's mean: [splits, n, ...]
-        mean = jnp.einsum("sn,sn...->s...", inside, x) / n_train
-        return x - mean[:, None]
+    def along(w):  # scores of centred features along w [splits, r]: [splits, n]
+        return (x @ w.T).T - (mean * w).sum(1, keepdims=True)
 
-    def through_k(x):  # K_c x for x that sums to 0 over the training stimuli and is 0 elsewhere
-        flat = x.swapaxes(0, 1).reshape(n, -1)
-        return centred((k @ flat).reshape(n, n_splits, *x.shape[2:]).swapaxes(0, 1))
+    def across(t):  # X' t of the training stimuli, for t that sums to 0 over them: [splits, r]
+        return (inside * t) @ x
 
-    def take_away(x, found):  # what the components found so far explain of x, [splits, n]
-        shares = jnp.einsum("sna,sn->sa", found, inside * x)
-        return x - jnp.einsum("sna,sa->sn", found, shares)
-
-    copies = jnp.broadcast_to(reduced, (n_splits, *reduced.shape))
-    targets = centred(copies) * inside[:, :, None]
+    centred = reduced[None] - (inside @ reduced / n_train)[:, None]
+    targets = centred * inside[:, :, None]
+    products = jnp.matmul(x.T, targets) - mean[:, :, None] * targets.sum(1, keepdims=True)
+    size = jnp.sqrt(inside @ jnp.square(x).sum(1))
+    smallest = size * n_train * jnp.finfo(y.dtype).eps  # shorter scores are rounding errors
 
     def component(a, carry):
-        found, z = carry  # scores [splits, n, components]; deflated K Y [splits, n, q]
-        v = jax.vmap(_power_iteration, (0, None))(targets.mT @ z, start)
-        t = take_away(jnp.einsum("snq,sq->sn", z, v), found)
-        t = t / jnp.sqrt((inside * jnp.square(t)).sum(1, keepdims=True))
-        along = inside * t
-        loading = take_away(through_k(along), found)
-        c = jnp.einsum("snq,sn->sq", targets, along)
-        d = jnp.einsum("snq,sn->sq", targets, loading) - c * (along * loading).sum(1, keepdims=True)
-        z = z - loading[:, :, None] * c[:, None] - t[:, :, None] * d[:, None]
-        return lax.dynamic_update_index_in_dim(found, t[:, :, None], a, 2), z
+        found, z = carry  # scores [splits, n, components]; deflated X' Y [splits, r, q]
+        v = jax.vmap(_power_iteration, (0, None))(z.mT @ z, start)
+        w = jnp.einsum("srq,sq->sr", z, v)
+        w = w / _length(w)
+        t = along(w)
+        for _ in range(2):
+            t = t - jnp.einsum("sna,sa->sn", found, jnp.einsum("sna,sn->sa", found, inside * t))
+        length = _length(inside * t)
+        t = jnp.where(length > smallest[:, None], t / length, 0)
+        change = jnp.einsum("sr,sq->srq", across(t), jnp.einsum("snq,sn->sq", targets, t))
+        return lax.dynamic_update_index_in_dim(found, t[:, :, None], a, 2), z - change
 
     found = jnp.zeros((n_splits, n, n_components), y.dtype)
-    found, _ = lax.fori_loop(0, n_components, component, (found, through_k(targets)))
+    found, _ = lax.fori_loop(0, n_components, component, (found, products))
 
     def predict(split):
         found, train, test = split
         mean = y[train].mean(0, keepdims=True)
         return mean + found[test] @ (found[train].T @ (y[train] - mean))
 
-    return lax.map(predict, (found, train, test))
+    return lax.map(predict, (found, train, test)), found.any(1).sum(1)
+
+
+def _length(x: jax.Array) -> jax.Array:
+    """Of rows ``[splits, ...]``, 1 where it is 0: ``[splits, 1]``."""
+    length = jnp.sqrt(jnp.square(x).sum(1, keepdims=True))
+    return jnp.where(length > 0, length, 1)
 
 
 def _power_iteration(m: jax.Array, start: jax.Array) -> jax.Array:
-    """NIPALS' weights of the targets: power iteration from ``start`` on ``m = Y' K Y``.
+    """NIPALS' weights of the targets: power iteration from ``start`` on ``m = Y' X X' Y``.
 
     It stops where the features' weights ``w = X' Y v`` (of unit length) stop moving. Where two
     directions explain almost alike that is before convergence, and scores depend on it in the third
@@ -96,7 +143,8 @@ def _power_iteration(m: jax.Array, start: jax.Array) -> jax.Array:
 
     def unit(v):
         product = m @ v
-        length = jnp.sqrt(v @ product)
+        length = jnp.sqrt(jnp.maximum(v @ product, 0))
+        length = jnp.where(length > 0, length, 1)
         return v / length, product / length
 
     def step(carry):
@@ -113,12 +161,6 @@ def _power_iteration(m: jax.Array, start: jax.Array) -> jax.Array:
 
 
 def _rotate(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Targets ``[n, n]`` with the inner products of ``[n, q]``, and the first of those in them.
-
-    Scores of PLS do not change when the targets are rotated.
-    """
-    y = y - y.mean(0, keepdims=True)
-    values, vectors = jnp.linalg.eigh(y @ y.T)
-    kept = values > values[-1] * len(y) * jnp.finfo(y.dtype).eps
-    scale = jnp.sqrt(jnp.where(kept, values, 1))
-    return vectors * (scale * kept)[None], (vectors.T @ y[:, 0]) / scale * kept
+    """Targets ``[n, n]`` with the inner products of ``[n, q]``, and the first of those in them."""
+    directions, triangle = jnp.linalg.qr(y.T)
+    return triangle.T, directions[0]

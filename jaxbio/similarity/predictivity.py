@@ -4,6 +4,7 @@ Reference:
     Yamins et al. 2014, PNAS 111; Schrimpf et al. 2018, "Brain-Score", doi:10.1101/407007.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,15 +17,25 @@ from jaxbio.errors import InputError
 from jaxbio.similarity import checks
 from jaxbio.similarity.ceilings import over_splits
 from jaxbio.similarity.crossval import Splits, check_splits, stratified_splits
-from jaxbio.similarity.gram import layers_gram
+from jaxbio.similarity.gram import gram
 from jaxbio.similarity.one_to_one import one_to_one_predict
-from jaxbio.similarity.pls import pls_predict
+from jaxbio.similarity.pls import isometric, pls_predict
 from jaxbio.similarity.ranks import pearson_columns
 from jaxbio.similarity.ridge import linear_predict, ridge_cv_predict, ridge_predict
 
 REGRESSIONS = ("pls", "ridge", "ridge-cv", "linear", "one-to-one")
 # Half-decades; denser choices change the chosen penalty, hardly the predictions.
 RIDGE_ALPHAS = tuple(10.0 ** (e / 2) for e in range(-4, 15))
+# Brain-Score's 99.
+BRAIN_SCORE_ALPHAS = (
+    *(0.01, 0.1, 0.5, 1.0, 10.0, 32.5, 55.0, 77.5),
+    *(10.0**e * step / 2 for e in range(2, 7) for step in range(2, 20)),
+    1e7,
+)
+
+
+class RankWarning(UserWarning):
+    """The features have fewer dimensions than components were asked for."""
 
 
 class Predictivity(NamedTuple):
@@ -81,35 +92,37 @@ def predictivity(
         Scores; axes of layers and times are there if the input has them.
 
     Raises:
-        InputError: if shapes do not fit, values are NaN, a layer or a neuroid is constant (also
-            within one split), or there are more components than the training features have
-            dimensions.
+        InputError: if shapes do not fit, values are NaN, or a layer or a neuroid is constant (also
+            within one split).
+
+    Warns:
+        RankWarning: ``n_components`` is above the rank of the training features, which is then
+            their number.
 
     Example:
         >>> result = predictivity({"IT": it, "V4": v4}, responses, objects)
         >>> ceiled(result.score, internal_consistency(repetitions, key=key).score)
     """
     checks.choice(method, REGRESSIONS, "regression")
-    if method != "one-to-one":
-        grams, single = layers_gram(features, names[0])
-        fewest = min(np.shape(x)[1] for x in _as_dict(features, names[0]).values())
-        result = predictivity_from_gram(
-            grams, responses, objects, method, splits=splits, n_components=n_components,
-            alpha=alpha, alphas=alphas, names=names, rank=fewest,
-            labels=list(_as_dict(features, names[0])),
-        )  # fmt: skip
-        return Predictivity(*(x[0] for x in result)) if single else result
     layers = _as_dict(features, names[0])
-    results = []
     for label, x in layers.items():
-        x = checks.floats(x, label, 2)
+        layers[label] = x = checks.floats(x, label, 2)
         checks.varies(x, label)
-        y, splits = _prepare(responses, objects, splits, len(x), (label, names[1]))
-        scores = _score_one_to_one(x, jnp.atleast_3d(y) if y.ndim == 3 else y[None], *splits)
-        results.append(_finish(scores if y.ndim == 3 else scores[0], label, names[1]))
-    if not isinstance(features, Mapping | list | tuple):
-        return results[0]
-    return Predictivity(*(jnp.stack(parts) for parts in zip(*results, strict=True)))
+        checks.same_length(len(x), len(next(iter(layers.values()))), label, next(iter(layers)))
+    single = not isinstance(features, Mapping | list | tuple)
+    if method == "one-to-one":
+        y, splits = _prepare(responses, objects, splits, layers, names[1])
+        times = y if y.ndim == 3 else y[None]
+        scores = [_score_one_to_one(x, times, *splits) for x in layers.values()]
+        return _finish(jnp.stack(scores), y, list(layers), names[1], single)
+    if method == "pls":
+        stacked = _factors(layers)
+    else:
+        stacked = jnp.stack([gram(x, label) for label, x in layers.items()])
+    return _regress(
+        stacked, responses, objects, method, splits=splits, n_components=n_components,
+        alpha=alpha, alphas=alphas, labels=list(layers), responses_name=names[1], single=single,
+    )  # fmt: skip
 
 
 def predictivity_from_gram(
@@ -118,52 +131,86 @@ def predictivity_from_gram(
     objects: Any = None,
     method: str = "pls",
     *,
-    splits: Splits | None = None,
-    n_components: int = 25,
-    alpha: float = 1.0,
-    alphas: Sequence[float] = RIDGE_ALPHAS,
-    names: tuple[str, str] = ("features", "responses"),
-    rank: int | None = None,
     labels: Sequence[str] | None = None,
+    names: tuple[str, str] = ("features", "responses"),
+    **options: Any,
 ) -> Predictivity:
     """:func:`predictivity` from the layers' Gram matrices, for layers too wide to keep.
 
+    A Gram matrix has the squares of the features' singular values: of a steep spectrum it keeps
+    less than the features themselves.
+
     Args:
         grams: ``[layers, n, n]`` from :func:`jaxbio.similarity.gram`.
-        responses: as there, and so are the others; the method cannot be "one-to-one".
-        objects: see there.
-        method: see there.
-        splits: see there.
-        n_components: see there.
-        alpha: see there.
-        alphas: see there.
-        names: see there.
-        rank: the smallest number of features of a layer; more components than that are refused.
+        responses: as there.
+        objects: as there.
+        method: as there, but not "one-to-one".
         labels: the layers' names, for errors.
+        names: as there.
+        **options: as there.
 
     Returns:
         Scores ``[layers]`` or ``[layers, times]``.
 
     Raises:
-        InputError: see there.
+        InputError: as there.
     """
     checks.choice(method, REGRESSIONS[:-1], "regression from Gram matrices")
     grams = checks.floats(grams, names[0], 3)
-    y, splits = _prepare(responses, objects, splits, grams.shape[-1], names)
     if method == "pls":
-        most = min(splits.train.shape[1] - 1, rank or grams.shape[-1])
-        if not 1 <= n_components <= most:
-            raise InputError(
-                f"n_components={n_components}, must lie in [1, {most}]: {names[0]} and the "
-                "training stimuli have no more dimensions"
-            )
-    penalty = jnp.asarray(alphas if method == "ridge-cv" else alpha, grams.dtype)
-    if checks.known(penalty) and not bool((penalty > 0).all()):
-        raise InputError(f"ridge penalties must be above 0, got {penalty.min()}")
+        values, vectors = np.linalg.eigh(np.asarray(grams, np.float64))
+        grams = vectors * np.sqrt(np.maximum(values, 0))[:, None]
+    labels = labels or [f"{names[0]}[{i}]" for i in range(len(grams))]
+    return _regress(
+        grams, responses, objects, method, labels=labels, responses_name=names[1], **options
+    )
+
+
+def _regress(
+    stacked, responses, objects, method, *, splits=None, n_components=25, alpha=1.0,
+    alphas=RIDGE_ALPHAS, labels, responses_name, single=False,
+) -> Predictivity:  # fmt: skip
+    """From Gram matrices ``[layers, n, n]``; for PLS from features ``[layers, n, r]``."""
+    layers = dict.fromkeys(labels, stacked[0])
+    y, splits = _prepare(responses, objects, splits, layers, responses_name)
     times = y if y.ndim == 3 else y[None]
-    scores = _scores(grams, times, *splits, penalty, method, n_components)
-    _check_finite(scores, labels or [f"{names[0]}[{i}]" for i in range(len(scores))], names[1])
-    return _finish(scores if y.ndim == 3 else scores[:, 0], *names)
+    if method == "pls":
+        if n_components < 1:
+            raise InputError(f"n_components={n_components}, must be at least 1")
+        exact = checks.known(times)
+        with jax.enable_x64(exact or jax.config.jax_enable_x64):
+            wide = np.asarray(times, np.float64) if exact else times
+            scores, found = _pls_scores(stacked, wide, *splits, n_components)
+        scores = jnp.asarray(scores, y.dtype)
+        if exact:
+            _say_rank(np.asarray(found), labels, n_components)
+    else:
+        penalty = jnp.asarray(alphas if method == "ridge-cv" else alpha, stacked.dtype)
+        if checks.known(penalty) and not bool((penalty > 0).all()):
+            raise InputError(f"ridge penalties must be above 0, got {penalty.min()}")
+        scores = _scores(stacked, times, *splits, penalty, method)
+    return _finish(scores, y, labels, responses_name, single)
+
+
+def _factors(layers: dict[str, jax.Array]) -> Any:
+    """Features ``[layers, n, r]`` with the inner products of the layers', of one width."""
+    if not checks.known(*layers.values()):
+        widest = max(x.shape[1] for x in layers.values())
+        return jnp.stack([jnp.pad(x, ((0, 0), (0, widest - x.shape[1]))) for x in layers.values()])
+    factors = [isometric(x) for x in layers.values()]
+    widest = max(x.shape[1] for x in factors)
+    return np.stack([np.pad(x, ((0, 0), (0, widest - x.shape[1]))) for x in factors])
+
+
+def _say_rank(found: np.ndarray, labels: Sequence[str], wanted: int) -> None:
+    for label, of_layer in zip(labels, found, strict=True):
+        if of_layer.min() < wanted:
+            warnings.warn(
+                f"{label}: n_components={wanted}, but the training features have rank "
+                f"{of_layer.min()}: as many components are used",
+                RankWarning,
+                stacklevel=4,
+            )
 
 
 def _as_dict(features: Any, name: str) -> dict[str, Any]:
@@ -174,40 +221,35 @@ def _as_dict(features: Any, name: str) -> dict[str, Any]:
     return {name: features}
 
 
-def _prepare(responses, objects, splits, n, names) -> tuple[jax.Array, Splits]:
-    y = checks.floats(responses, names[1], (2, 3))
-    checks.same_length(n, y.shape[-2], *names)
-    checks.neuroids_vary(y, names[1])
+def _prepare(responses, objects, splits, layers, name) -> tuple[jax.Array, Splits]:
+    y = checks.floats(responses, name, (2, 3))
+    label, x = next(iter(layers.items()))
+    checks.same_length(len(x), y.shape[-2], label, name)
+    checks.neuroids_vary(y, name)
     if splits is None:
         if objects is None:
             raise InputError("predictivity needs the stimuli's objects, or splits")
         splits = stratified_splits(objects)
-    return y, check_splits(splits, n)
+    return y, check_splits(splits, len(x))
 
 
-def _check_finite(r: jax.Array, layers: Sequence[str], responses: str) -> None:
-    """Refuses correlations ``[layers, ..., splits, neuroids]`` that are not numbers, by layer."""
-    if checks.known(r):
-        for name, of_layer in zip(layers, r, strict=True):
-            _finish(of_layer, name, responses)
-
-
-def _finish(r: jax.Array, features: str, responses: str) -> Predictivity:
+def _finish(r, y, labels, responses, single) -> Predictivity:
+    """Scores of correlations ``[layers, times, splits, neuroids]``, with the axes of the input."""
     if checks.known(r) and not bool(jnp.isfinite(r).all()):
-        split, neuroid = np.argwhere(~np.isfinite(np.asarray(r)))[0][-2:]
+        layer, _, split, neuroid = np.argwhere(~np.isfinite(np.asarray(r)))[0]
         raise InputError(
-            f"{features}: neuroid {neuroid} of {responses} or its prediction is constant within "
-            f"split {split}: no correlation; use other splits or drop it"
+            f"{labels[layer]}: neuroid {neuroid} of {responses} or its prediction is constant "
+            f"within split {split}: no correlation; use other splits or drop it"
         )
-    return Predictivity(*over_splits(jnp.median(r, -1)), r)
+    r = r if y.ndim == 3 else r[:, 0]
+    result = Predictivity(*over_splits(jnp.median(r, -1)), r)
+    return Predictivity(*(x[0] for x in result)) if single else result
 
 
-@checks.compiled(static=("method", "n_components"))
-def _scores(grams, times, train, test, penalty, method, n_components):
+@checks.compiled(static=("method",))
+def _scores(grams, times, train, test, penalty, method):
     def one(k, y):
-        if method == "pls":
-            predicted = pls_predict(k, y, train, test, n_components)
-        elif method == "ridge":
+        if method == "ridge":
             predicted = ridge_predict(k, y, train, test, penalty)
         elif method == "ridge-cv":
             predicted, _ = ridge_cv_predict(k, y, train, test, penalty)
@@ -216,6 +258,15 @@ def _scores(grams, times, train, test, penalty, method, n_components):
         return pearson_columns(predicted, y[test])
 
     return lax.map(lambda k: lax.map(lambda y: one(k, y), times), grams)
+
+
+@checks.compiled(static=("n_components",))
+def _pls_scores(features, times, train, test, n_components):
+    def one(x, y):
+        predicted, found = pls_predict(x, y, train, test, n_components)
+        return pearson_columns(predicted, y[test]), found
+
+    return lax.map(lambda x: lax.map(lambda y: one(x, y), times), features)
 
 
 @checks.compiled

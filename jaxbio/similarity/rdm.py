@@ -78,7 +78,8 @@ def rdm(
             )
     if checks.known(patterns):
         _refuse_degenerate(patterns, method, name)
-    return _rdm(patterns, precision, method, remove_mean, prior_rate, prior_weight)
+    rdms = _rdm(patterns, precision, method, remove_mean, prior_rate, prior_weight)
+    return checks.finite(rdms, f"{name}: {method} distances")
 
 
 def crossnobis(
@@ -119,7 +120,7 @@ def crossnobis(
             raise InputError(
                 f"precision is {precision.shape}, must be [{channels}, {channels}] or one per fold"
             )
-    return _crossnobis(folds, precision, remove_mean)
+    return checks.finite(_crossnobis(folds, precision, remove_mean), f"{name}: distances")
 
 
 def crossvalidated_poisson(

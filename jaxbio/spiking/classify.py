@@ -6,9 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from jaxbio.errors import InputError
+from jaxbio.files.pictures import open_picture
 from jaxbio.ops.encoding import encode
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.presentation import Recording, present
@@ -37,10 +38,11 @@ class Outcome(NamedTuple):
 def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
     """Reads an image file as a picture like those that a network was trained on.
 
-    The central square is taken, in grey, and resized.
+    The central square is taken, in grey, upright as its EXIF orientation says, and resized. What is
+    transparent is paper: black, or white with ``invert``.
 
     Args:
-        path: of any format that Pillow reads.
+        path: see :func:`jaxbio.files.pictures.open_picture`.
         size: side of the data set's pictures, pixels.
         invert: for dark digits on light paper; data sets have light ones on black.
 
@@ -50,15 +52,7 @@ def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
     Raises:
         InputError: no such file, not an image, or one whose range of grey levels is not known.
     """
-    if not path.is_file():
-        raise InputError(f"no image at {path}: give a PNG, JPEG or the like")
-    try:
-        with Image.open(path) as image:
-            grey = _grey(image, path)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"{path} is not an image that Pillow can read ({error}): give a PNG, JPEG or the like"
-        ) from error
+    grey = open_picture(path, background=255 if invert else 0).convert("L")
     side = min(grey.size)
     left, top = ((length - side) // 2 for length in grey.size)
     square = grey.crop((left, top, left + side, top + side))
@@ -66,15 +60,6 @@ def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
         square = square.resize((size, size), Image.Resampling.BOX)
     picture = np.asarray(square)
     return 255 - picture if invert else picture
-
-
-def _grey(image: Image.Image, path: Path) -> Image.Image:
-    """8-bit grey levels. Pillow's own conversion clips deeper ones, which makes pictures white."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise InputError(f"{path} has pixels of mode {image.mode}: save it with 8 bits per channel")
-    return image.convert("L")
 
 
 def classify(
@@ -111,6 +96,11 @@ def classify(
         raise InputError(
             f"picture of shape {np.shape(picture)}: the network sees {network.crop} by "
             f"{network.crop} pixels"
+        )
+    if not np.issubdtype(np.asarray(picture).dtype, np.integer) or np.max(picture) > 255:
+        raise InputError(
+            f"picture of dtype {np.asarray(picture).dtype}, largest value {np.max(picture)}: give "
+            "grey levels 0 to 255 as uint8"
         )
     rates = jnp.asarray(picture, jnp.float32).reshape(-1) * (parameters.intensity / 255.0)
     x = encode(encoder, key, rates, network.steps, network.dt)

@@ -108,7 +108,8 @@ def _networks_together(network: Network, learning: Learning, networks: int) -> i
 
 def _sparse_pays(network: Network, learning: Learning, networks: int) -> bool:
     """Whether the sparse program learns all that has to be learned, and faster: on CPUs only, since
-    it does little at a time."""
+    it does little at a time.
+    """
     able = learning.theta and learning.xy and not (network.trained_competition or network.shared)
     large = networks * network.neurons * network.window > _SPARSE_WEIGHTS
     return able and large and jax.default_backend() == "cpu"

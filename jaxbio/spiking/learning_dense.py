@@ -45,7 +45,8 @@ class Neurons(NamedTuple):
 
 def enter(network: Network, weights: Weights) -> Weights:
     """Weights ``[N, ...]`` in the order used here: ``xy [N * positions, filters, window]`` (``[N,
-    ...]`` if shared), flat neurons, ``yy`` position by position."""
+    ...]`` if shared), flat neurons, ``yy`` position by position.
+    """
     xy = jnp.swapaxes(weights.xy, -1, -2)
     return Weights(
         xy.reshape(-1, *xy.shape[2:]),
@@ -165,7 +166,8 @@ def learn_image(
 
 def drive(network: Network, x: Array, xy: Array) -> Array:
     """Currents ``[G, F]`` of spikes ``[G, K]`` through weights ``[G, F, K]`` or, shared by all
-    positions of a network, ``[N, F, K]``."""
+    positions of a network, ``[N, F, K]``.
+    """
     highest = jax.lax.Precision.HIGHEST
     if not network.shared:
         return jnp.einsum("gk,gfk->gf", x, xy, precision=highest)

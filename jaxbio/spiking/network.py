@@ -92,8 +92,9 @@ class Network(Shape):
         return (corner + inside).astype(np.int32)
 
     def same_position(self) -> np.ndarray:
-        """bool ``[neurons, neurons]``: pairs of different filters at one position, where the
-        published locally connected network keeps trained competition."""
+        """Bool ``[neurons, neurons]``: pairs of different filters at one position, where the
+        published locally connected network keeps trained competition.
+        """
         position = np.arange(self.neurons) % self.positions
         same = position[:, None] == position[None, :]
         return same & ~np.eye(self.neurons, dtype=bool)

@@ -34,16 +34,16 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     """Trains, or resumes, or says that the run has finished.
 
     Args:
-      config: see ``configs/base.py``.
-      workdir: the run directory, made if need be.
+        config: see ``configs/base.py``.
+        workdir: the run directory, made if need be.
 
     Returns:
-      The final results (of a classifier ``top1``, ``top5``, ``loss``, ...); None if the run was
-      asked to stop early.
+        The final results (of a classifier ``top1``, ``top5``, ``loss``, ...); None if the run was
+        asked to stop early.
 
     Raises:
-      InputError: wrong configuration, data or run directory.
-      NonFiniteError: the loss or a gradient became NaN or infinite.
+        InputError: wrong configuration, data or run directory.
+        NonFiniteError: the loss or a gradient became NaN or infinite.
     """
     check_config(config)
     run = RunDirectory(workdir)

@@ -27,10 +27,11 @@ class Task(Protocol[StateT, BatchT]):
     """The objects of a run.
 
     Attributes:
-      config: of the task, see its ``config.py``.
-      periods: when things happen, in steps.
-      like: the state's shapes, dtypes and shardings.
-      best_by: the entry of the results that decides which checkpoint is the best; larger is better.
+        config: of the task, see its ``config.py``.
+        periods: when things happen, in steps.
+        like: the state's shapes, dtypes and shardings.
+        best_by: the entry of the results that decides which checkpoint is the best; larger is
+            better.
     """
 
     config: ConfigDict
@@ -43,7 +44,7 @@ class Task(Protocol[StateT, BatchT]):
         """Builds and checks everything; computes nothing yet.
 
         Raises:
-          InputError: wrong configuration or data.
+            InputError: wrong configuration or data.
         """
 
     @property
@@ -98,7 +99,7 @@ def prepare(config: ConfigDict) -> Task:
     """Builds and checks the task that ``config.task`` names; computes nothing yet.
 
     Raises:
-      InputError: wrong configuration or data.
+        InputError: wrong configuration or data.
     """
     module = importlib.import_module(f"jaxbio.tasks.{config.task}.task")
     return getattr(module, _CLASSES[config.task]).prepare(config)

@@ -5,9 +5,11 @@ shape and layout of every tensor follow from the variable tree; what differs the
 """
 
 import dataclasses
+import logging
+import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -17,8 +19,17 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.models import create_model
 from jaxbio.models.body import Body
+from jaxbio.models.front_end import bank_to_constants, v2_constants
 from jaxbio.models.pathway import Pathway
+from jaxbio.weights.state_dict import StateDict, find_state_dict, is_array
 
+_logger = logging.getLogger("jaxbio")
+# A classifier: where it is, its name, perhaps an index in a Sequential, the tensor.
+_HEAD = re.compile(
+    r"(?P<where>model\.|backend\.|)"
+    r"(fc|classifier|head|head\.fc|heads\.head|linear|last_linear|decoder\.linear)(\.\d+)?"
+    r"\.(?P<leaf>weight|bias)"
+)
 _LEAVES = {
     ("params", "kernel"): "weight",
     ("params", "scale"): "weight",
@@ -81,21 +92,32 @@ class _Target:
 
 
 def from_torch(
-    name: str, state_dict: Mapping[str, Any], *, strict: bool = True, **model_kwargs: Any
+    name: str,
+    state_dict: Mapping[str, Any],
+    *,
+    strict: bool = True,
+    entry: str | None = None,
+    prefix: str | None = None,
+    **model_kwargs: Any,
 ) -> Any:
     """Flax variables for ``create_model(name, **model_kwargs)`` from a PyTorch state dict.
 
-    Accepted are torchvision's names, those of the SVP networks (``voneblock.*``, ``vtwoblock.*``,
-    ``backend.*``) and of VOneNets (``vone_block.*``, ``bottleneck.weight``, ``model.*``), with or
-    without DataParallel's ``module.``, bare or under a ``state_dict`` or ``model`` entry. A Gabor
-    bank in the checkpoint replaces the one that the front-end would draw, colour choice included.
+    Accepted are torchvision's names, timm's for its vision transformers and VGGs, those of the SVP
+    networks (``voneblock.*``, ``vtwoblock.*``, ``backend.*``) and of VOneNets (``vone_block.*``,
+    ``bottleneck.weight``, ``model.*``). Wrappers (``module.``, ``_orig_mod.``), a common prefix and
+    the entry that holds them are found, see
+    :func:`jaxbio.weights.state_dict.find_state_dict`. A Gabor bank in the checkpoint replaces the
+    one that the front-end would draw, colour choice included.
 
     Args:
         name: one of ``jaxbio.list_models()``.
-        state_dict: PyTorch names to arrays.
+        state_dict: PyTorch names to arrays, or a whole checkpoint.
         strict: whether anything missing, unexpected or of another shape is an error.
+        entry: the entry of the checkpoint to take.
+        prefix: take the names that begin so.
         **model_kwargs: arguments of ``create_model``: ``image_size``, ``num_classes``,
-            ``front_end``, ...
+            ``front_end``, ... The positions of a vision transformer are interpolated where
+            ``image_size`` is another than the file's.
 
     Returns:
         The variables (``params``, ``batch_stats``, ``constants`` as the model has them). With
@@ -110,61 +132,21 @@ def from_torch(
         >>> variables = from_torch("resnet50", state_dict)
         >>> logits, _ = create_model("resnet50").apply(variables, images)
     """
-    model = create_model(name, **model_kwargs)
-    image_size = model_kwargs.get("image_size", 224)
-    front_end = model_kwargs.get("front_end", "none")
-    image = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    tree = jax.eval_shape(model.init, key, image)
-    body = model if front_end == "none" else model.body
-    given = _normalised(state_dict, body.torch_renames)
-
-    variables: dict[str, Any] = {}
-    used: set[str] = set()
-    missing: list[str] = []
-    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
-    stacks: dict[tuple[str, ...], list[np.ndarray]] = {}  # in the order of the steps
-    targets = _targets(model, body, tree)
-    for torch_name, target in targets.items():
-        if torch_name not in given:
-            missing.append(torch_name)
-            continue
-        used.add(torch_name)
-        value = np.asarray(given[torch_name])
-        if value.shape != target.shape:
-            mismatched[torch_name] = (value.shape, target.shape)
-            continue
-        value = _to_flax(value, target.map_channels)
-        if target.step is None:
-            _insert(variables, target.path, jnp.asarray(value))
-        else:
-            stacks.setdefault(target.path, []).append(value)
-    incomplete = {targets[k].path for k in (*missing, *mismatched)}
-    for path, steps in stacks.items():
-        if path not in incomplete:
-            _insert(variables, path, jnp.asarray(np.stack(steps)))
-    _add_constants(variables, model, tree, front_end, given, used, missing, mismatched)
-
-    unexpected = tuple(k for k in given if k not in used)
-    report = WeightReport(tuple(missing), unexpected, mismatched)
-    if strict:
-        if report:
-            raise WeightMismatchError(name, report)
-        return variables
-    if report.missing or report.mismatched:
-        initial = jax.jit(model.init)(jax.random.key(0), jnp.zeros(image.shape, image.dtype))
-        variables = _overlay(initial, variables)
-    return variables, report
+    plan = Plan(name, model_kwargs)
+    variables, report, notes = plan.fill(plan.find(state_dict, entry, prefix), strict)
+    for note in notes:
+        _logger.warning("%s: %s", name, note)
+    return variables if strict else (variables, report)
 
 
-def load_torch(name: str, path: str | os.PathLike, *, strict: bool = True, **model_kwargs: Any):
+def load_torch(name: str, path: str | os.PathLike, *, strict: bool = True, **more: Any) -> Any:
     """Reads a PyTorch checkpoint (no code of the file is run) and converts it.
 
     Args:
         name: one of ``jaxbio.list_models()``.
-        path: a ``.pt`` or ``.pth`` file.
+        path: a ``.pt``, ``.pth`` or ``.safetensors`` file.
         strict: see :func:`from_torch`.
-        **model_kwargs: arguments of ``create_model``.
+        **more: ``entry``, ``prefix`` and arguments of ``create_model``.
 
     Returns:
         As :func:`from_torch`.
@@ -175,7 +157,7 @@ def load_torch(name: str, path: str | os.PathLike, *, strict: bool = True, **mod
     """
     from jaxbio.weights.reader import read_torch
 
-    return from_torch(name, read_torch(path), strict=strict, **model_kwargs)
+    return from_torch(name, read_torch(path), strict=strict, **more)
 
 
 def load_v2(path: str | os.PathLike) -> dict[str, jax.Array]:
@@ -192,10 +174,10 @@ def load_v2(path: str | os.PathLike) -> dict[str, jax.Array]:
         FileNotFoundError: if there is no such file.
         ValueError: if the file holds neither pair, or one of another shape.
     """
-    from jaxbio.models.front_end import v2_constants
     from jaxbio.weights.reader import read_torch
 
-    given = _normalised(read_torch(path))
+    names = ("features.3.weight", "features.3.bias", "weight", "bias")
+    given = find_state_dict(read_torch(path), names).tensors
     for prefix in ("features.3.", ""):
         weight, bias = given.get(f"{prefix}weight"), given.get(f"{prefix}bias")
         if weight is None or bias is None:
@@ -212,21 +194,116 @@ def load_v2(path: str | os.PathLike) -> dict[str, jax.Array]:
     )
 
 
-def _normalised(
-    state_dict: Mapping[str, Any], renames: Sequence[tuple[str, str]] = ()
-) -> dict[str, Any]:
-    """Tensors by today's names: unwrapped, without ``module.`` and batch counters."""
-    for entry in ("state_dict", "model"):
-        if isinstance(state_dict.get(entry), Mapping):
-            state_dict = state_dict[entry]
-    given = {}
-    for name, value in state_dict.items():
-        name = name.removeprefix("module.")
-        for pattern, replacement in renames:
-            name = re.sub(pattern, replacement, name)
-        if not name.endswith("num_batches_tracked"):
-            given[name] = value
+class Plan:
+    """A model, and where in its variables each tensor of a PyTorch file belongs."""
+
+    def __init__(self, name: str, arguments: Mapping[str, Any]) -> None:
+        self.name = name
+        self.model = create_model(name, **arguments)
+        size = arguments.get("image_size", 224)
+        self.image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        tree = jax.eval_shape(self.model.init, key, self.image)
+        self.body = self.model if isinstance(self.model, Body) else self.model.body
+        self.targets = _targets(self.model, self.body, tree)
+        self.constants = _constants(self.model)
+        self.wanted = {*self.targets, *(name for part in self.constants.values() for name in part)}
+
+    def find(self, content: Any, entry: str | None, prefix: str | None) -> StateDict:
+        """The file's tensors by the names of this model."""
+        found = find_state_dict(content, self.wanted, self.body.torch_renames, entry, prefix)
+        return dataclasses.replace(found, tensors=_with_head(found.tensors, self.targets))
+
+    def fill(self, found: StateDict, strict: bool) -> tuple[Any, WeightReport, list[str]]:
+        """The variables, what did not fit, and what was done to make it fit."""
+        given = found.tensors
+        notes = [found.choice] if found.choice else []
+        if found.others:
+            notes.append(f"left out {found.others} tensors that do not begin with {found.prefix!r}")
+        variables: dict[str, Any] = {}
+        missing: list[str] = []
+        mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+
+        def take(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+            if name not in given:
+                missing.append(name)
+                return None
+            if not is_array(given[name]):
+                raise InputError(
+                    f"{name} is {given[name]!r}, which no array holds; in PyTorch, save it dense "
+                    "(to_dense(), dequantize())"
+                )
+            value = np.asarray(given[name], np.float32)
+            if name.endswith("pos_embed") and value.shape != shape and _squares(value.shape, shape):
+                notes.append(f"positions interpolated from {value.shape[1]} to {shape[1]} tokens")
+                value = interpolate_positions(value, shape)
+            if value.ndim == 4 and len(shape) == 2 and value.shape[0] == shape[0]:
+                value = value.reshape(len(value), -1)  # a linear layer that is a convolution there
+            if value.shape == shape:
+                return value
+            mismatched[name] = (value.shape, shape)
+            return None
+
+        stacks: dict[tuple[str, ...], list[np.ndarray | None]] = {}  # in the order of the steps
+        for name, target in self.targets.items():
+            value = take(name, target.shape)
+            value = None if value is None else _to_flax(value, target.map_channels)
+            if target.step is not None:
+                stacks.setdefault(target.path, []).append(value)
+            elif value is not None:
+                _insert(variables, target.path, jnp.asarray(value))
+        for path, steps in stacks.items():
+            if all(step is not None for step in steps):
+                _insert(variables, path, jnp.asarray(np.stack(steps)))
+        for part, shapes in self.constants.items():
+            arrays = [take(name, shape) for name, shape in shapes.items()]
+            if all(array is not None for array in arrays):
+                make = v2_constants if part == "v2" else self._bank
+                _insert(variables, ("constants", part), make(*arrays))
+
+        unexpected = [k for k, v in given.items() if is_array(v) and k not in self.wanted]
+        report = WeightReport(tuple(missing), tuple(unexpected), mismatched)
+        if strict and report:
+            raise WeightMismatchError(self.name, report)
+        if missing or mismatched:
+            images = jnp.zeros(self.image.shape, self.image.dtype)
+            variables = _overlay(jax.jit(self.model.init)(jax.random.key(0), images), variables)
+        return variables, report, notes
+
+    def _bank(self, q0: np.ndarray, q1: np.ndarray) -> dict[str, Any]:
+        return bank_to_constants(q0, q1, self.model.v1.simple_channels)
+
+
+def _with_head(given: dict[str, Any], targets: Mapping[str, "_Target"]) -> dict[str, Any]:
+    """The classifier by the model's own name, where the file gives it another or an index."""
+    given = dict(given)
+    for name in targets:
+        own = _HEAD.fullmatch(name)
+        if own is None or name in given:
+            continue
+        others = [
+            key
+            for key in given.keys() - targets.keys()
+            if (m := _HEAD.fullmatch(key))
+            and (m["where"], m["leaf"]) == (own["where"], own["leaf"])
+        ]
+        if len(others) == 1:
+            given[name] = given.pop(others[0])
     return given
+
+
+def _squares(*shapes: tuple[int, ...]) -> bool:
+    """Whether shapes are of positions of as many features: a class token and a square."""
+    tokens = [shape[1] - 1 for shape in shapes if len(shape) == 3 and shape[::2] == shapes[0][::2]]
+    return len(tokens) == len(shapes) and all(math.isqrt(n) ** 2 == n > 0 for n in tokens)
+
+
+def interpolate_positions(positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Positions of a square of patches for another square, bicubic as timm; the first stays."""
+    side, new = math.isqrt(positions.shape[1] - 1), math.isqrt(shape[1] - 1)
+    grid = positions[:, 1:].reshape(1, side, side, -1)
+    grid = jax.image.resize(grid, (1, new, new, grid.shape[-1]), "cubic", antialias=True)
+    return np.concatenate([positions[:, :1], np.asarray(grid).reshape(1, new * new, -1)], axis=1)
 
 
 def _targets(model: Body | Pathway, body: Body, tree: Mapping[str, Any]) -> dict[str, _Target]:
@@ -270,42 +347,17 @@ def _to_flax(value: np.ndarray, map_channels: int) -> np.ndarray:
     return value.T
 
 
-def _add_constants(
-    variables: dict[str, Any],
-    model: Any,
-    tree: Mapping[str, Any],
-    front_end: str,
-    given: Mapping[str, Any],
-    used: set[str],
-    missing: list[str],
-    mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]],
-) -> None:
-    """Fixed filters of the front-ends; fills the last three arguments with what went wrong."""
-    if front_end == "none":
-        return
-    from jaxbio.models.front_end import bank_to_constants, v2_constants
-
-    def take(shapes: Mapping[str, tuple[int, ...]]) -> list[np.ndarray] | None:
-        used.update(shapes.keys() & given.keys())
-        missing.extend(name for name in shapes if name not in given)
-        for name, shape in shapes.items():
-            if name in given and np.shape(given[name]) != shape:
-                mismatched[name] = (np.shape(given[name]), shape)
-        if any(name not in given or name in mismatched for name in shapes):
-            return None
-        return [np.asarray(given[name], np.float32) for name in shapes]
-
-    v1 = model.v1
-    prefix = model.torch_prefixes["v1"]
+def _constants(model: Body | Pathway) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Fixed filters of the front-ends: PyTorch's names and shapes of each part."""
+    if isinstance(model, Body):
+        return {}
+    v1, prefixes = model.v1, model.torch_prefixes
     bank = (v1.simple_channels + v1.complex_channels, 3, v1.kernel_size, v1.kernel_size)
-    banks = take({f"{prefix}simple_conv_{q}.weight": bank for q in ("q0", "q1")})
-    if banks is not None:
-        _insert(variables, ("constants", "v1"), bank_to_constants(*banks, v1.simple_channels))
-    if front_end == "svp":
-        prefix = model.torch_prefixes["v2"]
-        fixed = take({f"{prefix}weight": (192, 64, 5, 5), f"{prefix}bias": (192,)})
-        if fixed is not None:
-            _insert(variables, ("constants", "v2"), v2_constants(*fixed))
+    parts = {"v1": {f"{prefixes['v1']}simple_conv_{q}.weight": bank for q in ("q0", "q1")}}
+    if model.v2 is not None:
+        weight, bias = f"{prefixes['v2']}weight", f"{prefixes['v2']}bias"
+        parts["v2"] = {weight: (192, 64, 5, 5), bias: (192,)}
+    return parts
 
 
 def _insert(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

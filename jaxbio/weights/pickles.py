@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxbio.errors import InputError
 
-MAX_OPERATIONS = 4_000_000
+MAX_OPERATIONS = 2_000_000
 MAX_DEPTH = 200
 MAX_PARTS = 5_000_000
 # A tensor may repeat its storage (stride 0). Beyond this many elements it would be a trap for

@@ -1,7 +1,8 @@
 """Read PyTorch checkpoint files without PyTorch and without running anything that they contain.
 
-Three formats exist: the zip archive of PyTorch 1.6 and later, the pickle stream before it, and the
-tar archive before 0.1.10. All three are pickles (`pickles.py`) plus raw storages.
+Three formats are PyTorch's own: the zip archive of PyTorch 1.6 and later, the pickle stream before
+it, and the tar archive before 0.1.10. All are pickles (`pickles.py`) plus raw storages. Safetensors
+files (`safetensors.py`) are read, too.
 """
 
 import mmap
@@ -23,6 +24,7 @@ from jaxbio.weights.pickles import (
     shown,
     storage,
 )
+from jaxbio.weights.safetensors import is_safetensors, read_safetensors
 
 __all__ = ["CorruptCheckpointError", "ForbiddenContentError", "Record", "read_torch"]
 
@@ -158,8 +160,6 @@ def _kind(head: bytes) -> str | None:
         return "it looks like a Git LFS pointer; fetch the file itself with 'git lfs pull'"
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "it looks like a web page, so the download failed; download the file again"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
-        return "it looks like a safetensors file; in PyTorch: torch.save(load_file(FILE), OUT)"
     for signature, name in {
         b"\x89HDF": "an HDF5 (Keras) file",
         b"\x93NUMPY": "a NumPy .npy file",
@@ -175,7 +175,7 @@ def _kind(head: bytes) -> str | None:
 
 
 def read_torch(path: str | Path, *, unknown: bool = False) -> Any:
-    """Read what `torch.save` wrote, as plain Python containers and numpy arrays.
+    """Read what `torch.save` or safetensors wrote, as plain Python containers and numpy arrays.
 
     Nothing in the file is executed or imported. Tensors of one storage share memory, as they did
     in PyTorch; arrays are read-only. Float16 stays float16, bfloat16 becomes float32.
@@ -183,7 +183,7 @@ def read_torch(path: str | Path, *, unknown: bool = False) -> Any:
     number, a device or dtype is a string ("cuda:0", "torch.float32").
 
     Args:
-        path: a `.pth`, `.pt`, `.pth.tar`... file of any PyTorch version.
+        path: a `.pth`, `.pt`, `.pth.tar`... file of any PyTorch version, or `.safetensors`.
         unknown: whether objects of other classes are read, as a `Record` each that tells its class
             by name and what it is made of. By default they are an error.
 
@@ -223,6 +223,8 @@ def _read(path: Path, file: BinaryIO, unknown: bool) -> Any:
     if kind:
         raise CorruptCheckpointError(f"not a PyTorch checkpoint: {kind}")
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        if is_safetensors(head):
+            return read_safetensors(view)
         if head[257:262] == b"ustar":
             return _read_tar(view, path, unknown)
         return _read_legacy(view, unknown)

@@ -1,6 +1,8 @@
 """The list of runs, and two runs side by side."""
 
 import json
+import os
+import time
 
 import numpy as np
 import pytest
@@ -25,6 +27,11 @@ def _write(folder, experiment, results=None, steps=()):
 def test_every_task_and_state_has_a_row(tmp_path, capsys):
     _write(tmp_path / "a", "svp_resnet", {"top1": 0.875, "loss": 1.0})
     _write(tmp_path / "sweep" / "seed=0", "lc_snn", steps=(9, 10))
+    _write(tmp_path / "sweep" / "killed", "lc_snn", steps=(3,))
+    for name, age in (("seed=0", 0), ("killed", 3600)):
+        lock = tmp_path / "sweep" / name / "lock"
+        lock.touch()
+        os.utime(lock, (time.time() - age,) * 2)
     _write(tmp_path / "sweep" / "seed=1", "lc_snn", {"accuracy": 0.5})
     _write(tmp_path / "tuned", "rdm_finetune", {"similarity": 0.25})
     _write(tmp_path / "new", "cornet_s")
@@ -35,7 +42,8 @@ def test_every_task_and_state_has_a_row(tmp_path, capsys):
     assert rows == {
         "a": ("classification", "digits", "resnet18 + svp", "top-1 87.50%", "finished"),
         "new": ("classification", "digits", "cornet_s", "", "no step yet"),
-        "sweep/seed=0": ("stdp", "digits", "lc 25/12", "", "step 10"),
+        "sweep/killed": ("stdp", "digits", "lc 25/12", "", "step 3"),
+        "sweep/seed=0": ("stdp", "digits", "lc 25/12", "", "step 10, training"),
         "sweep/seed=1": ("stdp", "digits", "lc 25/12", "accuracy 50.00%", "finished"),
         "tuned": ("rdm", "synthetic", "squeezenet1_1", "similarity 0.250", "finished"),
         "weights": ("", "", "resnet50", "", "converted weights"),

@@ -43,7 +43,7 @@ def test_command_writes_a_sheet(image, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["none.png", "--output=b.png"], "none.png"),
-        (["text.png", "--output=b.png"], "text.png is no picture"),
+        (["text.png", "--output=b.png"], "text.png cannot be read"),
         (["small.png", "--output=b.png"], "at least 32x32"),
         (["a.png", "--output=nowhere/b.png"], "--output=nowhere/b.png"),
         (["a.png", "--output=b.png", "--severities=9"], "--severities=9: use 1 to 5"),

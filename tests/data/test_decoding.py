@@ -6,10 +6,12 @@ from PIL import Image
 
 from jaxbio.data import decoding
 from jaxbio.data.tensorflow_cpu import tf
+from jaxbio.errors import InputError
 
 from .conftest import encoded, picture
 
 PIXELS = picture(0, 90, 121)
+_BROKEN = (tf.errors.InvalidArgumentError, InputError)  # tf, Pillow
 
 
 def reference(content):
@@ -43,7 +45,13 @@ def saved(mode, kind, **options):
         (saved("RGB", "BMP"), 0),
         (saved("L", "BMP"), 0),
         (saved("P", "GIF"), 0),
+        (saved("1", "BMP"), 0),
+        (saved("P", "BMP"), 0),
+        (saved("RGBA", "BMP"), 0),
         (saved("RGB", "WEBP", lossless=True), 0),
+        (saved("RGBA", "WEBP", lossless=True), 0),
+        (saved("RGB", "TIFF"), 0),
+        (saved("P", "TIFF"), 0),
     ],
 )
 def test_decodes_like_pil(content, tolerance):
@@ -104,16 +112,38 @@ def broken_files():
     yield "two bytes", b"\xff\xd8"
     yield "BM", b"BM"
     yield "text", b"<html>not found</html>"
-    yield "BMP with palette", saved("P", "BMP")
 
 
 @pytest.mark.parametrize("content", [pytest.param(c, id=name) for name, c in broken_files()])
 def test_broken_files_fail_in_every_window(content):
-    with pytest.raises(tf.errors.InvalidArgumentError):
+    with pytest.raises(_BROKEN):
         decoding.decode(tf.constant(content))
     corner = [tf.constant(n) for n in (0, 0, 2, 2)]
-    with pytest.raises(tf.errors.InvalidArgumentError):
+    with pytest.raises(_BROKEN):
         decoding.decode_window(tf.constant(content), lambda h, w: corner)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
+def test_more_pixels_than_the_limit_are_refused_in_every_window(kind, monkeypatch):
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 90 * 121 - 1)
+    monkeypatch.setattr("jaxbio.files.pictures.MAX_PIXELS", 90 * 121 - 1)
+    content = tf.constant(saved("P" if kind == "GIF" else "RGB", kind))
+    corner = [tf.constant(n) for n in (0, 0, 2, 2)]
+    with pytest.raises(_BROKEN, match="pixels"):
+        decoding.decode(content)
+    with pytest.raises(_BROKEN, match="pixels"):
+        decoding.decode_window(content, lambda h, w: corner)
+
+
+def test_photographs_are_turned_when_asked():
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    content = tf.constant(saved("RGB", "JPEG", exif=exif))
+    lying = decoding.decode(content).numpy()
+    upright = np.rot90(lying)
+    np.testing.assert_array_equal(decoding.decode(content, upright=True).numpy(), upright)
+    part = decoding.decode_window(content, lambda h, w: [h // 2, 0, h // 3, w], upright=True)
+    np.testing.assert_array_equal(part, upright[60:100])
 
 
 def test_trailing_bytes_are_no_damage():

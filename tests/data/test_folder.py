@@ -4,8 +4,9 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from jaxbio.data import DataError, open_source
+from jaxbio.data import DataError, eval_batches, open_source, train_batches
 
 from .conftest import config, encoded, picture, write_folder
 
@@ -109,3 +110,27 @@ def test_unusable_folders(folder, damage, words):
 def test_cache_is_refused(folder):
     with pytest.raises(DataError, match=r"data\.cache=True"):
         open_folder(folder, cache=True)
+
+
+def test_links_in_a_folder_are_bad_files_or_left_out(folder, caplog):
+    (folder / "train" / "cat" / "gone.png").symlink_to("/nonexistent/x.png")
+    (folder / "train" / "cat" / "loop").symlink_to(".")
+    cfg = config(source="folder", data_dir=str(folder), image_size=16, max_bad_files=1)
+    with caplog.at_level(logging.WARNING):
+        source = open_source(cfg)
+    assert "1 files" in caplog.text
+    assert source.describe()["num_train"] == 7
+    list(train_batches(source, cfg, global_batch_size=7, seed=0, num_steps=1))
+    assert source.bad_files == [str(folder / "train" / "cat" / "gone.png")]
+
+
+def test_pictures_that_only_pillow_reads(folder):
+    pixels = np.full((20, 20, 4), 200, np.uint8)
+    for name in ("a.tif", "b.webp", "c.avif", "d.bmp"):
+        Image.fromarray(pixels).save(folder / "val" / "cat" / name)
+    cfg = config(source="folder", data_dir=str(folder), image_size=16)
+    source = open_source(cfg)
+    batches = list(eval_batches(source, cfg, global_batch_size=source.num_eval))
+    assert batches[0]["mask"].all()
+    chosen = [p.endswith((".tif", ".webp", ".bmp")) for p in source.eval.paths]
+    assert (batches[0]["image"][chosen] == 200).all()

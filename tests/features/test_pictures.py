@@ -81,7 +81,7 @@ def test_photographs_are_turned_as_their_camera_says(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=exif, quality=95)
     Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / "upright.png")
     given = subject.given_pictures([tmp_path / "turned.jpg", tmp_path / "upright.png"])
-    (batch,) = given.batches(_settings(), 2)
+    (batch,) = given.batches(_settings(exif_rotation=True), 2)
     difference = np.abs(batch["image"][0].astype(int) - batch["image"][1])
     assert difference.max() < 16  # of the JPEG
     assert given.names == [str(tmp_path / "turned.jpg"), str(tmp_path / "upright.png")]

@@ -69,7 +69,7 @@ def test_predictions_on_the_first_split(case):
     train, test = (part[:1] for part in bs_splits("pls_cv"))
     k = sim.gram(x)
     if case == "pls":
-        predicted = pls_predict(k, y, train, test, 25)
+        predicted, _ = pls_predict(x, y, train, test, 25)
     elif case == "ridge":
         predicted = ridge_predict(k, y, train, test, 1.0)
     elif case == "linear":

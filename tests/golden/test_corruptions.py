@@ -157,6 +157,7 @@ def disagreement(ours: np.ndarray, gold: np.ndarray) -> tuple[np.ndarray, np.nda
     return (ours_mean - mean) / error, np.abs(np.log((ours_std + floor) / (std + floor)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "image", "severity", "size"),
     parsed(

@@ -214,6 +214,7 @@ def assert_norms(case: dict, arrays: dict, output: str, grads: dict) -> None:
     np.testing.assert_allclose(norms, arrays[output], rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases("vit_dnrt"))
 def test_vit_training(name: str) -> None:
     """Two calls in training mode: responses, class means, losses and gradients."""

@@ -68,8 +68,8 @@ def test_receptive_fields(gold):
     fields = FieldCollector(0, len(blank), 21 * 21, limit=10**6)
     for p in range(21 * 21):
         fields.add(maps[:, p])
-    _close(fields.centroids(), gold["rf_position_yx"])
-    found = fields.near(protocol.CENTRE, 0.15)
+    _close(fields.centroids(protocol.POSITIONS), gold["rf_position_yx"])
+    found = fields.near(protocol.CENTRE, 0.15, protocol.POSITIONS)
     np.testing.assert_array_equal(found.units, gold["in_rf"])
     _close(found.position_yx, gold["rf_position_yx"][gold["in_rf"]])
 

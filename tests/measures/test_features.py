@@ -68,6 +68,7 @@ def _config(**changes):
             "data.mean": MEAN,
             "data.std": STD,
             "eval.batch_size": 8,
+            "train.total_epochs": 1.0,
             **changes,
         }
     )

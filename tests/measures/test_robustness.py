@@ -64,7 +64,7 @@ def _measure(opened, names, severities, **options):
 
 def test_a_cell_is_the_accuracy_on_corrupted_images(run):
     opened = _open(run)
-    measured = corrupted_accuracy.measure_compiled(opened, "gaussian_noise", 3, "after_resize")
+    measured = corrupted_accuracy.measure_compiled(opened, "gaussian_noise", 3)
 
     def by_hand(batch):
         images = corrupt(
@@ -84,7 +84,7 @@ def test_a_cell_is_the_accuracy_on_corrupted_images(run):
 def test_a_cell_does_not_depend_on_the_batch_size(run):
     cells = [
         corrupted_accuracy.measure_compiled(
-            _open(run, **{"eval.batch_size": size}), "shot_noise", 5, "after_resize"
+            _open(run, **{"eval.batch_size": size}), "shot_noise", 5
         )
         for size in (120, 368)
     ]
@@ -98,7 +98,7 @@ def test_one_model_compilation_for_all_corruptions(run):
     step = jax.jit(chex.assert_max_traces(opened.eval_step.__wrapped__, 1))
     object.__setattr__(opened, "eval_step", step)
     for name in ("brightness", "contrast"):
-        corrupted_accuracy.measure_compiled(opened, name, 2, "after_resize")
+        corrupted_accuracy.measure_compiled(opened, name, 2)
 
 
 def test_report_figures_and_resume(run, monkeypatch, capsys):
@@ -106,7 +106,7 @@ def test_report_figures_and_resume(run, monkeypatch, capsys):
     assert list(report["cells"]) == ["contrast/1", "contrast/5", "brightness/1", "brightness/5"]
     errors = [1 - cell["top1"] for cell in report["cells"].values()]
     assert report["scores"]["mean_error"] == pytest.approx(np.mean(errors))
-    assert report["scores"]["mce_normalised_by_alexnet"] is None
+    assert report["scores"]["mce_imagecorruptions"] is None
     out = capsys.readouterr().out
     assert "mean error, unnormalised" in out
     assert "after resize by jaxbio" in out
@@ -121,9 +121,9 @@ def test_report_figures_and_resume(run, monkeypatch, capsys):
     measured = []
     real = corrupted_accuracy.measure_compiled
 
-    def counted(opened, name, severity, order):
+    def counted(opened, name, severity, protocol):
         measured.append((name, severity))
-        return real(opened, name, severity, order)
+        return real(opened, name, severity, protocol)
 
     monkeypatch.setattr(corrupted_accuracy, "measure_compiled", counted)
     again = _measure(_open(run), ["contrast", "brightness"], ["1", "5"])
@@ -166,6 +166,24 @@ def test_the_reference_is_a_second_opinion(run):
     )
 
 
+def test_whole_pictures_are_corrupted_by_the_reference_alone(run):
+    opened = _open(run, **{"eval.corrupt": "before_resize"})
+    with pytest.raises(InputError, match=r"eval\.corrupt=after_resize, or --reference"):
+        _measure(opened, ["contrast"], ["3"])
+
+
+def test_the_protocol_of_imagenet_c_has_figures_and_a_file_of_its_own(run):
+    report = _measure(_open(run), ["contrast"], ["3"], protocol="imagenet_c")
+    assert (run / "evaluation" / "robustness_imagenet_c.json").exists()
+    assert report["protocol"] == "imagenet_c"
+    assert report["frost"] == "photographs"
+    assert report["scores"]["mce_imagenet_c"] is None
+    plain = _measure(_open(run), ["contrast"], ["3"])
+    assert report["cells"]["contrast/3"]["loss"] != plain["cells"]["contrast/3"]["loss"]  # JPEG
+    with pytest.raises(InputError, match="--protocol=imagenet_c"):
+        _measure(_open(run), ["fog"], ["1"], reference=True, protocol="imagenet_c")
+
+
 def test_a_run_recorded_before_a_key_existed_is_one_line(run):
     recorded = json.loads((run / "config.json").read_text())
     del recorded["config"]["model"]["drop_path"]
@@ -175,16 +193,6 @@ def test_a_run_recorded_before_a_key_existed_is_one_line(run):
         session.open_session(None, str(run))
 
 
-def test_images_of_several_sizes_are_corrupted_before_resizing():
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 256, (h, 40, 3), np.uint8) for h in (33, 48, 33, 33)]
-    key = jax.random.key(3)
-    results = corrupted_accuracy._by_size("speckle_noise", 2, key)(images, [7, 8, 9, 4])
-    for image, index, result in zip(images, [7, 8, 9, 4], results, strict=True):
-        expected = corrupt(image, "speckle_noise", 2, key, indices=index)
-        np.testing.assert_array_equal(result, expected)
-
-
 @pytest.mark.parametrize(
     ("changes", "names", "severities", "message"),
     [
@@ -192,7 +200,6 @@ def test_images_of_several_sizes_are_corrupted_before_resizing():
         ({}, ["fog"], ["6"], "--severities=6: use 1 to 5"),
         ({}, ["fog"], [], "--severities is empty"),
         ({"eval.corrupt": "sometimes"}, ["fog"], ["1"], "eval.corrupt='sometimes'"),
-        ({"eval.corrupt": "before_resize"}, ["fog"], ["1"], "eval.corrupt=after_resize"),
     ],
 )
 def test_wrong_input_is_one_line(run, changes, names, severities, message):

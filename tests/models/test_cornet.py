@@ -155,6 +155,7 @@ def bottleneck_loop(params, stats, x, times, train):
     return jnp.stack(states), all_new
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("times", "train"), [((2, 4, 2), True), ((2, 4, 2), False), ((1, 10, 1), True)]
 )
@@ -179,6 +180,7 @@ def test_bottleneck_recurrence_is_the_plain_loop(times, train):
             np.testing.assert_allclose(leaf, other, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cornet_z", "cornet_r", "cornet_rt", "cornet_s"])
 def test_areas_depend_on_the_image_from_their_arrival_on(name):
     model = behind_v2(name)
@@ -230,6 +232,7 @@ def test_initialisation_under_jit():
     np.testing.assert_allclose(np.abs(kernel).max(), bound, rtol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cornet_r", "cornet_rt", "cornet_s"])
 @pytest.mark.parametrize("remat", [False, True])
 def test_programs_do_not_grow_with_the_number_of_steps(name, remat):
@@ -268,6 +271,7 @@ def test_remat_gives_the_same_gradients(name, times):
         np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-4 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "times"), [("cornet_rt", 10), ("cornet_s", 3)])
 def test_activations_with_parameters(name, times):
     """R and RT share them over time, S has a set for every step."""

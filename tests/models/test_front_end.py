@@ -128,6 +128,7 @@ def test_noise_only_when_asked() -> None:
     np.testing.assert_array_equal(at_eval, noisy)
 
 
+@pytest.mark.slow
 def test_noise_differs_between_images_and_not_with_the_batch() -> None:
     x = jnp.concatenate([images(1)] * 3)
     model = small(**NOISY)
@@ -148,6 +149,7 @@ def test_fixed_noise_is_one_sample() -> None:
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_noise_statistics() -> None:
     """Neuronal noise has the variance of its mean; six standard errors."""
     x = jnp.concatenate([images(1)] * 8)

@@ -109,7 +109,7 @@ def test_small_images_and_any_number_of_classes(name, front_end):
     assert endpoints["logits"].shape == (2, 3)
     assert endpoints["penultimate"].shape[0] == 2
     parts = {"none": set(), "vone": {"v1", "v1_bottleneck"}}
-    parts["svp"] = parts["vone"] | {"v2_pool", "v2"}
+    parts |= {"svp": parts["vone"] | {"v2_pool", "v2"}, "evnet": parts["vone"]}
     assert {k for k in endpoints if k.startswith("v")} == parts[front_end]
     assert ("constants" in variables) == (front_end != "none")
 
@@ -187,6 +187,7 @@ def test_remat_recomputes_blocks_and_keeps_the_variables(name):
     assert trees[0] == trees[1]
 
 
+@pytest.mark.slow
 def test_remat_gives_the_same_gradients():
     x = jax.random.normal(jax.random.key(1), (2, 32, 32, 3))
     gradients = []

@@ -61,7 +61,7 @@ class Assembly:
             },
         }
 
-    def write_hdf5(self, path: Path) -> Path:
+    def write_hdf5(self, path: Path, data_type: str = "f4") -> Path:
         """As the netCDF-4 library lays it out: scales for dimensions, variable-length text."""
         with h5py.File(path, "w") as file:
             for dim, size in zip(self.coordinates, self.values.shape, strict=True):
@@ -77,12 +77,14 @@ class Assembly:
                         data = file.create_dataset(name, data=values)
                     data.dims[0].attach_scale(file[dim])
             # Another order of the axes than ours: names decide, not places.
-            data = file.create_dataset("xarray_data", data=self.values.transpose(1, 0, 2))
+            data = file.create_dataset(
+                "xarray_data", data=self.values.transpose(1, 0, 2).astype(data_type)
+            )
             for axis, dim in enumerate(("neuroid", "presentation", "time_bin")):
                 data.dims[axis].attach_scale(file[dim])
         return path
 
-    def write_classic(self, path: Path) -> Path:
+    def write_classic(self, path: Path, data_type: str = "f4") -> Path:
         """Classic NetCDF: big-endian numbers, text as an axis of characters."""
         with scipy.io.netcdf_file(path, "w") as file:
             for dim, size in zip(self.coordinates, self.values.shape, strict=True):
@@ -97,7 +99,7 @@ class Assembly:
                     else:
                         variable = file.createVariable(name, values.dtype, (dim,))
                         variable[:] = values
-            data = file.createVariable("responses", "f4", tuple(self.coordinates))
+            data = file.createVariable("responses", data_type, tuple(self.coordinates))
             data[:] = self.values
         return path
 

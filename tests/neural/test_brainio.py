@@ -5,6 +5,7 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 
 from jaxbio.errors import InputError
 from jaxbio.neural import load_brainio, open_recordings
@@ -31,6 +32,29 @@ def test_presentations_become_stimuli(tmp_path, kind, caplog):
     v4 = open_recordings(tmp_path, region="V4")
     np.testing.assert_array_equal(v4.responses[:, 0], recordings.responses[:, 1])
     assert v4.repetitions.shape == (2, 4, 1, 2)
+
+
+@pytest.mark.parametrize("kind", ["write_hdf5", "write_classic"])
+def test_packed_values_and_missing_trials(tmp_path, kind):
+    """A neuroid that lacks a trial keeps the mean of the others."""
+    assembly = Assembly(bins=1)
+    raw = np.round(100 * assembly.values).astype(np.int16)
+    raw[0, 1] = -32767  # the first showing of "b"
+    assembly.values, meant = raw, raw * 0.01 + 3
+    path = getattr(assembly, kind)(tmp_path / "assembly.nc", data_type="i2")
+    attributes = {"scale_factor": 0.01, "add_offset": 3.0, "_FillValue": np.int16(-32767)}
+    if kind == "write_hdf5":
+        with h5py.File(path, "a") as file:
+            file["xarray_data"].attrs.update(attributes)
+    else:
+        with scipy.io.netcdf_file(path, "a") as file:
+            for name, value in attributes.items():
+                setattr(file.variables["responses"], name, value)
+    recordings = load_brainio(path)
+    assert recordings.stimuli.ids[0] == "b"
+    np.testing.assert_allclose(recordings.responses[0, [0, 2], 0], meant[[0, 5]].mean(0)[[0, 2], 0])
+    np.testing.assert_allclose(recordings.responses[0, 1, 0], meant[5, 1, 0])
+    assert recordings.repetitions is None  # one of them was recorded once
 
 
 def test_without_a_csv_the_assembly_speaks_for_itself(tmp_path):

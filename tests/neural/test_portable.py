@@ -1,7 +1,9 @@
 """jaxbio's own files, and what any recordings have to fulfil."""
 
 import dataclasses
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -144,8 +146,8 @@ def test_unknown_regions_and_files(tmp_path, small):
             open_recordings(tmp_path / name)
     with pytest.raises(InputError, match="ends in"):
         write_recordings(small, tmp_path / "out.mat")
-    with pytest.raises(InputError, match="is not writable"):
-        write_recordings(small, tmp_path / "nowhere" / "out.npz")
+    with pytest.raises(InputError, match=r"notes.txt/out.npz cannot be written"):
+        write_recordings(small, tmp_path / "notes.txt" / "out.npz")
 
 
 def test_the_command(tmp_path, capsys):
@@ -176,7 +178,40 @@ def test_selection_keeps_rows_together(small):
     np.testing.assert_array_equal(part.responses, small.responses[[5, 2]])
     np.testing.assert_array_equal(part.repetitions, small.repetitions[:, [5, 2]])
     np.testing.assert_array_equal(part.stimuli.images, small.stimuli.images[[5, 2]])
-    rdm = np.arange(16.0).reshape(1, 4, 4)
+    rdm = np.abs(np.subtract.outer(np.arange(4.0), np.arange(4.0) ** 2))
+    rdm = (rdm + rdm.T)[None] * (1 - np.eye(4))
     stimuli = StimulusSet(*(np.array(list("abcd")),) * 3)
     part = Recordings("r", stimuli, rdms={"it": rdm}).select(stimuli=np.array([3, 1]))
     np.testing.assert_array_equal(part.rdms["it"], rdm[:, [3, 1]][:, :, [3, 1]])
+
+
+@pytest.mark.parametrize(
+    ("rdm", "message"),
+    [
+        (np.full((1, 3, 3), np.nan), "NaN"),
+        (np.triu(np.ones((1, 3, 3)), 1), "not symmetric"),
+        (np.ones((1, 3, 3)), "diagonal"),
+        (np.full((1, 3, 3), "far"), "must be numbers"),
+    ],
+)
+def test_what_is_no_rdm_is_refused(tmp_path, rdm, message):
+    np.savez(tmp_path / "a.npz", stimulus_ids=["a", "b", "c"], rdm_it=rdm)
+    with pytest.raises(InputError, match=f"rdms.*{message}"):
+        open_recordings(tmp_path / "a.npz")
+
+
+def test_what_is_no_response_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", stimulus_ids=["a", "b"], responses=[["x"], ["y"]])
+    with pytest.raises(InputError, match="responses is <U1: must be numbers"):
+        open_recordings(tmp_path / "a.npz")
+
+
+def test_an_array_larger_than_its_file_is_refused(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": (2, 2**36)}
+    )
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("responses.npy", header.getvalue())
+    with pytest.raises(InputError, match="field 'responses' declares 1099511627776 bytes"):
+        open_recordings(tmp_path / "a.npz")

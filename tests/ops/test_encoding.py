@@ -115,3 +115,16 @@ def test_errors(arguments, message):
 def test_negative_intensities(name):
     with pytest.raises(InputError, match=r"intensity has -0\.5"):
         encoding.encode(name, KEY, np.array([3.0, -0.5]), 10)
+
+
+@pytest.mark.parametrize("name", encoding.list_encoders())
+def test_a_level_encoder_refuses_what_is_no_level(name):
+    """A picture in [0, 1] was read as dark, levels above the last as the last."""
+    encoder = encoding.make_encoder(name, np.arange(256) * 0.5, steps=20)
+    key = jax.random.key(0)
+    for picture in (np.ones((4, 4), np.float32), np.full((4, 4), 256), np.full((4, 4), -1)):
+        with pytest.raises(InputError, match="0 to 255"):
+            encoder(key, picture)
+    with pytest.raises(InputError, match="0 to 255"):
+        jax.jit(encoder)(key, np.ones((4, 4), np.float32))
+    assert encoder(key, np.full((4, 4), 255)).shape == (20, 4, 4)

@@ -58,7 +58,7 @@ CASES = {
 def test_fast_equals_dense(case: str, path: str, monkeypatch) -> None:
     """On this backend's path, and on that of accelerators and of several devices."""
     if path == "batched":
-        monkeypatch.setattr(jax, "device_count", lambda: 2)
+        monkeypatch.setattr(jax, "device_count", lambda *_: 2)
     simple, complex_, size, stride, shape, same_color = CASES[case]
     rng = np.random.default_rng(len(case))
     q0, q1 = random_bank(rng, simple, complex_, size, same_color)
@@ -76,7 +76,7 @@ def test_fast_equals_dense(case: str, path: str, monkeypatch) -> None:
 @pytest.mark.parametrize("path", ["here", "batched"])
 def test_bfloat16(path: str, monkeypatch) -> None:
     if path == "batched":
-        monkeypatch.setattr(jax, "device_count", lambda: 2)
+        monkeypatch.setattr(jax, "device_count", lambda *_: 2)
     rng = np.random.default_rng(0)
     q0, q1 = random_bank(rng, 6, 6, 9)
     constants = v1.bank_to_constants(q0, q1, 6)
@@ -146,7 +146,7 @@ def test_wrong_banks() -> None:
     v1.bank_to_constants(q0, both, 2)  # the second quadrature of simple cells does not matter
     with pytest.raises(ValueError, match="filter 1 of q1 reads 2 colour channels"):
         v1.bank_to_constants(q0, both, 1)
-    with pytest.raises(ValueError, match=r"both must be \[F, 3, K, K\]"):
+    with pytest.raises(ValueError, match="both must be"):
         v1.bank_to_constants(q0, q1[:3], 2)
     with pytest.raises(ValueError, match="simple_channels=5"):
         v1.bank_to_constants(q0, q1, 5)

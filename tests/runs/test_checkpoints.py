@@ -1,5 +1,6 @@
 import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import chex
@@ -110,6 +111,84 @@ def test_no_file_of_a_checkpoint_can_be_cut_unnoticed(run):
             restored, _ = load_variables(run, like, "last")
             chex.assert_trees_all_equal(restored, state.variables())
         file.write_bytes(content)
+
+
+def _flip_one_bit(file: Path):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def test_a_changed_score_is_noticed(run):
+    """The digests cover themselves: one character of a number is another number."""
+    _save(run, _state(1), _state(2), metrics=[0.25, 0.5])
+    file = run.checkpoints / "step_2" / "digests" / "metadata"
+    assert '"score": 0.5' in file.read_text()
+    file.write_text(file.read_text().replace('"score": 0.5', '"score": 0.1'))
+    like = _like(_state())
+    assert load_variables(run, like.variables(), "best")[1] == 1
+    with pytest.raises(checkpointing.DamagedCheckpointError, match="step_2"):
+        load_variables(run, like.variables(), "last")
+    assert int(Checkpointer(run.checkpoints).restore_latest(like).step) == 1
+    assert (run.path / "damaged" / "step_2").is_dir()
+
+
+def test_a_damaged_score_of_an_older_version_blocks_nothing(run):
+    """Version 0.1.0 kept scores in a file of their own."""
+    states = [_state(1), _state(2)]
+    _save(run, *states)
+    for step, score in ((1, '{"score": 0.75}'), (2, '{"score": 0.5}')):
+        folder = run.checkpoints / f"step_{step}"
+        digests = json.loads((folder / "digests" / "metadata").read_text())
+        del digests["check"]
+        (folder / "digests" / "metadata").write_text(json.dumps(digests))
+        about = json.loads((folder / "_CHECKPOINT_METADATA").read_text())
+        about["item_handlers"]["metrics"] = about["item_handlers"]["digests"]
+        (folder / "_CHECKPOINT_METADATA").write_text(json.dumps(about))
+        (folder / "metrics").mkdir()
+        (folder / "metrics" / "metrics").write_text(score)
+    like = _like(_state())
+    assert load_variables(run, like.variables(), "best")[1] == 1
+    for bad in (b'{{score": 0.75}', b"", b"\xff", b"[1]", b'{"score": "x"}', b'{"score": NaN}'):
+        (run.checkpoints / "step_1" / "metrics" / "metrics").write_bytes(bad)
+        assert load_variables(run, like.variables(), "best")[1] == 2
+        checkpointer = Checkpointer(run.checkpoints)
+        chex.assert_trees_all_equal(checkpointer.restore_latest(like), states[1])
+        checkpointer.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [_truncate, _flip, _flip_one_bit, Path.unlink])
+def test_any_damaged_file_of_the_newest_checkpoint(run, damage):
+    """Every file in turn: the newest state as it was saved, or the one before it."""
+    states = {step: _state(step) for step in (1, 2)}
+    _save(run, *states.values(), metrics=[0.5, 0.25])
+    whole = run.path / "whole"
+    shutil.copytree(run.checkpoints, whole)
+    files = [f.relative_to(whole) for f in sorted((whole / "step_2").rglob("*")) if f.is_file()]
+    assert len(files) > 20
+    for file in files:
+        shutil.rmtree(run.checkpoints)
+        shutil.copytree(whole, run.checkpoints)
+        damage(run.checkpoints / file)
+        like = _like(_state())
+        with contextlib.suppress(checkpointing.DamagedCheckpointError):
+            variables, step = load_variables(run, like.variables(), "last")
+            chex.assert_trees_all_equal(variables, states[step].variables())
+        checkpointer = Checkpointer(run.checkpoints)
+        restored = checkpointer.restore_latest(like)
+        checkpointer.close()
+        chex.assert_trees_all_equal(restored, states[int(restored.step)])
+
+
+@pytest.mark.parametrize("name", ["step_99", "step_abc", "x.orbax-checkpoint-tmp"])
+@pytest.mark.parametrize("folder", [True, False])
+def test_strays_among_the_checkpoints(run, name, folder):
+    state = _state(1)
+    _save(run, state)
+    stray = run.checkpoints / name
+    stray.mkdir() if folder else stray.touch()
+    chex.assert_trees_all_equal(Checkpointer(run.checkpoints).restore_latest(_like(state)), state)
 
 
 def test_all_checkpoints_damaged_is_an_error(run):

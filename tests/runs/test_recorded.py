@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import pytest
 
-from jaxbio.measures.accuracy import report_accuracy
 from jaxbio.tasks.classification.opened import open_session
 from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.loop import train
@@ -56,7 +55,9 @@ def _config(run):
 def _near(results, expected):
     """Every number that the older version gave."""
     for name, number in expected.items():
-        if name in ("top1", "top5"):
+        if name.endswith("_before"):  # computed anew: an untrained neuron's spike hangs on rounding
+            assert results[name] == pytest.approx(number, rel=0.05, abs=0.02), name
+        elif name in ("top1", "top5"):
             assert results[name] == pytest.approx(number, abs=1.5 * _IMAGES_APART / 364), name
         elif isinstance(number, float):
             assert results[name] == pytest.approx(number, rel=_RELATIVE, abs=1e-4), name
@@ -74,7 +75,8 @@ def test_a_run_of_0_1_0_is_resumed_to_its_end(recorded, task):
     assert steps == sorted(set(steps))
     assert max(steps) == expected["step"]
     if task == "classification":
-        again = report_accuracy(open_session(None, str(run), "last"))
+        opened = open_session(None, str(run), "last")
+        again = opened.measure(opened.batches())
         _near(again, {name: expected[name] for name in ("loss", "top1", "top5", "count")})
 
 

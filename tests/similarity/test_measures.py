@@ -108,6 +108,22 @@ def test_cka_bounds_and_bias(rng):
     assert bool(jnp.isfinite(jax.grad(lambda x: sim.cka(x, y))(jnp.asarray(x))).all())
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_computed_in_single(rng, dtype):
+    x = jnp.asarray(np.maximum(rng.normal(size=(4, 20_000)), 0), dtype)
+    for method in ("correlation", "cosine", "euclidean"):
+        whole = sim.rdm(x.astype(jnp.float32), method)
+        np.testing.assert_array_equal(sim.rdm(x, method), whole)
+        assert whole.dtype == np.float32
+
+
+def test_results_that_are_no_numbers_are_errors():
+    with pytest.raises(InputError, match="fc: euclidean distances: 6 of 9 results are not finite"):
+        sim.rdm(
+            jnp.asarray([[1e25, 0], [0, -1e25], [3e25, 1]], jnp.float32), "euclidean", name="fc"
+        )
+
+
 def test_drop_nan():
     x = np.arange(12.0).reshape(3, 4)
     x[1, 2] = np.nan

@@ -130,11 +130,30 @@ def test_deep_pictures_keep_their_grey_levels(tmp_path):
         read_picture(tmp_path / "float.tiff", 8)
 
 
+def test_transparent_paper_is_no_ink_and_photographs_stand_upright(tmp_path):
+    """Black ink on transparent paper is dark on white, white ink on it light on black."""
+    for ink, invert in ((0, True), (255, False)):
+        drawn = np.zeros((8, 8, 4), np.uint8)
+        drawn[2:4, 1:7] = (ink, ink, ink, 255)
+        Image.fromarray(drawn).save(tmp_path / "ink.png")
+        picture = read_picture(tmp_path / "ink.png", 8, invert=invert)
+        np.testing.assert_array_equal(picture, 255 * (drawn[..., 3] > 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_picture(tmp_path / "turned.png", 8), np.rot90(picture, -1))
+
+
+def test_a_picture_in_zero_to_one_is_refused(weights):
+    with pytest.raises(InputError, match="0 to 255"):
+        classify(NETWORK, PARAMETERS, weights, VOTES, np.ones((8, 8), np.float32), KEY)
+
+
 def test_errors(tmp_path, weights):
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(InputError, match="not an image"):
+    with pytest.raises(InputError, match=r"text\.png.* no picture"):
         read_picture(tmp_path / "text.png", 8)
-    with pytest.raises(InputError, match="no image at"):
+    with pytest.raises(InputError, match=r"none\.png.*No such file"):
         read_picture(tmp_path / "none.png", 8)
     with pytest.raises(InputError, match=r"shape \(9, 8\): the network sees 8 by 8"):
         classify(NETWORK, PARAMETERS, weights, VOTES, np.zeros((9, 8)), KEY)

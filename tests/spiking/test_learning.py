@@ -70,6 +70,7 @@ def test_dense_learning_gives_the_same_spikes_and_weights(kind):
     _assert_same_learning(network, parameters, dense_program(network, parameters))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", ["theta", "xy", "yy"])
 @pytest.mark.parametrize("kind", ["c", "trained"])
 def test_dense_learning_of_parts(kind, frozen):
@@ -132,6 +133,7 @@ def test_inference_gives_the_same_spikes(kind):
     np.testing.assert_array_equal(counts, expected)
 
 
+@pytest.mark.slow
 def test_inference_does_not_depend_on_the_batch():
     network, parameters = KINDS["lc"]
     weights = _weights(network, parameters)
@@ -174,6 +176,7 @@ def _learn(network, parameters, weights, levels, first=0, seeds=None, **options)
     return learn(network, parameters, weights, encoder, keys, jnp.asarray(levels), first, **options)
 
 
+@pytest.mark.slow
 def test_chunks_do_not_matter():
     network, parameters = KINDS["lc"]
     weights = stack([_weights(network, parameters)])
@@ -185,6 +188,7 @@ def test_chunks_do_not_matter():
     np.testing.assert_allclose(half.xy, whole.xy, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_several_images_per_update_is_near_and_normalised():
     network, parameters = KINDS["lc"]
     weights = stack([_weights(network, parameters)])

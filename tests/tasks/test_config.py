@@ -183,6 +183,7 @@ def test_what_is_wrong_is_said_without_importing_jax():
         "from configs import svp_resnet, lc_snn\n"
         "from jaxbio.tasks.config import check_config\n"
         "for file, key, value in ((svp_resnet, 'train.ema_decay', 1.5),"
+        " (svp_resnet, 'model.name', 'resnet81'),"
         " (lc_snn, 'spiking.filters', 10**8)):\n"
         "    config = file.get_config()\n"
         "    config.update_from_flattened_dict({key: value})\n"

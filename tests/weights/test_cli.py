@@ -13,6 +13,7 @@ import pytest
 
 from jaxbio.commands.main import main
 from jaxbio.models import list_models
+from jaxbio.ops.images import Preprocessing
 from jaxbio.weights import WeightMismatchError, from_torch
 from jaxbio.weights.reader import read_torch
 
@@ -92,8 +93,8 @@ def test_converts_into_a_run_directory(checkpoint, tmp_path, capsys, monkeypatch
 
     calls = []
 
-    def export_variables(workdir, model_config, variables, *, provenance):
-        calls.append((workdir, model_config, variables, provenance))
+    def export_variables(workdir, model_config, variables, *, preprocessing, provenance):
+        calls.append((workdir, model_config, variables, preprocessing, provenance))
 
     monkeypatch.setattr(checkpointing, "export_variables", export_variables)
     output = str(tmp_path / "run")
@@ -106,7 +107,7 @@ def test_converts_into_a_run_directory(checkpoint, tmp_path, capsys, monkeypatch
             f"--output={output}",
         ]
     )
-    ((workdir, config, variables, provenance),) = calls
+    ((workdir, config, variables, preprocessing, provenance),) = calls
     assert workdir == output
     assert config == {
         "name": "squeezenet1_1",
@@ -116,6 +117,7 @@ def test_converts_into_a_run_directory(checkpoint, tmp_path, capsys, monkeypatch
         "front_end_options": {},
         "activation": "relu",
     }
+    assert preprocessing == Preprocessing(32, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     state_dict = read_torch(checkpoint)["state_dict"]
     assert provenance == {
         "source": "tiny.pth.tar",
@@ -137,6 +139,7 @@ def test_run_directory_is_written(checkpoint, tmp_path, capsys):
     assert main(["weights", *map(str, arguments)]) == 0
     config = json.loads((output / "config.json").read_text())
     assert config["model"]["num_classes"] == 7
+    assert config["preprocessing"]["image_size"] == 32
     assert config["provenance"]["source"] == "tiny.pth.tar"
     assert "not empty" in fails(capsys, *arguments)
 
@@ -168,7 +171,7 @@ def test_no_strict_with_nothing_that_fits(tmp_path, capsys):
     save(tmp_path / "other.pth", {"something": np.zeros(2, np.float32)})
     arguments = ["--model=squeezenet1_1", "--num_classes=7", "--image_size=32", "--no-strict"]
     err = fails(capsys, tmp_path / "other.pth", *arguments, f"--output={tmp_path / 'run'}")
-    assert "no tensor in it fits squeezenet1_1" in err
+    assert "no tensor in the file fits squeezenet1_1" in err
 
 
 @pytest.mark.parametrize(
@@ -182,6 +185,7 @@ def test_no_strict_with_nothing_that_fits(tmp_path, capsys):
         (["{file}", "--model=resnet", "--output={out}", "--num_classes=3"], "unknown model"),
         (["{file}", "--model=resnet18", "--output={out}", "--num_classes=x"], "--num_classes"),
         (["{file}", "--model=resnet18", "--output={out}", "--num_classes=0"], "num_classes=0"),
+        (["{file}", "--mean=0.5,0.5"], "three numbers"),
         (["{file}", "--front_end_options=[1]"], "no JSON object"),
         (["{file}", "--front_end_options={{"], "no JSON"),
         (["{file}", "--unknown"], "--unknown"),

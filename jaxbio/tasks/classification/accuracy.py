@@ -26,16 +26,16 @@ def evaluate(
     Sums stay on the device until the end: one transfer in all.
 
     Args:
-      eval_step: jitted step of :func:`jaxbio.tasks.classification.step.make_eval_step`.
-      variables: the model's.
-      batches: from :func:`jaxbio.data.eval_batches`.
-      mesh: from :func:`jaxbio.runs.mesh.make_mesh`.
+        eval_step: jitted step of :func:`jaxbio.tasks.classification.step.make_eval_step`.
+        variables: the model's.
+        batches: from :func:`jaxbio.data.eval_batches`.
+        mesh: from :func:`jaxbio.runs.mesh.make_mesh`.
 
     Returns:
-      ``loss`` (nats), ``top1`` and ``top5`` in [0, 1], and ``count``.
+        ``loss`` (nats), ``top1`` and ``top5`` in [0, 1], and ``count``.
 
     Raises:
-      ValueError: there are no examples.
+        ValueError: there are no examples.
     """
     sums = None
     for batch in put_batches(batches, mesh):

@@ -20,10 +20,10 @@ class Adversary:
     """PGD against the network as it is in this step, with the statistics of evaluation.
 
     Attributes:
-      norm: ``linf``, ``l2`` or ``l1``.
-      epsilon: radius, for images in [0, 1].
-      steps: gradients that are followed.
-      step: length of a step, relative to epsilon.
+        norm: ``linf``, ``l2`` or ``l1``.
+        epsilon: radius, for images in [0, 1].
+        steps: gradients that are followed.
+        step: length of a step, relative to epsilon.
     """
 
     norm: str
@@ -42,12 +42,12 @@ class Adversary:
         """Attacked images, float32 in 0..255, ``[B, H, W, C]``.
 
         Args:
-          model: called as ``model(images, train=False)``.
-          preprocessing: of its images.
-          variables: the model's.
-          batch: ``image`` ``[B, H, W, C]`` in 0..255 and ``label`` ``[B]``. Random starts belong to
-            the place in it.
-          key: of the starts and of a front-end's noise, which stays the same through the attack.
+            model: called as ``model(images, train=False)``.
+            preprocessing: of its images.
+            variables: the model's.
+            batch: ``image`` ``[B, H, W, C]`` in 0..255 and ``label`` ``[B]``. Random starts belong
+                to the place in it.
+            key: of the starts and of a front-end's noise, which stays the same through the attack.
         """
 
         def network(images: jax.Array) -> jax.Array:
@@ -65,7 +65,7 @@ def read_adversary(train: Any, image_size: int) -> Adversary | None:
     """The adversary that ``config.train`` asks for; None if there is none.
 
     Raises:
-      InputError: a radius beyond the range of the images.
+        InputError: a radius beyond the range of the images.
     """
     train = read(Train, train, "train.")
     if train.adversarial == "none":

@@ -21,11 +21,11 @@ class Augmentation:
     neither devices nor micro-batches make a difference.
 
     Attributes:
-      layers: operations of RandAugment per image; 0: none.
-      magnitude: mean of their strength, 0..10.
-      magnitude_std: standard deviation of their strength.
-      fill: grey level, 0..1 per channel, of what comes in from outside the image.
-      erase: probability of random erasing; 0: none.
+        layers: operations of RandAugment per image; 0: none.
+        magnitude: mean of their strength, 0..10.
+        magnitude_std: standard deviation of their strength.
+        fill: grey level, 0..1 per channel, of what comes in from outside the image.
+        erase: probability of random erasing; 0: none.
     """
 
     layers: int
@@ -62,7 +62,7 @@ def read_augmentation(data: Any) -> Augmentation | None:
     """The augmentation that ``config.data`` asks for; None if there is none.
 
     Raises:
-      InputError: a number out of range.
+        InputError: a number out of range.
     """
     data = read(Data, data, "data.")
     if not data.rand_augment and not data.random_erasing:

@@ -24,14 +24,14 @@ def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
     """The arguments of :func:`jaxbio.create_model` that a configuration asks for.
 
     Args:
-      config: the whole configuration.
-      num_classes: of the data.
+        config: the whole configuration.
+        num_classes: of the data.
 
     Returns:
-      JSON-able keyword arguments, ``name`` included.
+        JSON-able keyword arguments, ``name`` included.
 
     Raises:
-      InputError: the class counts of model and data differ, or an unknown dtype.
+        InputError: the class counts of model and data differ, or an unknown dtype.
     """
     model = config.model
     if model.num_classes not in (0, num_classes):
@@ -49,6 +49,10 @@ def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
         "remat": model.remat,
         "dtype": model.dtype,
     }
+    if model.front_end == "evnet":
+        retina = {k: v for k, v in model.retina.to_dict().items() if v is not None}
+        pixels = {"mean": list(config.data.mean), "std": list(config.data.std)}
+        arguments["front_end_options"]["retina"] = {**retina, **pixels}
     for option in ("times", "readout"):  # of CORnets only
         if model[option] is not None:
             arguments[option] = model[option]
@@ -65,7 +69,7 @@ def build_model(arguments: dict[str, Any]) -> nn.Module:
     """Creates the model of :func:`model_arguments`.
 
     Raises:
-      InputError: whatever :func:`jaxbio.create_model` refuses.
+        InputError: whatever :func:`jaxbio.create_model` refuses.
     """
     arguments = dict(arguments)
     dtype = _DTYPES[arguments.pop("dtype", "float32")]
@@ -79,14 +83,14 @@ def read_v2_filters(front_end: str, v2_weights: str) -> dict[str, Any] | None:
     """Reads the V2 filters that a configuration names; warns where the stand-in will be used.
 
     Args:
-      front_end: of the model.
-      v2_weights: path of a PyTorch file, or "" to keep the model's seeded stand-in.
+        front_end: of the model.
+        v2_weights: path of a PyTorch file, or "" to keep the model's seeded stand-in.
 
     Returns:
-      The contents of ``constants["v2"]``, or None to leave the model's own.
+        The contents of ``constants["v2"]``, or None to leave the model's own.
 
     Raises:
-      InputError: the file cannot be read or does not fit, or the model has no V2.
+        InputError: the file cannot be read or does not fit, or the model has no V2.
     """
     if not v2_weights:
         if front_end == "svp":
@@ -132,13 +136,13 @@ def create_state(
     """The state at step 0. Pure: may be traced, so that every device creates its own part.
 
     Args:
-      model: called as ``model(images, train=False)``.
-      optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
-      key: decides the initial parameters.
-      image_shape: ``(H, W, C)``.
-      ema: keep running averages.
-      constants: fixed filters that replace those of the model's own initialisation.
-      regulariser: whose memory the state holds, if any.
+        model: called as ``model(images, train=False)``.
+        optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
+        key: decides the initial parameters.
+        image_shape: ``(H, W, C)``.
+        ema: keep running averages.
+        constants: fixed filters that replace those of the model's own initialisation.
+        regulariser: whose memory the state holds, if any.
     """
     images = jnp.zeros((1, *image_shape), jnp.float32)
     params_key, noise_key = jax.random.split(key)

@@ -61,6 +61,12 @@ class V1:
     stride: int | None = option(None, "pixels", "[1, 1024]")
     k_exc: float | None = option(None, "gain", "(0, inf)")
     same_color: bool | None = option(None, "both quadratures of a complex cell read one colour")
+    normalization: str | None = option(
+        None, "divisive: by a pool over orientations and a surround", choices=("none", "divisive")
+    )
+    normalization_exponent: float | None = option(None, "of the cells", "[1, 10]")
+    normalization_constant: float | None = option(None, "pool at half saturation", "(0, inf)")
+    normalization_degrees: float | None = option(None, "std of the surround", "(0, inf)")
     noise_mode: str | None = option(None, "of the cells", choices=("none", "neuronal", "gaussian"))
     noise_scale: float | None = option(None, "of the noise", "(0, inf)")
     noise_level: float | None = option(None, "spontaneous rate of neuronal noise", "[0, inf)")
@@ -73,11 +79,27 @@ class V1:
 
 
 @dataclass(frozen=True)
+class Retina:
+    """``model.retina``: fields of jaxbio.models.retina.Retina; None keeps its own."""
+
+    m_cells: bool | None = option(None, "magnocellular cells beside the parvocellular ones")
+    light_adaptation: bool | None = option(None, "intensities relative to the picture's mean")
+    opponency: bool | None = option(None, "centre and surround, of opponent colours")
+    contrast_normalization: bool | None = option(None, "division by local contrast")
+    noise_mode: str | None = option(None, "of the cells", choices=("none", "neuronal"))
+    noise_at_eval: bool | None = option(None, "noise when not training, too")
+
+
+@dataclass(frozen=True)
 class Model:
     """``model``: the network."""
 
     name: str = option("resnet18", "a name of jaxbio.list_models()", choices=_models)
-    front_end: str = option("svp", "svp: V1 and V2; vone: V1", choices=("svp", "vone", "none"))
+    front_end: str = option(
+        "svp",
+        "svp: V1 and V2; vone: V1; evnet: retina, LGN and V1",
+        choices=("svp", "vone", "evnet", "none"),
+    )
     activation: str = option(
         "relu",
         "of the body: relu, gelu; raa (starts as GELU) or raa2 (as ReLU) with a learned shift, "
@@ -104,6 +126,7 @@ class Model:
     v2_weights: str = option("", '.pth with AlexNet\'s second convolution; "": a seeded stand-in')
     spiking: Spiking = field(default_factory=Spiking)
     v1: V1 = field(default_factory=V1)
+    retina: Retina = field(default_factory=Retina)
 
 
 @dataclass(frozen=True)
@@ -155,6 +178,11 @@ class Train(Length):
     label_smoothing: float = option(0.0, "share of the label spread over all classes", "[0, 1)")
     ema_decay: float = option(
         0.0, "of the averaged parameters that evaluation then uses; 0: off", "[0, 1)"
+    )
+    ema_warmup: bool = option(
+        True,
+        "average over the steps so far, at first: else long averages keep the random weights",
+        absent=False,
     )
     adversarial: str = option("none", "pgd: learn attacked images", choices=("none", "pgd"))
     adversarial_norm: str = option("linf", "of the attack", choices=("linf", "l2", "l1"))
@@ -215,9 +243,14 @@ class Eval(Evaluation):
     """``eval``: tests during training and after it."""
 
     corrupt: str = option(
-        "before_resize",
-        "after_resize: for data smaller than 32 px",
-        choices=("before_resize", "after_resize"),
+        "after_resize",
+        "robustness: corrupt the resized and cropped images; before_resize: whole ones",
+        choices=("after_resize", "before_resize"),
+    )
+    preprocessing: str = option(
+        "model",
+        "model: size, mean and std must be those of the run or the weights; config: those of data",
+        choices=("model", "config"),
     )
 
 

@@ -24,8 +24,8 @@ class CorruptionAugmentation:
     """What is done to training images.
 
     Attributes:
-      kinds: pairs of corruption and severity, one of which is drawn for every step.
-      share: of the images of a batch that are corrupted, in (0, 1].
+        kinds: pairs of corruption and severity, one of which is drawn for every step.
+        share: of the images of a batch that are corrupted, in (0, 1].
     """
 
     kinds: tuple[tuple[str, int], ...]
@@ -41,8 +41,8 @@ def read_corruption_augmentation(data: Any) -> CorruptionAugmentation | None:
     """The augmentation that ``config.data`` asks for, or None.
 
     Raises:
-      InputError: unknown corruptions or severities, a share outside (0, 1], images that are too
-        small.
+        InputError: unknown corruptions or severities, a share outside (0, 1], images that are too
+            small.
     """
     if not data.corruption_augmentation:
         return None
@@ -77,14 +77,14 @@ def corrupted(
     so a resumed run sees the pictures that an uninterrupted one sees.
 
     Args:
-      batches: with ``image`` ``[B, H, W, 3]`` uint8 and ``index`` ``[B]``, on the devices.
-      augmentation: what to do.
-      mesh: the devices.
-      seed: the run's.
-      start_step: the step of the first batch.
+        batches: with ``image`` ``[B, H, W, 3]`` uint8 and ``index`` ``[B]``, on the devices.
+        augmentation: what to do.
+        mesh: the devices.
+        seed: the run's.
+        start_step: the step of the first batch.
 
     Yields:
-      The batches with other images.
+        The batches with other images.
     """
     split = batch_sharding(mesh).spec
     key = jax.random.fold_in(jax.random.key(seed), _STREAM)

@@ -9,12 +9,12 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float =
     """Softmax cross-entropy per example.
 
     Args:
-      logits: ``[B, K]`` float.
-      labels: ``[B]`` int, 0..K-1.
-      label_smoothing: share of the target spread evenly over all classes, in [0, 1).
+        logits: ``[B, K]`` float.
+        labels: ``[B]`` int, 0..K-1.
+        label_smoothing: share of the target spread evenly over all classes, in [0, 1).
 
     Returns:
-      ``[B]`` float32, in nats.
+        ``[B]`` float32, in nats.
     """
     logits = logits.astype(jnp.float32)
     if not label_smoothing:
@@ -29,15 +29,15 @@ def metric_sums(
     """Sums over a batch that add up over batches and devices.
 
     Args:
-      logits: ``[B, K]``.
-      labels: ``[B]`` int.
-      losses: ``[B]`` loss per example.
-      mask: ``[B]`` bool, False for padding that must not count; None counts every example.
+        logits: ``[B, K]``.
+        labels: ``[B]`` int.
+        losses: ``[B]`` loss per example.
+        mask: ``[B]`` bool, False for padding that must not count; None counts every example.
 
     Returns:
-      Float32 scalars ``loss``, ``top1``, ``top5`` (the K best where K < 5) and ``count``. An
-      example is in the top k if fewer than k classes score at least as high as its own; ties thus
-      count against the model, and so do NaN logits.
+        Float32 scalars ``loss``, ``top1``, ``top5`` (the K best where K < 5) and ``count``. An
+        example is in the top k if fewer than k classes score at least as high as its own; ties thus
+        count against the model, and so do NaN logits.
     """
     weights = jnp.ones(labels.shape, jnp.float32) if mask is None else mask.astype(jnp.float32)
     own = jnp.take_along_axis(logits, labels[:, None], axis=-1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -34,13 +35,13 @@ class Classifier:
     """A network, the data that it is tested on, and the devices.
 
     Attributes:
-      config: data and evaluation settings.
-      source: the data; None where it was opened without.
-      arguments: of :func:`jaxbio.create_model`.
-      model: the module.
-      preprocessing: of its images.
-      mesh: the devices.
-      regulariser: ARR, or None.
+        config: data and evaluation settings.
+        source: the data; None where it was opened without.
+        arguments: of :func:`jaxbio.create_model`.
+        model: the module.
+        preprocessing: of its images.
+        mesh: the devices.
+        regulariser: ARR, or None.
     """
 
     config: ConfigDict
@@ -84,13 +85,13 @@ def open_model(
     """Builds a network and what it is tested with; computes nothing yet.
 
     Args:
-      config: the whole configuration.
-      source: the data, or None.
-      arguments: of :func:`jaxbio.create_model`.
-      arr: the section ``arr`` of the configuration; empty: none.
+        config: the whole configuration.
+        source: the data, or None.
+        arguments: of :func:`jaxbio.create_model`.
+        arr: the section ``arr`` of the configuration; empty: none.
 
     Raises:
-      InputError: wrong configuration.
+        InputError: wrong configuration.
     """
     model = build_model(arguments)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
@@ -115,9 +116,9 @@ class Session(Classifier):
     """A classifier of a run: what every evaluation needs.
 
     Attributes:
-      run: the run directory.
-      step: of the checkpoint.
-      variables: restored ones, on the mesh.
+        run: the run directory.
+        step: of the checkpoint.
+        variables: restored ones, on the mesh.
     """
 
     run: RunDirectory
@@ -135,15 +136,16 @@ def open_session(
     """Opens a training run or converted weights.
 
     Args:
-      config: None takes the run's own. Its model must be the run's; its data may be other data with
-        as many classes. Converted weights bring their model, and need a configuration for the data.
-      workdir: the run directory.
-      checkpoint: ``best``, ``last`` or a step.
-      with_data: open the configuration's data. Without, for a mode that brings its own images, the
-        data need not be there, and their classes need not be the model's.
+        config: None takes the run's own. Its model must be the run's; its data may be other data
+            with as many classes. Converted weights bring their model, and need a configuration for
+            the data.
+        workdir: the run directory.
+        checkpoint: ``best``, ``last`` or a step.
+        with_data: open the configuration's data. Without, for a mode that brings its own images,
+            the data need not be there, and their classes need not be the model's.
 
     Raises:
-      InputError: no such run, a checkpoint of another model, data that does not fit.
+        InputError: no such run, a checkpoint of another model, data that does not fit.
     """
     run = RunDirectory(workdir)
     recorded = read_json(run.config_file)
@@ -159,6 +161,8 @@ def open_session(
             f"task {config.task} has no labelled images to test {run.path} on: choose a "
             "classifier's data with --config=configs/NAME.py"
         )
+    if config.eval.get("preprocessing", "model") == "model":
+        _check_same_images(config.data, recorded, run)
     source = data_source(config) if with_data else None
     if converted:
         arguments = {**recorded["model"], "dtype": config.model.dtype}
@@ -177,6 +181,41 @@ def open_session(
     opened = open_model(config, source, arguments, arr)
     variables, step = load_variables(run, _abstract_variables(opened), checkpoint)
     return Session(**vars(opened), run=run, step=step, variables=variables)
+
+
+def recorded_images(recorded: dict[str, Any]) -> dict[str, Any]:
+    """What a network's images are like, as its config.json tells.
+
+    Args:
+        recorded: the config.json of a run or of converted weights.
+
+    Returns:
+        ``image_size``, ``mean`` and ``std`` as far as they are known.
+    """
+    if "config" in recorded:
+        data = recorded["config"]["data"]
+    else:  # of converted weights; older ones tell the size alone
+        size = {"image_size": recorded["model"].get("image_size")}
+        data = {**size, **recorded.get("preprocessing", {})}
+    images = {key: data.get(key) for key in ("image_size", "mean", "std")}
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in images.items() if v}
+
+
+def _check_same_images(data: ConfigDict, recorded: dict[str, Any], run: RunDirectory) -> None:
+    """A network sees what it learned from: other sizes and means are other responses, silently."""
+    changed, remedy = [], []
+    for key, theirs in recorded_images(recorded).items():
+        value = data.get(key, theirs)
+        if np.allclose(value, theirs, atol=1e-6):
+            continue
+        changed.append(f"data.{key}={value} (there {theirs})")
+        remedy.append(f"--config.data.{key}='{theirs}'")
+    if changed:
+        raise InputError(
+            f"{run.path} takes other images than the configuration gives: {', '.join(changed)}; "
+            f"set {' '.join(remedy)}, or --config.eval.preprocessing=config to keep the "
+            "configuration's"
+        )
 
 
 def _abstract_variables(opened: Classifier) -> dict[str, Any]:

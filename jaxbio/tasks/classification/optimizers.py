@@ -20,13 +20,13 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
     form); ``adamw`` adds it to the update (decoupled). Clipping by the global norm comes first.
 
     Args:
-      config: the ``optimizer`` section of the configuration.
+        config: the ``optimizer`` section of the configuration.
 
     Returns:
-      A transformation whose updates are to be scaled by ``-learning_rate``.
+        A transformation whose updates are to be scaled by ``-learning_rate``.
 
     Raises:
-      InputError: a key out of its range.
+        InputError: a key out of its range.
     """
     config = read(Optimizer, config, "optimizer.")
     parts = []

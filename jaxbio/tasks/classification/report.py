@@ -31,20 +31,23 @@ def write_report(
     With several processes there is no V1 figure: its arrays are spread over them.
 
     Args:
-      run: holds ``metrics.jsonl``.
-      model: the run's.
-      state: the trained state.
-      image: one test image, ``[H, W, 3]`` uint8.
-      preprocessing: of its images.
+        run: holds ``metrics.jsonl``.
+        model: the run's.
+        state: the trained state.
+        image: one test image, ``[H, W, 3]`` uint8.
+        preprocessing: of its images.
 
     Returns:
-      The files written.
+        The files written.
     """
     lines = read_metrics(run.metrics_file, "loss", "top1")
     figures = {"curves": plot_curves({run.path.name: lines})}
     if "v1" in state.constants and jax.process_count() == 1:
         v1 = {"params": state.params["v1"], "constants": state.constants["v1"]}
-        _, endpoints = model.v1.apply(v1, preprocessing.normalise(jnp.asarray(image[None])))
+        seen = preprocessing.normalise(jnp.asarray(image[None]))
+        if model.retina is not None:
+            seen, _ = model.retina.apply({}, seen)
+        _, endpoints = model.v1.apply(v1, seen)
         q0, _, _ = constants_to_bank(state.constants["v1"])
         cells = np.linspace(0, len(q0) - 1, min(_SHOWN, len(q0))).astype(int)
         maps = np.moveaxis(np.asarray(endpoints["v1"][0]), -1, 0)

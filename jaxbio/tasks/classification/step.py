@@ -37,6 +37,7 @@ def make_train_step(
     label_smoothing: float = 0.0,
     accumulate: int = 1,
     ema_decay: float = 0.0,
+    ema_warmup: bool = True,
     regulariser: ResponseRegulariser | None = None,
     augmentation: Augmentation | None = None,
     adversary: Adversary | None = None,
@@ -47,28 +48,29 @@ def make_train_step(
     state.step)``, so that a resumed run repeats an uninterrupted one.
 
     Args:
-      model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
-      preprocessing: of its images.
-      optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
-      schedule: step -> learning rate.
-      seed: of the step's randomness.
-      label_smoothing: in [0, 1).
-      accumulate: micro-batches that one step runs in sequence and whose gradients it averages.
-      ema_decay: of the averaged variables; 0 leaves ``state.ema`` alone. The response memory is
-        a running mean already and is taken as it is.
-      regulariser: adds ARR to the loss; the state holds its memory. Micro-batches visit the memory
-        one after another, so that with ``accumulate=n`` the order is examples 0, n, 2n, ..., then
-        1, n + 1, ...
-      augmentation: of the images, here on the device.
-      adversary: attacks the images, augmented ones, with the state that the step begins with.
+        model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
+        preprocessing: of its images.
+        optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
+        schedule: step -> learning rate.
+        seed: of the step's randomness.
+        label_smoothing: in [0, 1).
+        accumulate: micro-batches that one step runs in sequence and whose gradients it averages.
+        ema_decay: of the averaged variables; 0 leaves ``state.ema`` alone. The response memory is
+            a running mean already and is taken as it is.
+        ema_warmup: let the decay rise as ``(1 + step) / (10 + step)`` until it is ``ema_decay``, so
+            that the average forgets the random weights at once.
+        regulariser: adds ARR to the loss; the state holds its memory. Micro-batches visit the
+            memory one after another, so that with ``accumulate=n`` the order is examples 0, n, 2n,
+            ..., then 1, n + 1, ...
+        augmentation: of the images, here on the device.
+        adversary: attacks the images, augmented ones, with the state that the step begins with.
 
     Returns:
-      The step. Its batch has ``image`` ``[B, H, W, C]`` uint8 and ``label`` ``[B]``; its metrics
-      are sums over the batch (see :func:`~jaxbio.tasks.classification.losses.metric_sums`; ``loss``
-      is the
-      cross-entropy, and ``arr`` the regulariser without its coefficient) plus ``learning_rate``,
-      ``grad_norm`` and ``bad_step``: the step if its loss or gradient is not finite, else
-      ``NEVER``.
+        The step. Its batch has ``image`` ``[B, H, W, C]`` uint8 and ``label`` ``[B]``; its metrics
+        are sums over the batch (see :func:`~jaxbio.tasks.classification.losses.metric_sums`;
+        ``loss`` is the cross-entropy, and ``arr`` the regulariser without its coefficient) plus
+        ``learning_rate``, ``grad_norm`` and ``bad_step``: the step if its loss or gradient is not
+        finite, else ``NEVER``.
     """
 
     def loss_fn(params, model_state, constants, batch, key):
@@ -143,7 +145,10 @@ def make_train_step(
         finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
         ema = state.ema
         if ema_decay:
-            ema = _averaged(ema_decay, ema, {"params": params, "model_state": model_state})
+            decay = ema_decay
+            if ema_warmup:
+                decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+            ema = _averaged(decay, ema, {"params": params, "model_state": model_state})
         metrics = {
             **sums,
             "learning_rate": learning_rate,
@@ -162,7 +167,7 @@ def make_train_step(
     return step
 
 
-def _averaged(decay: float, ema: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def _averaged(decay: jax.Array | float, ema: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     averages = jax.tree.map(lambda a, b: decay * a + (1.0 - decay) * b, ema, new)
     if COLLECTION in new["model_state"]:
         averages["model_state"][COLLECTION] = new["model_state"][COLLECTION]
@@ -182,14 +187,14 @@ def make_eval_step(
     batch's first example.
 
     Args:
-      model: called as ``model(images, train=False)``.
-      preprocessing: of its images.
-      seed: of the noise.
-      regulariser: reports ARR too, against the memory among the variables, as the sum ``arr``.
+        model: called as ``model(images, train=False)``.
+        preprocessing: of its images.
+        seed: of the noise.
+        regulariser: reports ARR too, against the memory among the variables, as the sum ``arr``.
 
     Returns:
-      The step. Its batch has ``image``, ``label``, ``index`` and ``mask`` ``[B]``; examples with a
-      False mask do not count.
+        The step. Its batch has ``image``, ``label``, ``index`` and ``mask`` ``[B]``; examples with
+        a False mask do not count.
     """
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:

@@ -46,16 +46,16 @@ class Classification:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-      config: see ``configs/base.py``.
-      classifier: the network, its data, the devices.
-      periods: when things happen.
-      schedule: step -> learning rate.
-      optimizer: the update's direction.
-      like: the state's shapes, dtypes and shardings.
-      v2_filters: those that replace the model's stand-in, or None.
-      augmentation: of training images, as part of the step, or None.
-      adversary: attacks training images, as part of the step, or None.
-      corruptions: corruptions of training images, or None.
+        config: see ``configs/base.py``.
+        classifier: the network, its data, the devices.
+        periods: when things happen.
+        schedule: step -> learning rate.
+        optimizer: the update's direction.
+        like: the state's shapes, dtypes and shardings.
+        v2_filters: those that replace the model's stand-in, or None.
+        augmentation: of training images, as part of the step, or None.
+        adversary: attacks training images, as part of the step, or None.
+        corruptions: corruptions of training images, or None.
     """
 
     config: ConfigDict
@@ -76,7 +76,7 @@ class Classification:
         """Builds and checks everything; computes nothing yet.
 
         Raises:
-          InputError: wrong configuration or data.
+            InputError: wrong configuration or data.
         """
         source = data_source(config)
         classifier = open_model(
@@ -129,6 +129,7 @@ class Classification:
             label_smoothing=train.label_smoothing,
             accumulate=train.accumulate,
             ema_decay=train.ema_decay,
+            ema_warmup=train.ema_warmup,
             regulariser=self.classifier.regulariser,
             augmentation=self.augmentation,
             adversary=self.adversary,

@@ -22,8 +22,8 @@ class Partition:
     """Which images are learnt from.
 
     Attributes:
-      train: sorted indices.
-      test: sorted indices of the others.
+        train: sorted indices.
+        test: sorted indices of the others.
     """
 
     train: np.ndarray
@@ -34,12 +34,12 @@ def split_images(stimuli: StimulusSet, held_out: float, seed: int) -> Partition:
     """Holds out a share of the images of every object, or, of single images, of every category.
 
     Args:
-      stimuli: of the recordings.
-      held_out: the share, in (0, 1).
-      seed: of the choice.
+        stimuli: of the recordings.
+        held_out: the share, in (0, 1).
+        seed: of the choice.
 
     Raises:
-      InputError: the share leaves a side without images, or too few conditions to compare.
+        InputError: the share leaves a side without images, or too few conditions to compare.
     """
     groups = stimuli.objects
     if not _has_views(groups):
@@ -75,8 +75,8 @@ class Target:
     """What the student's RDM should become.
 
     Attributes:
-      patterns: ``[S, P]`` responses or a teacher's features, whose RDM of object means it is; or
-      dissimilarities: ``[S, S]``, where only these are known.
+        patterns: ``[S, P]`` responses or a teacher's features, whose RDM of object means it is; or
+        dissimilarities: ``[S, S]``, where only these are known.
     """
 
     patterns: np.ndarray | None = None
@@ -86,8 +86,8 @@ class Target:
         """The RDM ``[conditions, conditions]`` of the images ``index``.
 
         Args:
-          index: images.
-          conditions: of each of them, its row: 0 .. n - 1.
+            index: images.
+            conditions: of each of them, its row: 0 .. n - 1.
         """
         if self.patterns is None:  # one image per condition
             order = index[np.argsort(conditions)]
@@ -100,7 +100,7 @@ def neural_target(recordings: Recordings) -> Target:
     """Responses, averaged over time bins; or the mean RDM of the subjects.
 
     Raises:
-      InputError: several RDMs and no responses: one has to be chosen.
+        InputError: several RDMs and no responses: one has to be chosen.
     """
     if recordings.responses is not None:
         return Target(patterns=recordings.responses.mean(axis=2).astype(np.float32))
@@ -120,13 +120,13 @@ class BalancedBatches:
     """Batches of as many images of every condition; each a pure function of (seed, step).
 
     Attributes:
-      images: ``[S, H, W, 3]`` uint8.
-      labels: ``[S]`` category of each.
-      objects: ``[S]`` condition of each.
-      index: images to draw from.
-      target: the RDM to learn.
-      per_object: images of each object in a batch.
-      seed: of the draws.
+        images: ``[S, H, W, 3]`` uint8.
+        labels: ``[S]`` category of each.
+        objects: ``[S]`` condition of each.
+        index: images to draw from.
+        target: the RDM to learn.
+        per_object: images of each object in a batch.
+        seed: of the draws.
     """
 
     images: np.ndarray

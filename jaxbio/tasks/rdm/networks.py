@@ -16,7 +16,7 @@ from jaxbio.files import read_json
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.tasks.classification.build import build_model, model_arguments, read_v2_filters
-from jaxbio.tasks.classification.opened import open_session
+from jaxbio.tasks.classification.opened import open_session, recorded_images
 
 RANDOM = "random:"
 
@@ -26,11 +26,11 @@ class Backbone:
     """A model, how it wants its images, and the variables to start from.
 
     Attributes:
-      arguments: of :func:`jaxbio.create_model`.
-      model: the module.
-      preprocessing: of its images.
-      variables: of a run; None: fresh ones.
-      origin: where the variables come from, in words.
+        arguments: of :func:`jaxbio.create_model`.
+        model: the module.
+        preprocessing: of its images.
+        variables: of a run; None: fresh ones.
+        origin: where the variables come from, in words.
     """
 
     arguments: dict[str, Any]
@@ -44,13 +44,13 @@ def open_student(config: ConfigDict, num_classes: int) -> Backbone:
     """The network that learns.
 
     Args:
-      config: ``rdm.student`` names a run, or ``model`` a network at random weights. In the first
-        case ``model`` and ``data`` are changed to what the run says.
-      num_classes: categories of the recordings: the classifier's, if it learns too. A run keeps its
-        own classifier unless ``rdm.class_weight`` is set.
+        config: ``rdm.student`` names a run, or ``model`` a network at random weights. In the first
+            case ``model`` and ``data`` are changed to what the run says.
+        num_classes: categories of the recordings: the classifier's, if it learns too. A run keeps
+            its own classifier unless ``rdm.class_weight`` is set.
 
     Raises:
-      InputError: no such run or model.
+        InputError: no such run or model.
     """
     if not config.rdm.student:
         return _fresh(config, model_arguments(config, num_classes))
@@ -66,7 +66,7 @@ def open_teacher(config: ConfigDict) -> Backbone:
     """The network of ``rdm.teacher``: ``random:<model>``, a run, or converted weights.
 
     Raises:
-      InputError: no such run or model.
+        InputError: no such run or model.
     """
     name = config.rdm.teacher
     if not name.startswith(RANDOM):
@@ -83,9 +83,9 @@ def initial_variables(network: Backbone, seed: int, v2_weights: str = "") -> dic
     """The variables at step 0: those of the run, and fresh ones where it has none that fit.
 
     Args:
-      network: from the functions above.
-      seed: of fresh variables.
-      v2_weights: file with V2 filters, of fresh networks.
+        network: from the functions above.
+        seed: of fresh variables.
+        v2_weights: file with V2 filters, of fresh networks.
     """
     size = network.preprocessing.image_size
     images = jnp.zeros((1, size, size, 3))
@@ -113,11 +113,11 @@ def layer_features(
     """``[S, units]`` float32 of a layer in evaluation mode; the last step of recurrent ones.
 
     Args:
-      network: its preparation of images.
-      variables: the network's.
-      images: ``[S, size, size, 3]`` uint8.
-      layer: the endpoint.
-      mesh: devices that share each batch.
+        network: its preparation of images.
+        variables: the network's.
+        images: ``[S, size, size, 3]`` uint8.
+        layer: the endpoint.
+        mesh: devices that share each batch.
     """
     batches = features.extract(
         network.model,
@@ -142,8 +142,12 @@ def _fresh(config: ConfigDict, arguments: dict[str, Any]) -> Backbone:
 
 
 def _of_run(config: ConfigDict, path: str) -> Backbone:
-    converted = "config" not in read_json(RunDirectory(path).config_file)
-    session = open_session(config if converted else None, path, with_data=False)
+    recorded = read_json(RunDirectory(path).config_file)
+    own = None
+    if "config" not in recorded:  # converted weights: all but their images is the configuration's
+        own = ConfigDict(config)
+        own.data.update(recorded_images(recorded))
+    session = open_session(own, path, with_data=False)
     data = session.config.data
     size = session.arguments.get("image_size", data.image_size)
     return Backbone(

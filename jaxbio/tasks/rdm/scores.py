@@ -20,12 +20,12 @@ class StudentMeasures(NamedTuple):
     """Scores of one state of a student.
 
     Attributes:
-      held_out: SIT, or Spearman's rho of RDMs where recordings have no responses.
-      held_out_std: over the draws of SIT; 0 without draws.
-      train: the same as ``held_out`` on the images learnt from.
-      loss: mean squared difference to the target's RDM on held-out images.
-      svm: accuracy in telling categories, held-out images; None for single images per object.
-      rdm: ``[n, n]`` of the held-out conditions.
+        held_out: SIT, or Spearman's rho of RDMs where recordings have no responses.
+        held_out_std: over the draws of SIT; 0 without draws.
+        train: the same as ``held_out`` on the images learnt from.
+        loss: mean squared difference to the target's RDM on held-out images.
+        svm: accuracy in telling categories, held-out images; None for single images per object.
+        rdm: ``[n, n]`` of the held-out conditions.
     """
 
     held_out: float
@@ -49,13 +49,13 @@ def measure_student(
     """Compares a student's features with the recordings.
 
     Args:
-      activity: ``[S, units]`` of all images.
-      recordings: what they are compared with.
-      neural: the recordings as a target.
-      target_rdm: what was to be learnt, of the held-out conditions.
-      partition: which images are held out.
-      sit_splits: draws of SIT.
-      name: the layer's, for errors.
+        activity: ``[S, units]`` of all images.
+        recordings: what they are compared with.
+        neural: the recordings as a target.
+        target_rdm: what was to be learnt, of the held-out conditions.
+        partition: which images are held out.
+        sit_splits: draws of SIT.
+        name: the layer's, for errors.
     """
     objects = recordings.stimuli.objects
     scores = {}

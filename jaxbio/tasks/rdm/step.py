@@ -33,19 +33,19 @@ def make_rdm_step(
     is in training mode, as published: BatchNorm takes the batch's statistics, dropout acts.
 
     Args:
-      model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
-      preprocessing: of its images.
-      optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
-      schedule: step -> learning rate.
-      layer: endpoint whose RDM is trained.
-      timed: whether the layer has a time axis ``[T, B, ...]``; its last step counts.
-      seed: of dropout and noise.
-      class_weight: of the classification loss; 0: none.
+        model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
+        preprocessing: of its images.
+        optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
+        schedule: step -> learning rate.
+        layer: endpoint whose RDM is trained.
+        timed: whether the layer has a time axis ``[T, B, ...]``; its last step counts.
+        seed: of dropout and noise.
+        class_weight: of the classification loss; 0: none.
 
     Returns:
-      The step. Its batch has ``image`` ``[B, H, W, 3]`` uint8, ``label`` ``[B]``, ``object``
-      ``[B]`` in 0 .. n - 1, and ``target`` ``[n, n]``. Its metrics are ``count`` and, times that,
-      ``loss`` and ``rdm_loss``, and with classification ``top1``.
+        The step. Its batch has ``image`` ``[B, H, W, 3]`` uint8, ``label`` ``[B]``, ``object``
+        ``[B]`` in 0 .. n - 1, and ``target`` ``[n, n]``. Its metrics are ``count`` and, times that,
+        ``loss`` and ``rdm_loss``, and with classification ``top1``.
     """
 
     def loss_fn(params: Any, state: TrainState, batch: Batch, key: jax.Array):

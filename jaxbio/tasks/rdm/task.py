@@ -4,8 +4,8 @@ The task behind the common loop, as ``tasks.classification.task`` is for classif
 batches, the RDM loss, and similarity scores on held-out images before and after.
 
 Reference:
-  Singh et al., "neural-finetuning": squared differences of RDMs of object means, batches of 196
-  images of 49 objects, Adam at 1e-6 for 1,000 steps.
+    Singh et al., "neural-finetuning": squared differences of RDMs of object means, batches of 196
+    images of 49 objects, Adam at 1e-6 for 1,000 steps.
 """
 
 import zlib
@@ -52,17 +52,17 @@ class RdmFineTuning:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-      config: see ``configs/base.py``.
-      recordings: what is learnt and compared with.
-      partition: images to learn from, and those held out.
-      student: the network that learns.
-      teacher: the network it learns from; None: the recordings themselves.
-      mesh: the devices.
-      periods: when things happen.
-      images_per_step: what the recordings make of ``rdm.images_per_object``.
-      schedule: step -> learning rate.
-      optimizer: the update's direction.
-      like: the state's shapes, dtypes and shardings.
+        config: see ``configs/base.py``.
+        recordings: what is learnt and compared with.
+        partition: images to learn from, and those held out.
+        student: the network that learns.
+        teacher: the network it learns from; None: the recordings themselves.
+        mesh: the devices.
+        periods: when things happen.
+        images_per_step: what the recordings make of ``rdm.images_per_object``.
+        schedule: step -> learning rate.
+        optimizer: the update's direction.
+        like: the state's shapes, dtypes and shardings.
     """
 
     config: ConfigDict
@@ -86,7 +86,7 @@ class RdmFineTuning:
         With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
 
         Raises:
-          InputError: wrong configuration or recordings.
+            InputError: wrong configuration or recordings.
         """
         recordings = _recordings(config)
         partition = split_images(recordings.stimuli, config.rdm.held_out, config.rdm.split_seed)

@@ -25,15 +25,15 @@ def train_all(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     ``gains.json`` and ``gains.txt``, written anew after every teacher.
 
     Args:
-      config: task "rdm", with ``teachers``: names with commas, or ``all``: the recordings
-        (``neural``) and every run or converted network in ``rdm.teachers_dir``.
-      workdir: the directory of the batch.
+        config: task "rdm", with ``teachers``: names with commas, or ``all``: the recordings
+            (``neural``) and every run or converted network in ``rdm.teachers_dir``.
+        workdir: the directory of the batch.
 
     Returns:
-      The results per teacher; None if a run was asked to stop early.
+        The results per teacher; None if a run was asked to stop early.
 
     Raises:
-      InputError: wrong configuration or an unknown teacher.
+        InputError: wrong configuration or an unknown teacher.
     """
     if config.task != "rdm":
         raise InputError(f"--config.teachers belongs to task rdm; this is task {config.task}")
@@ -63,8 +63,8 @@ def list_teachers(config: ConfigDict) -> list[str]:
     """The teachers that ``config.teachers`` names, each once.
 
     Raises:
-      InputError: one that is neither ``neural`` nor ``random:<model>`` nor a run directory, or two
-        of one folder name.
+        InputError: one that is neither ``neural`` nor ``random:<model>`` nor a run directory, or
+            two of one folder name.
     """
     names = [name.strip() for name in config.teachers.split(",") if name.strip()]
     if "all" in names:

@@ -41,15 +41,15 @@ def report_spiking(
     simulation.
 
     Args:
-      config: its readout, ``top_n``, and numbers of calibration and test images count; for the rest
-        it must be the run's. None takes the run's.
-      workdir: the run directory.
-      checkpoint: ``best``, ``last`` or a step.
-      member: of a population, from 0 (JSON in ``accuracy_member_<n>.json``); None tests all.
+        config: its readout, ``top_n``, and numbers of calibration and test images count; for the
+            rest it must be the run's. None takes the run's.
+        workdir: the run directory.
+        checkpoint: ``best``, ``last`` or a step.
+        member: of a population, from 0 (JSON in ``accuracy_member_<n>.json``); None tests all.
 
     Raises:
-      InputError: no such run, checkpoint or member, a configuration of another network, an unknown
-        readout, or the data is missing.
+        InputError: no such run, checkpoint or member, a configuration of another network, an
+            unknown readout, or the data is missing.
     """
     run = RunDirectory(workdir)
     changes = {} if config is None else _changes(run, config)

@@ -41,10 +41,10 @@ def refresh_weight_map(run: Path, network: Network, weights: Weights, title: str
     """Draws ``<run>/report/weights.png`` anew, atomically: who reloads it watches learning.
 
     Args:
-      run: the run directory.
-      network: the network.
-      weights: its weights now.
-      title: for instance the number of images seen.
+        run: the run directory.
+        network: the network.
+        weights: its weights now.
+        title: for instance the number of images seen.
     """
     figure = plots.plot_weights(weight_planes(network, weights), title=title)
     save_figure(figure, run / "report" / "weights.png")
@@ -56,15 +56,15 @@ def network_figures(
     """What can be drawn of a network that is at rest.
 
     Args:
-      network: the network.
-      parameters: its numbers.
-      weights: what it has learned.
-      votes: ``[classes, filters, rows, columns]``; None where it is not calibrated.
+        network: the network.
+        parameters: its numbers.
+        weights: what it has learned.
+        votes: ``[classes, filters, rows, columns]``; None where it is not calibrated.
 
     Returns:
-      Figures by name: ``weights`` and ``stdp`` (from X to Y); with trained competition
-      ``competition_histogram``, ``competition`` (drawn over the weights) and ``competition_stdp``;
-      with votes ``votes``.
+        Figures by name: ``weights`` and ``stdp`` (from X to Y); with trained competition
+        ``competition_histogram``, ``competition`` (drawn over the weights) and
+        ``competition_stdp``; with votes ``votes``.
     """
     planes = weight_planes(network, weights)
     numbers = jax.tree.map(float, parameters)
@@ -104,19 +104,19 @@ def presentation_figures(
     """What a network did while it was shown an image.
 
     Args:
-      network: the network.
-      parameters: its numbers.
-      weights: during the presentation.
-      votes: ``[classes, filters, rows, columns]``.
-      recording: of :func:`jaxbio.spiking.presentation.present` with ``record=True``.
-      scores: ``[classes]``.
-      label: the one given, or -1; its best voters are the neurons that added most to its score (at
-        -1: those that spiked most).
-      key: draws the random neuron.
+        network: the network.
+        parameters: its numbers.
+        weights: during the presentation.
+        votes: ``[classes, filters, rows, columns]``.
+        recording: of :func:`jaxbio.spiking.presentation.present` with ``record=True``.
+        scores: ``[classes]``.
+        label: the one given, or -1; its best voters are the neurons that added most to its score
+            (at -1: those that spiked most).
+        key: draws the random neuron.
 
     Returns:
-      Figures by name: ``scores``, ``spikes``, ``best_voters_spikes``, ``best_voters_weights``,
-      ``best_voters_voltages``, ``random_neuron_voltage``, ``activity`` (counts over the weights).
+        Figures by name: ``scores``, ``spikes``, ``best_voters_spikes``, ``best_voters_weights``,
+        ``best_voters_voltages``, ``random_neuron_voltage``, ``activity`` (counts over the weights).
     """
     counts, spikes, v = (np.asarray(values) for values in recording)
     share = counts if label < 0 else counts * votes[label].reshape(-1)

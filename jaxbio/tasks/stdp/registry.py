@@ -29,11 +29,11 @@ class Entry:
     """What is known of a saved network without opening it.
 
     Attributes:
-      name: path below the folder of all runs.
-      run: the run directory.
-      settings: the section ``spiking`` of its configuration.
-      results: of the finished run; empty while it is not.
-      members: the networks of the run: one, or a population.
+        name: path below the folder of all runs.
+        run: the run directory.
+        settings: the section ``spiking`` of its configuration.
+        results: of the finished run; empty while it is not.
+        members: the networks of the run: one, or a population.
     """
 
     name: str
@@ -66,7 +66,7 @@ def find_networks(root: Path) -> list[Entry]:
     """All networks below a folder, by name; damaged ones are left out with a warning each.
 
     Raises:
-      InputError: no such folder.
+        InputError: no such folder.
     """
     if not root.is_dir():
         raise InputError(f"no folder {root}: give the one that holds the runs, with --runs")
@@ -90,7 +90,7 @@ def find_network(root: Path, name: str) -> Entry:
     """One network.
 
     Raises:
-      InputError: there is none of that name, or its run directory is damaged.
+        InputError: there is none of that name, or its run directory is damaged.
     """
     entry = None
     if _inside(root, name) and (root / name / "config.json").is_file():
@@ -105,7 +105,7 @@ def only_network(root: Path) -> Entry:
     """The network of a folder that holds one.
 
     Raises:
-      InputError: there are none, or several.
+        InputError: there are none, or several.
     """
     entries = find_networks(root)
     if len(entries) != 1:
@@ -118,7 +118,7 @@ def rename_network(root: Path, name: str, new_name: str) -> Path:
     """Moves a run directory; returns the new one.
 
     Raises:
-      InputError: no such network, the new name is taken or outside of the folder.
+        InputError: no such network, the new name is taken or outside of the folder.
     """
     entry = find_network(root, name)
     target = root / new_name
@@ -140,7 +140,7 @@ def delete_network(root: Path, name: str) -> None:
     """Removes a network and everything in its run directory.
 
     Raises:
-      InputError: there is none of that name.
+        InputError: there is none of that name.
     """
     shutil.rmtree(find_network(root, name).run.path)
 

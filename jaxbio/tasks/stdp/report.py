@@ -29,11 +29,11 @@ def measure_readouts(
     """Every readout on the same activity.
 
     Args:
-      calibration: counts ``[M, filters, rows, columns]`` and labels ``[M]``.
-      test: the same of the test images.
-      num_classes: number of labels.
-      top_n: of the readout ``top_n``.
-      seed: of the linear readout.
+        calibration: counts ``[M, filters, rows, columns]`` and labels ``[M]``.
+        test: the same of the test images.
+        num_classes: number of labels.
+        top_n: of the readout ``top_n``.
+        seed: of the linear readout.
     """
     return {
         readout: measure_accuracy(
@@ -65,15 +65,15 @@ def score_figures(
     """Figures of accuracies.
 
     Args:
-      calibration: counts and labels.
-      test: counts and labels.
-      measured: of :func:`measure_readouts`.
-      class_names: ``[C]``.
-      top_n: of the readout ``top_n``, as measured.
+        calibration: counts and labels.
+        test: counts and labels.
+        measured: of :func:`measure_readouts`.
+        class_names: ``[C]``.
+        top_n: of the readout ``top_n``, as measured.
 
     Returns:
-      Figures by caption: accuracy by readout, accuracy and confusion by class for the best voting,
-      dependence on n and on the number of calibration images.
+        Figures by caption: accuracy by readout, accuracy and confusion by class for the best
+        voting, dependence on n and on the number of calibration images.
     """
     classes = len(class_names)
     best = max((name for name in measured if name != "linear"), key=_accuracy_in(measured))
@@ -101,7 +101,7 @@ def training_figure(metrics_file: Path) -> Figure | None:
     """Test accuracy against the number of training images; None where there were no tests.
 
     Args:
-      metrics_file: ``metrics.jsonl`` of the run; its tests have ``images`` and ``accuracy``.
+        metrics_file: ``metrics.jsonl`` of the run; its tests have ``images`` and ``accuracy``.
     """
     tests = read_metrics(metrics_file, "images", "accuracy")
     if not tests:
@@ -124,11 +124,11 @@ def write_report(
     """Writes the HTML file atomically.
 
     Args:
-      path: of the file.
-      name: of the network.
-      settings: its parameters.
-      measured: accuracies by readout.
-      figures: by caption.
+        path: of the file.
+        name: of the network.
+        settings: its parameters.
+        measured: accuracies by readout.
+        figures: by caption.
     """
     parameters = [("parameter", "value"), *((key, str(value)) for key, value in settings.items())]
     tables = {"Accuracies": accuracy_rows(measured), "Parameters": parameters}

@@ -20,14 +20,14 @@ def summarise(
     """The results of one network or of several, JSON-able.
 
     Args:
-      measured: per member, of :func:`jaxbio.tasks.stdp.report.measure_readouts`.
-      members: as many.
-      readout: whose accuracy stands for the whole.
+        measured: per member, of :func:`jaxbio.tasks.stdp.report.measure_readouts`.
+        members: as many.
+        readout: whose accuracy stands for the whole.
 
     Returns:
-      ``accuracy`` and ``error`` of that readout, ``readouts`` with all that is known of each, and
-      ``<readout>_accuracy`` (the log keeps numbers only). Of several networks accuracies are means,
-      errors the standard deviation of one network, and ``population`` has each.
+        ``accuracy`` and ``error`` of that readout, ``readouts`` with all that is known of each, and
+        ``<readout>_accuracy`` (the log keeps numbers only). Of several networks accuracies are
+        means, errors the standard deviation of one network, and ``population`` has each.
     """
     if len(measured) == 1:
         readouts = {name: one.record() for name, one in measured[0].items()}
@@ -52,8 +52,8 @@ class GridPoint:
     """The networks that differ in their seed only.
 
     Attributes:
-      values: of the parameters that vary.
-      accuracies: per readout, one in [0, 1] per seed.
+        values: of the parameters that vary.
+        accuracies: per readout, one in [0, 1] per seed.
     """
 
     values: dict[str, float]
@@ -78,7 +78,7 @@ def grid_points(population: Sequence[dict[str, Any]]) -> list[GridPoint]:
     """The members of a population by grid point, in the order of the grid.
 
     Args:
-      population: of ``results.json``: parameters and ``readouts`` of every member.
+        population: of ``results.json``: parameters and ``readouts`` of every member.
     """
     points: dict[tuple[float, ...], GridPoint] = {}
     for member in population:
@@ -102,7 +102,8 @@ def search_table(points: Sequence[GridPoint]) -> list[tuple[str, ...]]:
 
 def search_csv(points: Sequence[GridPoint]) -> str:
     """The table as CSV: accuracies in [0, 1], ``<readout>`` and ``<readout>_std`` (empty for one
-    seed)."""
+    seed).
+    """
     readouts = list(points[0].accuracies)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -117,12 +118,12 @@ def search_figures(points: Sequence[GridPoint], readout: str) -> dict[str, Figur
     """The accuracy over the parameters that vary, by file name.
 
     Args:
-      points: the grid.
-      readout: whose accuracy.
+        points: the grid.
+        readout: whose accuracy.
 
     Returns:
-      ``search_<a>``, a curve, where one parameter varies; ``search_<a>_<b>``, a heat map, for every
-      pair of several, and ``surface_<a>_<b>`` where both have two values or more.
+        ``search_<a>``, a curve, where one parameter varies; ``search_<a>_<b>``, a heat map, for
+        every pair of several, and ``surface_<a>_<b>`` where both have two values or more.
     """
     columns = {name: [point.values[name] for point in points] for name in points[0].values}
     means = [point.mean(readout) for point in points]

@@ -41,10 +41,10 @@ class SavedNetwork:
     """One network of a run.
 
     Attributes:
-      entry: its name and run directory.
-      task: of the run's configuration.
-      state: as saved.
-      member: which one of a population.
+        entry: its name and run directory.
+        task: of the run's configuration.
+        state: as saved.
+        member: which one of a population.
     """
 
     entry: Entry
@@ -94,7 +94,7 @@ class SavedNetwork:
         """A test image of a label: its number and uint8 ``[crop, crop]``.
 
         Raises:
-          InputError: no test image has this label.
+            InputError: no test image has this label.
         """
         pictures, labels = self.task.pictures.test
         candidates = np.flatnonzero(labels == label)
@@ -115,14 +115,14 @@ class SavedNetwork:
         """Classifies a fitted picture; the outcome, and the figures of its presentation.
 
         Args:
-          picture: uint8 ``[crop, crop]``.
-          seed: of the encoding, and of the choice of a random neuron.
-          readout: one of ``jaxbio.spiking.readouts.VOTING``.
-          top_n: of the readout ``top_n``.
-          votes: None takes the saved ones.
+            picture: uint8 ``[crop, crop]``.
+            seed: of the encoding, and of the choice of a random neuron.
+            readout: one of ``jaxbio.spiking.readouts.VOTING``.
+            top_n: of the readout ``top_n``.
+            votes: None takes the saved ones.
 
         Raises:
-          InputError: a network without votes, an unknown readout.
+            InputError: a network without votes, an unknown readout.
         """
         if votes is None:
             votes = self.votes
@@ -182,13 +182,13 @@ def open_network(
     """Opens a network of the registry.
 
     Args:
-      entry: from :func:`jaxbio.tasks.stdp.registry.find_network`.
-      checkpoint: ``best``, ``last`` or a step.
-      member: which one of a population, from 0.
-      changes: of the recorded configuration, by dotted key; they must not change the network.
+        entry: from :func:`jaxbio.tasks.stdp.registry.find_network`.
+        checkpoint: ``best``, ``last`` or a step.
+        member: which one of a population, from 0.
+        changes: of the recorded configuration, by dotted key; they must not change the network.
 
     Raises:
-      InputError: no such checkpoint or member, or the data is missing.
+        InputError: no such checkpoint or member, or the data is missing.
     """
     config = restored_config(read_json(entry.run.config_file))
     for key, value in (changes or {}).items():
@@ -208,11 +208,11 @@ def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
     """Measures every readout and writes ``<run>/report/network.html``.
 
     Args:
-      saved: the network.
-      top_n: of the readout ``top_n``.
+        saved: the network.
+        top_n: of the readout ``top_n``.
 
     Returns:
-      The file.
+        The file.
     """
     calibration, test = saved.activity("calibration"), saved.activity("test")
     seed = saved.task.members[saved.member].seed

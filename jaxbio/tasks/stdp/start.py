@@ -33,13 +33,13 @@ class Start:
     """A saved network to go on with.
 
     Attributes:
-      run: its run directory.
-      step: of its newest checkpoint.
-      images: that it has learned from by then.
-      network: its shape.
-      parameters: of its members, ``[M]``.
-      members: of its population, or one.
-      member: the one that all of the new run start from; None: each from its own.
+        run: its run directory.
+        step: of its newest checkpoint.
+        images: that it has learned from by then.
+        network: its shape.
+        parameters: of its members, ``[M]``.
+        members: of its population, or one.
+        member: the one that all of the new run start from; None: each from its own.
     """
 
     run: RunDirectory
@@ -64,16 +64,16 @@ def find_start(config: ConfigDict, network: Network, members: int) -> Start | No
     """The network that ``spiking.start_from`` names, checked without reading arrays.
 
     Args:
-      config: of the new run.
-      network: its shape.
-      members: its networks.
+        config: of the new run.
+        network: its shape.
+        members: its networks.
 
     Returns:
-      None where nothing is named.
+        None where nothing is named.
 
     Raises:
-      InputError: no such network, none of this shape, one without a checkpoint, or one that has
-        learned from as many images as the new run asks for.
+        InputError: no such network, none of this shape, one without a checkpoint, or one that has
+            learned from as many images as the new run asks for.
     """
     name = config.spiking.start_from
     if not name:
@@ -107,17 +107,17 @@ def begin_from(state: SpikingState, start: Start, mesh: Mesh, chunk: int) -> Spi
     """The first state of the new run.
 
     Args:
-      state: of a new network; what the saved one does not have (trained competition, where its own
-        was fixed) stays as it is here. Votes are not taken over.
-      start: of :func:`find_start`.
-      mesh: of the new run.
-      chunk: images per step of the new run.
+        state: of a new network; what the saved one does not have (trained competition, where its
+            own was fixed) stays as it is here. Votes are not taken over.
+        start: of :func:`find_start`.
+        mesh: of the new run.
+        chunk: images per step of the new run.
 
     Returns:
-      A state of the same shapes and shardings, at the step of the images seen so far.
+        A state of the same shapes and shardings, at the step of the images seen so far.
 
     Raises:
-      InputError: the checkpoint cannot be read.
+        InputError: the checkpoint cannot be read.
     """
     like = abstract_state(start.network, start.parameters, start.members, mesh, spread=False)
     variables, _ = load_variables(start.run, like.items()["variables"], str(start.step))

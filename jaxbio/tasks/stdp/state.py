@@ -23,10 +23,10 @@ class SpikingState:
     """All arrays of a spiking network that learns, or of a population of N.
 
     Attributes:
-      step: chunks of images learned from, int32.
-      weights: of a population with a leading axis ``[N]``.
-      votes: of the newest test, ``[classes, filters, rows, columns]``, or ``[N, ...]``.
-      calibrated: 1 once there were votes, int32.
+        step: chunks of images learned from, int32.
+        weights: of a population with a leading axis ``[N]``.
+        votes: of the newest test, ``[classes, filters, rows, columns]``, or ``[N, ...]``.
+        calibrated: 1 once there were votes, int32.
     """
 
     step: jax.Array
@@ -68,10 +68,10 @@ def new_state(
     """Random weights, no votes. Pure: may be traced.
 
     Args:
-      network: static.
-      parameters: of the members, ``[N]``.
-      members: one, whose arrays have no leading axis, or a population.
-      two_step: competition is full between all pairs, as in the first part of such training.
+        network: static.
+        parameters: of the members, ``[N]``.
+        members: one, whose arrays have no leading axis, or a population.
+        two_step: competition is full between all pairs, as in the first part of such training.
     """
     keys = jnp.stack([jax.random.key(member.seed) for member in members])
     weights = initial_members(network, parameters, keys)
@@ -94,11 +94,12 @@ def abstract_state(
     """Shapes, dtypes and shardings of the state; the arguments are those of :func:`new_state`.
 
     Args:
-      network: static.
-      parameters: of the members, ``[N]``.
-      members: one or more.
-      mesh: of :func:`jaxbio.spiking.population.population_mesh`.
-      spread: share a population's members among the devices of the mesh; else every device has all.
+        network: static.
+        parameters: of the members, ``[N]``.
+        members: one or more.
+        mesh: of :func:`jaxbio.spiking.population.population_mesh`.
+        spread: share a population's members among the devices of the mesh; else every device has
+            all.
     """
     over_members = P(*mesh.axis_names) if spread and len(members) > 1 else P()
     shapes = jax.eval_shape(partial(new_state, network, parameters, members, False))

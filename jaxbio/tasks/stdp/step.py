@@ -37,14 +37,14 @@ def make_step(
     A population is shared among the devices of the mesh, or else among the cores of the CPU.
 
     Args:
-      network: of all members.
-      parameters: of the members, ``[N]``.
-      keys: of their encoding, ``[N]``.
-      encoder: of the images.
-      mesh: of :func:`jaxbio.spiking.population.population_mesh`.
-      learning: what learns.
-      masked: see :func:`jaxbio.spiking.learning.learn`.
-      images_per_update: see there.
+        network: of all members.
+        parameters: of the members, ``[N]``.
+        keys: of their encoding, ``[N]``.
+        encoder: of the images.
+        mesh: of :func:`jaxbio.spiking.population.population_mesh`.
+        learning: what learns.
+        masked: see :func:`jaxbio.spiking.learning.learn`.
+        images_per_update: see there.
     """
     members = len(keys)
 

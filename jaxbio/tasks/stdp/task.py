@@ -5,6 +5,7 @@ published; calibration and test belong to :meth:`Stdp.test`.
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -56,6 +57,8 @@ from jaxbio.tasks.stdp.state import SpikingState, abstract_state, new_state
 from jaxbio.tasks.stdp.step import make_step
 from jaxbio.tasks.task import Metrics, Results
 
+_logger = logging.getLogger("jaxbio")
+
 _POPULATION_FILE = "report/population.csv"
 _SECONDS_BETWEEN_MAPS = 10.0  # drawing takes a good part of a second
 
@@ -64,9 +67,9 @@ class Chunk(NamedTuple):
     """What one step learns from.
 
     Attributes:
-      levels: of the encoder, ``[B, N, pixels]``: B images of each of N networks.
-      part: of the training: ``joint``, or ``first`` or ``second`` of two steps.
-      clear: trained competition starts from zero here.
+        levels: of the encoder, ``[B, N, pixels]``: B images of each of N networks.
+        part: of the training: ``joint``, or ``first`` or ``second`` of two steps.
+        clear: trained competition starts from zero here.
     """
 
     levels: np.ndarray
@@ -79,18 +82,18 @@ class Stdp:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-      config: see ``configs/base.py``.
-      source: the data.
-      pictures: its parts, as the network sees them.
-      network: the shape.
-      parameters: numbers of the members, ``[N]``.
-      learning: what learns, unless in two steps.
-      members: one, or a population.
-      mesh: the devices.
-      periods: when things happen, in chunks.
-      like: the state's shapes, dtypes and shardings.
-      latest: results of the newest test, for the report.
-      pace: of the weight map that is drawn while training.
+        config: see ``configs/base.py``.
+        source: the data.
+        pictures: its parts, as the network sees them.
+        network: the shape.
+        parameters: numbers of the members, ``[N]``.
+        learning: what learns, unless in two steps.
+        members: one, or a population.
+        mesh: the devices.
+        periods: when things happen, in chunks.
+        like: the state's shapes, dtypes and shardings.
+        latest: results of the newest test, for the report.
+        pace: of the weight map that is drawn while training.
     """
 
     config: ConfigDict
@@ -113,7 +116,7 @@ class Stdp:
         """Builds and checks everything; computes nothing yet.
 
         Raises:
-          InputError: wrong configuration or data.
+            InputError: wrong configuration or data.
         """
         network, parameters = read_network(config)
         members = read_members_of(config)
@@ -199,6 +202,13 @@ class Stdp:
                 measure_readouts(calibration, test, classes, top_n=top_n, seed=member.seed)
             )
             votes.append(votes_from_counts(*calibration, classes))
+            if not calibration[0].any():
+                _logger.warning(
+                    "network %d never fires: %d calibration images drew no spike; raise "
+                    "spiking.intensity, spiking.mean_weight or spiking.steps",
+                    number,
+                    len(calibration[0]),
+                )
         results = {
             **summarise(measured, self.members, self.config.spiking.readout),
             "images": int(state.step) * self.images_per_step,
@@ -215,7 +225,7 @@ class Stdp:
         """Spike counts of a member's ``calibration`` or ``test`` presentations.
 
         Returns:
-          float32 counts ``[n, filters, rows, columns]`` and labels ``[n]``.
+            float32 counts ``[n, filters, rows, columns]`` and labels ``[n]``.
         """
         spiking, member = self.config.spiking, self.members[number]
         images, labels = getattr(self.pictures, part)

@@ -44,12 +44,12 @@ def make_server(entry: Entry, host: str = "127.0.0.1", port: int = 8000) -> Thre
     page from elsewhere could read this one by giving its own name this machine's address.
 
     Args:
-      entry: of :func:`jaxbio.tasks.stdp.registry.find_network`.
-      host: address to listen at; the default answers to this machine only.
-      port: 0 takes any free one (``server_port`` says which).
+        entry: of :func:`jaxbio.tasks.stdp.registry.find_network`.
+        host: address to listen at; the default answers to this machine only.
+        port: 0 takes any free one (``server_port`` says which).
 
     Raises:
-      InputError: the port is taken or not allowed, or there is no such host.
+        InputError: the port is taken or not allowed, or there is no such host.
     """
     view = View(entry)
 
@@ -136,7 +136,7 @@ def watch(entry: Entry, host: str, port: int) -> None:
     """Serves the page until Ctrl-C.
 
     Raises:
-      InputError: the port is taken or not allowed, or there is no such host.
+        InputError: the port is taken or not allowed, or there is no such host.
     """
     with make_server(entry, host, port) as server:
         say(f"watch {entry.name} at http://{host}:{server.server_port}/ (Ctrl-C ends)")

@@ -52,14 +52,14 @@ class Snapshot:
     """A run at one moment.
 
     Attributes:
-      name: of the network.
-      config: of the run, in today's keys.
-      results: of the finished run; empty before.
-      train: lines of ``metrics.jsonl`` about training, no more than a chart shows.
-      tests: lines about tests.
-      silent: seconds since something was written.
-      map_version: changes with ``report/weights.png``; None where there is none yet.
-      damage: what cannot be read, a line each.
+        name: of the network.
+        config: of the run, in today's keys.
+        results: of the finished run; empty before.
+        train: lines of ``metrics.jsonl`` about training, no more than a chart shows.
+        tests: lines about tests.
+        silent: seconds since something was written.
+        map_version: changes with ``report/weights.png``; None where there is none yet.
+        damage: what cannot be read, a line each.
     """
 
     name: str
@@ -76,7 +76,7 @@ class View:
     """A run that is looked at again and again.
 
     Args:
-      entry: of :func:`jaxbio.tasks.stdp.registry.find_network`.
+        entry: of :func:`jaxbio.tasks.stdp.registry.find_network`.
     """
 
     def __init__(self, entry: Entry):
@@ -90,7 +90,7 @@ class View:
         """Reads what the run has written so far.
 
         Raises:
-          InputError: the run directory is gone.
+            InputError: the run directory is gone.
         """
         run, damage, results = self._entry.run, [], {}
         with self._lock:
@@ -181,7 +181,7 @@ def status(snapshot: Snapshot) -> str:
         minutes = f"{snapshot.silent / 60:.0f} min"
         return ", ".join([f"no news for {minutes}: testing, or stopped", *words])
     if speeds and speeds[-1] > 0:
-        seconds = min((total - done) / speeds[-1], _DAY - 1)
+        seconds = min(max(0.0, total - done) / speeds[-1], _DAY - 1)
         words.append(f"ETA {time.strftime('%H:%M:%S', time.gmtime(seconds))}")
     return ", ".join(["running", *words])
 

@@ -231,10 +231,11 @@ def test_aggregation():
     [
         ({"endpoints": "layer1,layr2"}, r"has 'layr2'.*valid: default, layer1, layer2, logits"),
         ({"endpoints": ""}, r"arr.endpoints has ''"),
-        ({"momentum": 0.0}, "arr.momentum=0.0: use a share"),
+        ({"momentum": 0.0}, r"arr.momentum=0.0: .*\(0, 1\]"),
         ({"momentum": 1.5}, "arr.momentum=1.5"),
         ({"coefficient": -1.0}, "arr.coefficient=-1.0"),
-        ({"interval": 0}, "arr.interval=0: use 1 or more"),
+        ({"coefficient": 0.0, "endpoints": "none_such"}, "none_such"),
+        ({"interval": 0}, "arr.interval=0: .*1 or more"),
         ({"start": -1}, "arr.start=-1"),
     ],
 )

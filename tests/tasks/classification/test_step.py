@@ -67,11 +67,33 @@ def test_accumulation_equals_the_whole_batch():
 
 
 def test_averages_follow_the_definition():
-    state, step = _setup(ema=True, ema_decay=0.9)
+    state, step = _setup(ema=True, ema_decay=0.9, ema_warmup=False)
     after, _ = jax.jit(step)(state, batch())
     expected = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, state.params, after.params)
     chex.assert_trees_all_close(after.ema["params"], expected, rtol=1e-5, atol=1e-7)
     chex.assert_trees_all_equal(after.variables(averaged=True)["params"], after.ema["params"])
+
+
+def test_long_averages_forget_the_random_weights():
+    """After 12 steps at .9999 plain averages are still at the start; warmed-up ones are not."""
+    moved = {}
+    for warmup in (False, True):
+        state, step = _setup(ema=True, ema_decay=0.9999, ema_warmup=warmup)
+        first, step = state.params["fc"]["kernel"], jax.jit(step)
+        for i in range(12):
+            state, _ = step(state, batch(seed=i))
+        last, mean = state.params["fc"]["kernel"], state.ema["params"]["fc"]["kernel"]
+        moved[warmup] = float(jnp.linalg.norm(mean - first) / jnp.linalg.norm(last - first))
+    assert moved[False] < 0.01
+    assert moved[True] > 0.5
+
+
+def test_the_average_reaches_its_decay():
+    state, step = _setup(ema=True, ema_decay=0.5)
+    state = state.replace(step=jnp.int32(100))  # (1 + 100) / (10 + 100) is above 0.5
+    after, _ = jax.jit(step)(state, batch())
+    expected = jax.tree.map(lambda a, b: 0.5 * (a + b), state.ema["params"], after.params)
+    chex.assert_trees_all_close(after.ema["params"], expected, rtol=1e-5, atol=1e-7)
 
 
 def test_a_number_that_is_not_finite_is_reported_with_its_step():

@@ -133,3 +133,29 @@ def test_commands(root, capsys):
     assert run_command(capsys, root, "delete", "c", "--yes")[0] == 0
     assert [entry.name for entry in find_networks(root)] == ["group/a"]
     assert "no spiking networks" in run_command(capsys, root / "classifier", "list")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", b'{"config'),
+        ("config.json", b"\xff"),
+        ("config.json", b"[1]"),
+        ("config.json", b'{"config": 3}'),
+        ("config.json", b'{"config": {"task": "stdp", "spiking": 3}}'),
+        (
+            "config.json",
+            b'{"config": {"task": "stdp", "population": {"seeds": 1' + 30 * b"0" + b"}}}",
+        ),
+        ("results.json", b"[1]"),
+        ("results.json", b'{"readouts": 3}'),
+        ("results.json", b'{"readouts": {"linear": {"accuracy": "much", "error": 0}}}'),
+        ("results.json", b'{"population": [{"readouts": {"linear": {}}}]}'),
+    ],
+)
+def test_one_damaged_run_hides_no_other(root, name, content):
+    (root / "b" / name).write_bytes(content)
+    with pytest.warns(UserWarning, match=r"left out: .*"):
+        assert [entry.name for entry in find_networks(root)] == ["group/a"]
+    with pytest.raises(InputError):
+        find_network(root, "b")

@@ -1,4 +1,7 @@
-"""Files that are the old one or the whole new one, whatever happens while they are written."""
+"""Files that are the old one or the whole new one, whatever happens while they are written.
+
+Beside it: pictures, HDF5 and declared sizes, opened in one place each.
+"""
 
 import contextlib
 import functools
@@ -27,13 +30,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
     Temporary files that killed processes left in the folder are removed.
 
     Args:
-      path: the folder is made if need be; the temporary path has the same suffix.
+        path: the folder is made if need be; the temporary path has the same suffix.
 
     Yields:
-      The path to write to; nothing is there yet.
+        The path to write to; nothing is there yet.
 
     Raises:
-      WriteError: the disk does not take it.
+        WriteError: the disk does not take it.
     """
     path = Path(path)
     number = next(_NUMBERS)
@@ -68,7 +71,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
-      InputError: the file does not exist, cannot be read or holds something else.
+        InputError: the file does not exist, cannot be read or holds something else.
     """
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
