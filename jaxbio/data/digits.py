@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,8 @@ def open_digits() -> Source:
         E. Alpaydin and C. Kaynak, Optical recognition of handwritten digits, UCI repository, 1998.
     """
     # The file of ``load_digits``: read in 20 ms, where importing scikit-learn takes over a second.
-    package = Path(importlib.util.find_spec("sklearn").origin).parent
+    spec: Any = importlib.util.find_spec("sklearn")  # there: the package needs it
+    package = Path(spec.origin).parent
     table = np.loadtxt(package / "datasets/data/digits.csv.gz", np.uint8, delimiter=",")
     images = np.round(table[:, :64].reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     labels = table[:, 64].astype(np.int32)

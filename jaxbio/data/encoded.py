@@ -10,7 +10,7 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def train_batches(
     steps: "tf.data.Dataset",
 ) -> Iterator[Batch]:
     """Training batches; ``steps`` is what :func:`jaxbio.data.order.training_steps` returns."""
-    split = source.train
+    split = cast(EncodedSplit, source.train)
     read = split.reader()
     draws_shape = (1, preparation.DRAWS[settings.augmentation])
 
@@ -125,7 +125,7 @@ def eval_batches(
 
 
 def _random_crop(contents: "tf.Tensor", draws: "tf.Tensor", settings: Settings) -> "tf.Tensor":
-    def choose(height: "tf.Tensor", width: "tf.Tensor") -> list["tf.Tensor"]:
+    def choose(height: "tf.Tensor", width: "tf.Tensor") -> Any:
         window = geometry.random_window(
             draws[:, : geometry.WINDOW_DRAWS], height, width, settings.crop_scale
         )
@@ -205,7 +205,8 @@ def _whole_batches(
             out is zero.
     """
     width = count + 1
-    rest = None
+    rest: dict[str, np.ndarray] | None = None
+    parts: list[dict[str, np.ndarray]]
     for turn in itertools.count():
         first, parts = turn * width, [] if rest is None else [rest]
         while not parts or parts[-1]["slot"][-1] < first + count:

@@ -4,7 +4,9 @@ import gzip
 import hashlib
 import math
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +36,9 @@ def open_mnist(settings: Settings) -> Source:
         LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998.
     """
     folder = Path(existing_data_dir(settings)) / "mnist"
-    paths = {split: [_find(folder, stem) for stem in stems] for split, stems in _FILES.items()}
+    paths: dict[str, list[Any]] = {
+        split: [_find(folder, stem) for stem in stems] for split, stems in _FILES.items()
+    }
     missing = [
         stem
         for split, stems in _FILES.items()
@@ -50,7 +54,7 @@ def open_mnist(settings: Settings) -> Source:
             f"{folder} has no {missing[0]}-idx{_dimensions(missing[0])}-ubyte[.gz]: put the four "
             "MNIST files there, or set data.data_dir to the folder that has mnist/"
         )
-    splits = {split: _read_split(*pair) for split, pair in paths.items()}
+    splits: dict[str, Any] = {split: _read_split(*pair) for split, pair in paths.items()}
     shapes = {split.images.shape[1:] for split in splits.values()}
     if len(shapes) > 1:
         raise DataError(f"{folder}: training and test images differ in size: {sorted(shapes)}")
@@ -132,9 +136,10 @@ def _read_split(image_path: Path, label_path: Path) -> ArraySplit:
     return ArraySplit(images[..., None], labels.astype(np.int32))
 
 
-def _fingerprint(splits: dict[str, ArraySplit]) -> str:
+def _fingerprint(splits: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for split in splits.values():
-        digest.update(np.ascontiguousarray(split.images))
+        images: Any = np.ascontiguousarray(split.images)
+        digest.update(images)
         digest.update(split.labels)
     return digest.hexdigest()[:16]

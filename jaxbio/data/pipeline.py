@@ -6,6 +6,7 @@ business of :mod:`jaxbio.data.encoded`.
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -138,11 +139,12 @@ def _transformed(
             yield {**batch, "image": images}
 
 
-def _check(images: object, indices: list[int]) -> None:
+def _check(images: Any, indices: list[int]) -> None:
     found = len(images) if hasattr(images, "__len__") else type(images).__name__
     if found != len(indices):
         raise DataError(f"transform got {len(indices)} images, returned {found}: return as many")
     for image, index in zip(images, indices, strict=True):
+        shape: tuple[int, ...]
         dtype, shape = getattr(image, "dtype", None), getattr(image, "shape", ())
         if dtype != np.uint8 or len(shape) != 3 or shape[-1] != 3 or 0 in shape:
             raise DataError(

@@ -98,9 +98,10 @@ def read_settings(cfg: Any) -> Settings:
         settings = read(Settings, cfg, "data.")
     except InputError as error:
         raise DataError(str(error)) from None
+    words: dict[Any, Any] = {"True": True, "False": False}
     data_dir = settings.data_dir or os.environ.get("JAXBIO_DATA_DIR")
     return dataclasses.replace(
         settings,
         data_dir=os.path.expanduser(data_dir) if data_dir else None,
-        cache={"True": True, "False": False}.get(settings.cache, settings.cache),
+        cache=words.get(settings.cache, settings.cache),
     )

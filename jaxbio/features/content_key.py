@@ -20,7 +20,7 @@ def digest_variables(variables: Mapping[str, Any]) -> str:
     arrays = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
     digest = hashlib.sha256()
     for name, leaf in sorted(arrays.items()):
-        array = np.ascontiguousarray(leaf)
+        array: Any = np.ascontiguousarray(leaf)
         digest.update(f"{name} {array.dtype} {array.shape}\0".encode())
         digest.update(array.reshape(-1).view(np.uint8))
     return digest.hexdigest()

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +61,9 @@ def extract(
     """
     extractor = Extractor(model, variables, request, preprocessing, mesh=mesh)
     if isinstance(images, np.ndarray | jax.Array):
-        images = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+        images = [
+            cast(np.ndarray, images)[i : i + batch_size] for i in range(0, len(images), batch_size)
+        ]
 
     def numbered() -> Iterator[Batch]:
         start = 0
@@ -158,7 +160,7 @@ class Extractor:
             name: {"steps": layer.steps and list(layer.steps), "shape": list(layer.shape)}
             for name, layer in self.layers.items()
         }
-        settings = {"layers": layers, "pool": self._request.pool}
+        settings: dict[str, Any] = {"layers": layers, "pool": self._request.pool}
         settings["projection"] = self._request.projection
         if self._request.projection:
             settings["projection_seed"] = self._request.seed
@@ -230,6 +232,7 @@ def _finished(
 
 
 def _check_images(images: Any) -> None:
+    shape: tuple[int, ...]
     dtype, shape = getattr(images, "dtype", None), getattr(images, "shape", ())
     if dtype != np.uint8 or len(shape) != 4 or shape[-1] != 3 or not shape[0]:
         raise InputError(

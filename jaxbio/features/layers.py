@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -93,7 +93,7 @@ def inspect_model(
     def endpoints(variables: dict[str, Any], images: jax.Array, **keys: Any) -> dict[str, Any]:
         _, found = model.apply(variables, images, train=False, **keys)
         order[:] = found  # the traced result comes back sorted
-        return found
+        return cast("dict[str, Any]", found)
 
     images = jax.ShapeDtypeStruct((_PROBE, image_size, image_size, 3), jnp.float32)
     noisy = False

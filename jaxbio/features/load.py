@@ -4,7 +4,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import h5py
 import numpy as np
@@ -73,7 +73,7 @@ class FeatureFile(Mapping[str, np.ndarray]):
         self.description: dict[str, Any] = json.loads(text["description"])
         self.about: dict[str, Any] = json.loads(text["about"])
         self.layers = {
-            name: Layer(**{k: tuple(v) if isinstance(v, list) else v for k, v in layer.items()})
+            name: Layer(**{k: tuple(v) if isinstance(v, list) else v for k, v in layer.items()})  # type: ignore[arg-type]
             for name, layer in json.loads(text["layers"]).items()
         }
 
@@ -159,6 +159,16 @@ class FeatureFile(Mapping[str, np.ndarray]):
             name=layer,
             attrs={"arrival_step": what.arrival_step, "content_key": self.content_key},
         )
+
+
+@overload
+def load(
+    path: str | Path, layer: None = None, times: Sequence[int] | None = None
+) -> FeatureFile: ...
+
+
+@overload
+def load(path: str | Path, layer: str, times: Sequence[int] | None = None) -> np.ndarray: ...
 
 
 def load(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -95,7 +95,11 @@ def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pi
     """
     files: list[str] = []
     for path in paths:
-        files += open_pictures(path).source.eval.paths if os.path.isdir(path) else [str(path)]
+        files += (
+            cast(FileSplit, open_pictures(path).source.eval).paths
+            if os.path.isdir(path)
+            else [str(path)]
+        )
     with ThreadPoolExecutor() as pool:
         list(pool.map(is_turned, files))  # opens each: what is no picture is found before the rest
     split = FileSplit(files, np.zeros(len(files), np.int32))
@@ -151,5 +155,5 @@ def _hash(split: Split, index: int) -> str:
         except OSError:
             return "unreadable"  # the pipeline will stumble over it, and say why
     else:
-        content = split.memory[0][index] if split.memory else split.read(index)[0]
+        content = split.memory[0][index] if split.memory else cast(Any, split.read)(index)[0]
     return hashlib.sha256(content).hexdigest()

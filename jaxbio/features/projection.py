@@ -19,7 +19,7 @@ class Projection(NamedTuple):
         sign: float32 ``[N, k]``, -1 or 1.
     """
 
-    index: jax.Array
+    index: jax.Array  # type: ignore[assignment]
     sign: jax.Array
 
 

@@ -71,6 +71,8 @@ class Writer:
         self._partial = partial_path(output)
         self._layers = dict(layers)
         self._names = list(names)
+        self.done: int
+        self._complete: bool
         if not self._partial.exists():
             with _failures_of(output, 0, len(names)):
                 _write_skeleton(self._partial, self._layers, self._names, description, about)

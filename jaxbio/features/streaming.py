@@ -1,6 +1,7 @@
 """From images on disk to features on disk: decoding, computing and writing at the same time."""
 
 import sys
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -53,7 +54,7 @@ def fill(
             bar.update(written.result())
 
 
-def _write(writer: Writer, batch: dict[str, Any], features: dict[str, np.ndarray]) -> int:
+def _write(writer: Writer, batch: Mapping[str, Any], features: dict[str, np.ndarray]) -> int:
     count = int(np.count_nonzero(batch["index"] >= 0))  # padding comes last
     good = batch["mask"][:count]
     rows = slice(count) if good.all() else np.flatnonzero(good)

@@ -9,7 +9,7 @@ import mmap
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -22,7 +22,7 @@ _HEAP = b"GCOL\x01"
 _SCANNED = 2**28  # bytes of a file; beyond, looking for heaps would take longer than reading
 
 
-def open_hdf5(path: str | Path) -> h5py.File:
+def open_hdf5(path: str | Path | IO[bytes]) -> h5py.File:
     """Opens a file for reading.
 
     Raises:
