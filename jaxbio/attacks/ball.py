@@ -34,7 +34,7 @@ def largest(shape: tuple[int, ...], norm: str) -> float:
     return {"linf": 1.0, "l2": size**0.5, "l1": float(size)}[norm]
 
 
-def epsilons(epsilon: ArrayLike, images: Array, norm: str) -> Array:
+def epsilons(epsilon: ArrayLike, images: Array | np.ndarray, norm: str) -> Array:
     """Radii as ``[N]`` float32, a Python number rounded towards 0.
 
     Args:

@@ -196,7 +196,7 @@ def make_objective(
             )
     n = len(images)
     numbers = jnp.arange(n) if indices is None else jnp.asarray(indices)
-    integers = {"labels": jnp.asarray(labels), "indices": numbers}
+    integers: dict[str, Any] = {"labels": jnp.asarray(labels), "indices": numbers}
     if targets is not None:
         integers["targets"] = jnp.asarray(targets)
     for name, value in integers.items():

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -109,7 +110,7 @@ def _glass_pass(offsets: Array, distance: int, height: int, width: int) -> Array
     here = here.reshape(-1)
     jump = jnp.where(scanned & (source > here), source, here)
 
-    def double(state: tuple[Array, Array]) -> tuple[Array, Array]:
+    def double(state: tuple[Array, Any]) -> tuple[Array, Any]:
         jump, _ = state
         further = jump.at[jump].get(mode="promise_in_bounds")
         return further, jnp.any(further != jump)

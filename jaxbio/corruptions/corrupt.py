@@ -137,7 +137,7 @@ def _corrupt(images: Array, keys: Array, *, name: str, severity: int, protocol: 
         x = jnp.clip(x, 0.0, 1.0) * 255.0
     if images.shape[-1] == 1 and not name.endswith("noise"):
         x = jnp.broadcast_to(x, (*x.shape[:-1], 3))
-    arguments = ()
+    arguments: tuple[Any, ...] = ()
     if corruption.draw is not None:
         words = fields.image_words(keys, zlib.crc32(f"{name}:{severity}".encode()))
         arguments = (corruption.draw(words, x, severity),)

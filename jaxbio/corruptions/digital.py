@@ -131,7 +131,7 @@ def elastic_transform_c(x: Array, severity: int, field: tuple[Array, tuple[Array
         + back[:, 2, i].reshape(-1, 1, 1)
         for i in (1, 0)
     ]
-    x = _sample(x, *place, repeat_edge=False)
+    x = _sample(x, *place, repeat_edge=False)  # type: ignore[misc]
     rows, columns = (gaussian_matrix(n, sigma, 3.0, "symmetric") for n in (height, width))
     smooth = gain * separable(rows, columns, jnp.stack(displacement, -1))
     return _sample(x, row + smooth[..., 1], column + smooth[..., 0])

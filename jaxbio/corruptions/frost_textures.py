@@ -12,7 +12,7 @@ import importlib.util
 import logging
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from PIL import Image
@@ -160,7 +160,7 @@ def _photographs() -> tuple[np.ndarray, ...] | None:
             "photographs"
         )
         return None
-    folder = Path(package.submodule_search_locations[0]) / "frost"
+    folder = Path(cast("list[str]", package.submodule_search_locations)[0]) / "frost"
     return tuple(np.asarray(Image.open(folder / name).convert("RGB")) for name in _FILES)
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +13,11 @@ PRECISION = lax.Precision.HIGHEST
 _BLOCK = 64
 
 
+Border = Literal["edge", "symmetric"]
+
+
 @functools.cache
-def gaussian_matrix(n: int, sigma: float, truncate: float, mode: str) -> np.ndarray:
+def gaussian_matrix(n: int, sigma: float, truncate: float, mode: Border) -> np.ndarray:
     """Gaussian filter along an axis of ``n`` samples, borders included, as ``[n, n]`` float32.
 
     Args:

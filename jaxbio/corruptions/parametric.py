@@ -159,7 +159,7 @@ def _contrast(x: Array, level: float) -> Array:
     return (1 - level) / 2 + level * x
 
 
-def draw_uniform(keys: Array, shape: tuple[int, int], width: float) -> Array:
+def draw_uniform(keys: Array, shape: tuple[int, ...], width: float) -> Array:
     """Noise in [-width, width), ``[B, H, W]``."""
     draw = functools.partial(jax.random.uniform, shape=shape, minval=-width, maxval=width)
     return jax.vmap(draw)(keys) if width else jnp.zeros((len(keys), *shape))
@@ -197,7 +197,7 @@ def _gaussian(size: int, std: float) -> np.ndarray:
     return kernel[distance]
 
 
-def draw_phases(keys: Array, shape: tuple[int, int], width: float) -> Array:
+def draw_phases(keys: Array, shape: tuple[int, ...], width: float) -> Array:
     """Shifts in [-width, width) radians, ``[B, H, W]``, opposite for opposite frequencies.
 
     As published, the mean and, for even sizes, the highest frequencies keep their phases.

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def _stand_in_modules() -> Iterator[None]:
     """Provides, during the import only, the modules that current libraries have dropped."""
 
     def resource_filename(package: str, name: str) -> str:
-        return os.path.join(os.path.dirname(sys.modules[package].__file__), name)
+        return os.path.join(os.path.dirname(cast(str, sys.modules[package].__file__)), name)
 
     def map_coordinates(*args, **kwargs):
         from scipy.ndimage import map_coordinates
@@ -108,7 +108,7 @@ def _package() -> types.ModuleType:
         warnings.simplefilter("ignore")
         with _stand_in_modules():
             package = importlib.import_module("imagecorruptions")
-            module = importlib.import_module("imagecorruptions.corruptions")
+            module: Any = importlib.import_module("imagecorruptions.corruptions")
     util = _Proxy(module.sk.util, random_noise=_random_noise)
     module.np = _Proxy(np, random=_SeededRandom(), float_=np.float64)
     module.sk = _Proxy(module.sk, util=util)

@@ -5,6 +5,8 @@ equalisation and an embossing filter. All steps are those of OpenCV in integer a
 with data-parallel operations.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -99,7 +101,7 @@ def canny(image: Array, low: int, high: int) -> Array:
     peak = jnp.where(flat, across, jnp.where(steep, along, diagonal))
     weak = lax.optimization_barrier(peak & (norm > low))
 
-    def grow(state: tuple[Array, Array]) -> tuple[Array, Array]:
+    def grow(state: tuple[Array, Any]) -> tuple[Array, Any]:
         edges, _ = state
         grown = edges
         for _ in range(4):

@@ -1,6 +1,6 @@
 """AlexNet, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import flax.linen as nn
 import jax
@@ -74,7 +74,7 @@ class AlexNet(Body, kw_only=True):
                 index, pools = index + 1, pools + 1
                 endpoints[f"pool{pools}"] = x
                 continue
-            features, kernel, stride, padding = layer
+            features, kernel, stride, padding = cast("tuple[int, int, int, int]", layer)
             x = Conv(
                 features,
                 kernel,

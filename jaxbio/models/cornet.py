@@ -9,6 +9,7 @@ Reference:
     doi:10.1101/408385.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -75,7 +76,7 @@ class CORnet(Body, kw_only=True):
         super().__post_init__()
 
     @property
-    def arrival_steps(self) -> dict[str, int]:
+    def arrival_steps(self) -> Mapping[str, int]:  # type: ignore[override]
         """Area to the first step at which its output depends on the image: 0 everywhere."""
         return dict.fromkeys(areas_after(self.after), 0)
 

@@ -1,6 +1,6 @@
 """CORnet-RT and CORnet-R: four areas, each with lateral recurrence, unrolled in two ways."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -157,7 +157,7 @@ class CORnetRT(CORnet, kw_only=True):
         super().__post_init__()
 
     @property
-    def arrival_steps(self) -> dict[str, int]:
+    def arrival_steps(self) -> Mapping[str, int]:  # type: ignore[override]
         """Area to the first step at which its output depends on the image."""
         areas = areas_after(self.after)
         return {name: min(i, 1) if self.sequential else i for i, name in enumerate(areas)}
@@ -175,7 +175,7 @@ class CORnetRT(CORnet, kw_only=True):
         """
         del train
         endpoints: dict[str, jax.Array] = {}
-        states = None
+        states: Any = None
         for name in areas_after(self.after):
             kernel, stride = (7, 4) if name == "V1" else (3, 2)
             area = LateralArea(

@@ -216,7 +216,7 @@ class CORnetS(CORnet, kw_only=True):
         endpoints = {}
         for name in areas_after(self.after):
             if name == "V1":
-                area = nn.remat(AreaV1, static_argnums=(2,)) if self.remat else AreaV1
+                area: Any = nn.remat(AreaV1, static_argnums=(2,)) if self.remat else AreaV1
                 states = area(self.act, self.dtype, name=name)(x, train)[None]
             else:
                 area = RecurrentArea(

@@ -7,6 +7,7 @@ program is compiled for, wherever it was traced. docs/results.md has the timings
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -131,7 +132,7 @@ def _max_pool_by_two(x: jax.Array, axis: int, window: int, pad: tuple[int, int])
         line = lax.index_in_dim(lines, offset % 2, axis + 1, keepdims=False)
         line = lax.slice_in_dim(line, start, start + outputs, axis=axis)
         y = line if y is None else jnp.maximum(y, line)
-    return y
+    return cast(jax.Array, y)
 
 
 def conv3x3_winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -104,7 +104,7 @@ def create_model(
 
 
 def _retina(image_size: int, visual_degrees: float | None, options: Mapping[str, Any]) -> Retina:
-    shared = {"image_size": image_size, "visual_degrees": visual_degrees}
+    shared: dict[str, Any] = {"image_size": image_size, "visual_degrees": visual_degrees}
     _check_options(Retina, shared, options, "key of front_end_options['retina']")
     return Retina(**shared, **options)
 

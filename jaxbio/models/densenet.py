@@ -77,7 +77,7 @@ class DenseBlock(nn.Module):
         """Maps ``[B, H, W, C]`` to ``[B, H, W, C + num_layers * growth]``."""
         layer = nn.remat(DenseLayer, static_argnums=(2,)) if self.remat else DenseLayer
         # Every layer normalises all earlier channels again: their moments are taken only once.
-        moments = batch_moments(x) if train else None
+        moments: Any = batch_moments(x) if train else None
         for i in range(1, self.num_layers + 1):
             new = layer(self.growth, self.act, self.dtype, name=f"denselayer{i}")(x, train, moments)
             x = jnp.concatenate([x, new], axis=-1)
@@ -140,6 +140,7 @@ class DenseNet(Body, kw_only=True):
             x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
             train: whether BatchNorm uses and updates batch statistics.
         """
+        blocks: tuple[int, ...]
         growth, blocks, stem = _DEPTHS[self.depth]
         endpoints = {}
         if self.after == "image":

@@ -28,7 +28,7 @@ class Pathway(nn.Module):
     retina: nn.Module | None = None
 
     @property
-    def arrival_steps(self) -> dict[str, int]:
+    def arrival_steps(self) -> Mapping[str, int]:
         """The body's."""
         return self.body.arrival_steps
 

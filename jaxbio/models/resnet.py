@@ -43,6 +43,7 @@ class ResidualBlock(nn.Module):
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Maps ``[B, H, W, C]`` to ``[B, H / stride, W / stride, planes or 4 * planes]``."""
         if self.bottleneck:
+            convs: tuple[tuple[int, int, int], ...]
             convs = ((self.planes, 1, 1), (self.planes, 3, self.stride), (4 * self.planes, 1, 1))
         else:
             convs = ((self.planes, 3, self.stride), (self.planes, 3, 1))

@@ -97,7 +97,7 @@ class SpikingCNN(Body, kw_only=True):
     keeps_time: ClassVar[bool] = True
 
     @property
-    def blocks(self) -> str:
+    def blocks(self) -> str:  # type: ignore[override]
         """Those of the network that spikes."""
         return self._body()[0].blocks
 

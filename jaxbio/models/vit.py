@@ -232,7 +232,7 @@ class VisionTransformer(Body, kw_only=True):
 
     def _positions(self, tokens: int) -> jax.Array:
         if self.has_variable("params", "pos_embed"):
-            have = self.get_variable("params", "pos_embed").shape[1]
+            have: int = self.get_variable("params", "pos_embed").shape[1]
             if have != tokens:
                 raise InputError(
                     f"the variables are for {have} tokens, but this image has {tokens}: use the "

@@ -304,7 +304,7 @@ def _renewal_by_table(rates: np.ndarray, steps: int, dt: float) -> Callable[...,
         intervals = jnp.where((word >> bits) < (entry >> bits), column, entry & low)
 
         def next_spikes(carry: tuple, interval: jax.Array) -> tuple:
-            return _add_spikes(interval, *carry, steps), None
+            return _add_spikes(interval, *carry, steps), None  # type: ignore[call-arg]
 
         (_, words), _ = jax.lax.scan(next_spikes, _no_spikes(levels.shape, steps), intervals)
         return jnp.stack(words)

@@ -7,7 +7,7 @@ Reference:
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -103,6 +103,7 @@ def centre_surround(x: jax.Array, cells: CellType, pixels_per_degree: float) -> 
     """
     surround_size = _half_width(cells.surround * pixels_per_degree)
     colours = np.array(cells.colours)
+    parts: Any
     parts, sums = 0.0, np.zeros(len(colours))
     for weights, radius, height in (
         (colours[:, 0], cells.centre, 1.0),

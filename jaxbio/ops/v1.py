@@ -17,7 +17,7 @@ Reference:
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -259,7 +259,7 @@ def v1_response(
         # cache. Accelerators are limited by neither and have fast convolutions; with several
         # devices the scan would run over a sharded axis.
         filtered = _spectral_filter(kernels, stride, x.shape[1:3])
-        return lax.map(lambda one: respond(*one, filtered), (x, source))
+        return lax.map(lambda one: respond(*one, filtered), (x, source))  # type: ignore[call-arg]
 
     faster = on_cpu if jax.device_count("cpu") == 1 else plain
     y, maps = lax.platform_dependent(x, source, cpu=faster, default=plain)
@@ -326,7 +326,7 @@ def _filter(
 
 
 def _spectral_filter(
-    kernels: Mapping[str, jax.Array], stride: int, size: tuple[int, int]
+    kernels: Mapping[str, jax.Array], stride: int, size: Sequence[int]
 ) -> Callable[[jax.Array], dict[str, jax.Array]]:
     """What :func:`_filter` does, for one image, with 2.3 times fewer multiplications at K = 25.
 
@@ -351,12 +351,12 @@ def _spectral_filter(
 
     # Correlation is X conj(K): re = XrKr + XiKi, im = XiKr - XrKi.
     analysis = waves(rows)
-    rotated = np.stack([analysis, np.stack([analysis[:, 1], -analysis[:, 0]], 1)], 1)
+    rotated: Any = np.stack([analysis, np.stack([analysis[:, 1], -analysis[:, 0]], 1)], 1)
     weight = np.full((count, 1, 1), 2.0)
     weight[0] = 1.0
     if length % 2 == 0:
         weight[-1] = 1.0
-    synthesis = waves(height) * weight / length
+    synthesis: Any = waves(height) * weight / length
     rotated, of_kernel, synthesis = (
         jnp.asarray(m, jnp.float32) for m in (rotated, waves(taps), synthesis)
     )
@@ -382,7 +382,7 @@ def _spectral_filter(
         maps = {}
         for colour, spectrum in spectra.items():
             plane = image[..., COLOURS.index(colour)]
-            x = jnp.einsum("nsru,upwv->nrpvsw", rotated, plane, precision=exact)
+            x: Any = jnp.einsum("nsru,upwv->nrpvsw", rotated, plane, precision=exact)
             # Tap k of the columns is at phase v = k % stride.
             x = [x[:, :, :, k % stride, :, k // stride :][..., :width] for k in range(side)]
             x = jnp.stack(x, 3).reshape(count, 2 * stride * side, 2 * width)
