@@ -116,7 +116,10 @@ def read_out(
 
 
 def accuracy_by_n(
-    counts: np.ndarray, labels: np.ndarray, votes: jax.Array, ns: Sequence[int] | None = None
+    counts: np.ndarray,
+    labels: np.ndarray,
+    votes: jax.Array | np.ndarray,
+    ns: Sequence[int] | None = None,
 ) -> dict[int, Accuracy]:
     """Accuracy of ``top_n`` voting for several n.
 
@@ -188,7 +191,7 @@ def accuracy_by_calibration(
     }
 
 
-def votes_distribution(votes: jax.Array) -> tuple[np.ndarray, np.ndarray]:
+def votes_distribution(votes: jax.Array | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How specialised the neurons are: their votes by rank.
 
     Each neuron's votes are sorted by size and divided by their sum. A neuron of one label has 1 and

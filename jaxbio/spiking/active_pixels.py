@@ -40,7 +40,7 @@ def encode(encoder: LevelEncoder, keys: Array, levels: Array) -> Array:
         places = _first(active, rank, size)
         chosen = jnp.take_along_axis(levels, jnp.minimum(places, pixels - 1), 1)
         chosen = jnp.where(places < pixels, chosen, 0)
-        packed = jax.vmap(lambda *one: encoder.packed(*one, pixels))
+        packed = jax.vmap(lambda *one: encoder.packed(*one, pixels))  # type: ignore[call-arg]
         words = packed(keys, chosen, places)
         words = jnp.take_along_axis(words, jnp.minimum(rank, size - 1)[:, None], 2)
         return jnp.where(active[:, None], words, jnp.uint32(0))

@@ -106,7 +106,7 @@ def respond_encoded(
 
 
 def respond_in_batches(
-    respond: Callable[[Array, Array], Array], levels: np.ndarray, batch_size: int
+    respond: Callable[..., Array], levels: np.ndarray, batch_size: int
 ) -> np.ndarray:
     """Responses to any number of images by a compiled function of a fixed number.
 

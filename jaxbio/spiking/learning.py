@@ -6,7 +6,7 @@ One network is ``N = 1`` (:func:`stack`, :func:`unstack`).
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +88,7 @@ def learn(
         share(keys),
         jnp.swapaxes(share(jnp.swapaxes(levels, 0, 1)), 1, 2),
     )
-    weights, counts = jax.lax.map(lambda one: _learn_together(*options, *one, first), shares)
+    weights, counts = jax.lax.map(lambda one: _learn_together(*options, *one, first), shares)  # type: ignore[call-arg]
     weights = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:networks], weights)
     counts = jnp.swapaxes(counts, 0, 1).reshape(images, -1, network.neurons)
     return weights, counts[:, :networks]
@@ -196,7 +196,7 @@ def dense_program(
     masked: bool = True,
 ) -> Program:
     """:mod:`jaxbio.spiking.learning_dense`, for every kind of network."""
-    allowed = competition.allowed_pairs(network) if masked and learning.yy else None
+    allowed: Any = competition.allowed_pairs(network) if masked and learning.yy else None
     if allowed is not None:
         allowed = learning_dense.reordered(allowed, network.filters, network.positions)
 
@@ -257,7 +257,7 @@ def _summed(
         return before + (after.reshape(copies, *before.shape) - before[None]).sum(0)
 
     summed = jax.tree.map(add, weights, program.leave(learned))
-    each = _spread(parameters, networks)
+    each: Any = _spread(parameters, networks)  # arrays throughout
     total = each.mean_weight.reshape(-1, 1, 1, 1) * network.window
     xy = normalise_weights(jnp.clip(summed.xy, 0.0, 1.0), total, axis=2)
     yy = summed.yy

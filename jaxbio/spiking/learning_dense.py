@@ -4,7 +4,7 @@ It is :func:`jaxbio.spiking.presentation.present` in the order that processors l
 all networks as one flat vector, position by position, and weights with a window's pixels last.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.presentation import Learning
 
 Array = jax.Array
+PairsT = TypeVar("PairsT", Array, np.ndarray)
 
 
 class Neurons(NamedTuple):
@@ -119,7 +120,7 @@ def learn_image(
         u, theta, fired = jax.lax.optimization_barrier((u, theta, fired))
         spikes = fired.astype(jnp.float32)
         post = stdp.update_trace(n.post, spikes, decay_post)
-        pre = stdp.update_trace(n.pre, spikes, decay_pre) if trained else None
+        pre: Any = stdp.update_trace(cast(Array, n.pre), spikes, decay_pre) if trained else None
         if learning.xy:
             down = (depression * post).reshape(groups, -1)
             up = (potentiation * spikes).reshape(groups, -1)
@@ -217,7 +218,7 @@ def _competition(p: Parameters, yy: Array, spikes: Array, pre: Array, post: Arra
     return jnp.clip(yy - matrix(p.weight_decay), matrix(p.c_w_min), matrix(p.c_w_max))
 
 
-def reordered(pairs: Array | np.ndarray, rows: int, columns: int) -> Array | np.ndarray:
+def reordered(pairs: PairsT, rows: int, columns: int) -> PairsT:
     """Both axes of ``[..., n, n]`` from ``row * columns + column`` to ``column * rows + row``."""
     split = pairs.reshape(-1, rows, columns, rows, columns)
     return split.transpose(0, 2, 1, 4, 3).reshape(pairs.shape)

@@ -9,10 +9,12 @@ positions.
 import warnings
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxbio.errors import InputError
 from jaxbio.spiking.settings import READOUTS, VOTING
@@ -56,7 +58,7 @@ def votes_from_counts(counts: np.ndarray, labels: np.ndarray, num_classes: int =
 
 
 def voting_scores(
-    counts: jax.Array, votes: jax.Array | None, readout: str = "patch_voting", top_n: int = 1
+    counts: ArrayLike, votes: Any, readout: str = "patch_voting", top_n: int = 1
 ) -> jax.Array:
     """Every label's score for every image. With p = counts x votes:
 
@@ -111,7 +113,7 @@ def require_calibrated(votes: jax.Array | np.ndarray | None) -> np.ndarray:
     return np.asarray(votes)
 
 
-def ranked_labels(scores: jax.Array) -> np.ndarray:
+def ranked_labels(scores: ArrayLike) -> np.ndarray:
     """Labels by falling score (the smaller of equals first), ``[N, classes]``.
 
     Rows of an image without any score are ``NO_LABEL`` throughout.
@@ -121,7 +123,7 @@ def ranked_labels(scores: jax.Array) -> np.ndarray:
     return np.where(scores.any(1, keepdims=True), ranks, NO_LABEL)
 
 
-def predicted_labels(scores: jax.Array) -> np.ndarray:
+def predicted_labels(scores: ArrayLike) -> np.ndarray:
     """The label of the largest score (the smallest of equals), or ``NO_LABEL``; ``[N]``."""
     return ranked_labels(scores)[:, 0]
 
@@ -206,7 +208,7 @@ def _scores(counts: jax.Array, votes: jax.Array, readout: str, top_n: int) -> ja
     return jax.lax.map(of_image, counts, batch_size=min(64, len(counts)))
 
 
-def _checked_counts(counts: np.ndarray) -> np.ndarray:
+def _checked_counts(counts: ArrayLike) -> np.ndarray:
     counts = np.asarray(counts)
     if counts.ndim < 2 or len(counts) == 0:
         raise InputError(f"counts of shape {counts.shape}: give [N, filters, ...] of N > 0 images")

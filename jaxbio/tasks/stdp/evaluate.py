@@ -1,7 +1,7 @@
 """The accuracy of saved spiking networks, with every readout, on recorded or new presentations."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -90,7 +90,7 @@ def _measure(saved: SavedNetwork) -> dict[str, Accuracy]:
     )
 
 
-def _table(measured: list[Mapping[str, Accuracy]], results: Mapping[str, Any]) -> str:
+def _table(measured: Sequence[Mapping[str, Accuracy]], results: Mapping[str, Any]) -> str:
     if len(measured) == 1:
         return format_table(accuracy_rows(measured[0]))
     return format_table(search_table(grid_points(results["population"])))

@@ -47,6 +47,7 @@ def measure_readouts(
 
 def accuracy_rows(measured: Mapping[str, Accuracy]) -> list[tuple[str, ...]]:
     """Rows of text: head, then every readout with its accuracy and standard error."""
+    rows: list[tuple[str, ...]]
     rows = [("readout", "accuracy %", "standard error %", "images")]
     rows += [
         (readout, f"{100 * one.accuracy:.2f}", f"{100 * one.error:.2f}", str(one.count))
@@ -130,7 +131,11 @@ def write_report(
         measured: accuracies by readout.
         figures: by caption.
     """
-    parameters = [("parameter", "value"), *((key, str(value)) for key, value in settings.items())]
+    parameters: list[tuple[str, ...]] = [
+        ("parameter", "value"),
+        *((key, str(value)) for key, value in settings.items()),
+    ]
+    tables: dict[str, list[tuple[str, ...]]]
     tables = {"Accuracies": accuracy_rows(measured), "Parameters": parameters}
     write_page(path, f"Spiking network {name}", tables, figures)
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.data.types import ArraySplit
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.options import set_key
@@ -83,7 +84,7 @@ class SavedNetwork:
     @property
     def picture_size(self) -> int:
         """Side of the data's pictures, before they are fitted to the network's input."""
-        return self.task.source.eval.images.shape[1]
+        return cast(ArraySplit, self.task.source.eval).images.shape[1]
 
     def fitted(self, picture: np.ndarray) -> np.ndarray:
         """A picture of the data's size, ``[H, H]`` uint8, as the network sees it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,10 @@ class SpikingState:
     weights: Weights
     votes: jax.Array
     calibrated: jax.Array
+
+    if TYPE_CHECKING:  # flax adds it
+
+        def replace(self, **changes: Any) -> Self: ...  # noqa: D102
 
     def count_parameters(self) -> int:
         """Number of weights."""

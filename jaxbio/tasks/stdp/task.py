@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -166,7 +166,7 @@ class Stdp:
 
         def step(state: SpikingState, chunk: Chunk) -> tuple[SpikingState, Metrics]:
             if chunk.clear:
-                yy = competition.clear(state.weights.yy)
+                yy = competition.clear(cast(jax.Array, state.weights.yy))
                 state = state.replace(weights=state.weights._replace(yy=yy))
             return steps[chunk.part](state, chunk.levels)
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 from jaxbio.errors import InputError
@@ -30,7 +31,7 @@ class _Server(ThreadingHTTPServer):
         """So many clients at once are not people who watch."""
         return threading.active_count() < _MOST_THREADS
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that closed its page in the middle of an answer is no error."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
