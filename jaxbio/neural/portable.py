@@ -9,7 +9,7 @@ Needed are ``stimulus_ids`` and either ``responses`` or an RDM: what is missing 
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def write_recordings(recordings: Recordings, path: str | Path, *, image_size: in
     with files.atomic(path) as temporary:
         if path.suffix == ".npz":
             with temporary.open("wb") as file:
-                np.savez_compressed(file, **arrays)
+                np.savez_compressed(file, **cast("dict[str, Any]", arrays))
         else:
             _write_hdf5(temporary, arrays)
 
@@ -98,7 +98,7 @@ def _recordings(arrays: dict[str, np.ndarray], path: Path, root: Path) -> Record
     objects = arrays.get("stimulus_objects", ids).astype(str)
     paths = arrays.get("stimulus_paths")
     paths = None if paths is None else paths.astype(str)
-    images = arrays.get("stimulus_images")
+    images: Any = arrays.get("stimulus_images")
     if images is None and paths is not None:
         for name in paths:
             check_inside(str(name), str(path))
@@ -108,7 +108,7 @@ def _recordings(arrays: dict[str, np.ndarray], path: Path, root: Path) -> Record
             f"{path}: field 'stimulus_images' is {images.dtype} of shape {images.shape}: must be "
             "uint8 [S, H, W, 3]"
         )
-    responses = arrays.get("responses")
+    responses: Any = arrays.get("responses")
     return Recordings(
         name=str(arrays.get("name", path.stem)),
         stimuli=StimulusSet(
@@ -149,6 +149,7 @@ def _write_hdf5(path: Path, arrays: dict[str, np.ndarray]) -> None:
     import h5py
 
     with h5py.File(path, "w") as file:
+        value: Any
         for name, value in arrays.items():
             if value.dtype.kind == "U":
                 value = value.astype(object) if value.ndim else str(value)

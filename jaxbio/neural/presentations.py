@@ -3,6 +3,7 @@
 import csv
 import logging
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -52,6 +53,16 @@ def recordings_of_presentations(
         time_bins=time_bins,
         source=path.name,
     )
+
+
+@overload
+def column(columns: dict[str, np.ndarray], names: tuple[str, ...], what: str) -> np.ndarray: ...
+
+
+@overload
+def column(
+    columns: dict[str, np.ndarray], names: tuple[str, ...], what: str, *, required: bool
+) -> np.ndarray | None: ...
 
 
 def column(

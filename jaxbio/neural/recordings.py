@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class StimulusSet:
 
     def take(self, index: np.ndarray) -> "StimulusSet":
         """The stimuli of ``index`` (integers or a mask), in that order."""
-        kept = {
+        kept: dict[str, Any] = {
             f.name: None if (value := getattr(self, f.name)) is None else value[index]
             for f in dataclasses.fields(self)
         }
@@ -200,7 +200,7 @@ class Recordings:
         repetitions = self.repetitions
         return dataclasses.replace(
             self,
-            responses=self.responses[:, mask],
+            responses=cast(np.ndarray, self.responses)[:, mask],
             repetitions=None if repetitions is None else repetitions[:, :, mask],
             neuroids={name: values[mask] for name, values in self.neuroids.items()},
         )
@@ -242,7 +242,7 @@ class Recordings:
     def _check_responses(self, count: int) -> None:
         for name in ("responses", "repetitions", "time_bins"):
             self._check_numbers(name, getattr(self, name))
-        shape = self.responses.shape
+        shape = cast(np.ndarray, self.responses).shape
         if len(shape) != 3 or shape[0] != count or 0 in shape:
             self._refuse(
                 "responses",

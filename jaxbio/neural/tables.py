@@ -7,6 +7,7 @@ there are.
 """
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def load_table(path: str | Path, stimuli: str | Path | None = None) -> Recording
         if shown is None:
             shown = StimulusSet(ids=images, labels=images, objects=images)
         else:
-            values = values[_positions(images, shown.ids, path, Path(stimuli))]
+            values = values[_positions(images, shown.ids, path, Path(cast(Any, stimuli)))]
     return Recordings(
         name=path.stem,
         stimuli=shown,
@@ -68,7 +69,7 @@ def _stimuli(source: Path) -> StimulusSet:
         rows = read_csv(source)
         return stimulus_set(column(rows, IDS, f"{source}: column"), [], {}, rows, source)
     if source.is_dir():
-        names = [str(f.relative_to(source)) for f in source.rglob("*") if f.is_file()]
+        names: Any = [str(f.relative_to(source)) for f in source.rglob("*") if f.is_file()]
     elif source.exists():
         names = zip_members(source)
     else:

@@ -224,7 +224,7 @@ class Plan:
         missing: list[str] = []
         mismatched: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
-        def take(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        def take(name: str, shape: tuple[int, ...]) -> Any:
             if name not in given:
                 missing.append(name)
                 return None
@@ -244,7 +244,7 @@ class Plan:
             mismatched[name] = (value.shape, shape)
             return None
 
-        stacks: dict[tuple[str, ...], list[np.ndarray | None]] = {}  # in the order of the steps
+        stacks: dict[tuple[str, ...], list[Any]] = {}  # in the order of the steps
         for name, target in self.targets.items():
             value = take(name, target.shape)
             value = None if value is None else _to_flax(value, target.map_channels)
@@ -353,6 +353,7 @@ def _constants(model: Body | Pathway) -> dict[str, dict[str, tuple[int, ...]]]:
         return {}
     v1, prefixes = model.v1, model.torch_prefixes
     bank = (v1.simple_channels + v1.complex_channels, 3, v1.kernel_size, v1.kernel_size)
+    parts: dict[str, dict[str, tuple[int, ...]]]
     parts = {"v1": {f"{prefixes['v1']}simple_conv_{q}.weight": bank for q in ("q0", "q1")}}
     if model.v2 is not None:
         weight, bias = f"{prefixes['v2']}weight", f"{prefixes['v2']}bias"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -103,6 +103,7 @@ def convert(
     found = probe.find(content, entry, prefix)
     if "num_classes" not in given:
         given["num_classes"] = _classes(probe, found)
+    positions: Any
     positions, patch = found.tensors.get("pos_embed"), getattr(probe.body, "patch", 0)
     if front_end == "none" and patch and np.ndim(positions) == 3:
         given.setdefault("image_size", patch * math.isqrt(positions.shape[1] - 1))
@@ -117,7 +118,9 @@ def convert(
     if count <= 0:
         raise InputError(f"no tensor in the file fits {name}; --list shows what it holds")
     own_mean, own_std = _normaliser(content) or _published(probe.body, front_end, names)
-    preprocessing = Preprocessing(given["image_size"], mean or own_mean, std or own_std)
+    preprocessing = Preprocessing(
+        given["image_size"], cast(Any, mean or own_mean), cast(Any, std or own_std)
+    )
     arguments = {"name": name, **given}
     return Conversion(variables, arguments, preprocessing, report, count, (*notes, *more))
 
@@ -146,7 +149,7 @@ def _normaliser(content: Any) -> list[tuple[float, ...]] | None:
     for tensors in entries(content).values():
         for key in tensors:
             if str(key).endswith("normalizer.new_mean"):
-                pair = tensors[key], tensors.get(key.removesuffix("mean") + "std")
+                pair: Any = tensors[key], tensors.get(key.removesuffix("mean") + "std")
                 if all(is_array(value) and np.size(value) == 3 for value in pair):
                     return [tuple(float(f"{n:.6g}") for n in np.ravel(value)) for value in pair]
     return None

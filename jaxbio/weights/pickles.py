@@ -12,7 +12,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes  # noqa: F401, numpy knows bfloat16 and float8 by it
 import numpy as np
@@ -128,7 +128,7 @@ class Storage:
 
 def storage(key: Any, kind: Any, size: Any) -> Storage:
     """Return a whole storage, given its class."""
-    named = isinstance(kind, type) and kind.name.endswith("Storage")
+    named = isinstance(kind, type) and cast(Any, kind).name.endswith("Storage")
     need(named, "a storage that is no storage")
     need(type(key) in (str, int) and is_count(size), "a storage whose key or size cannot be")
     return Storage(key, _dtype(kind.name.removesuffix("Storage").lower()), size, 0, size)
@@ -188,6 +188,7 @@ _LENGTHS = {
 
 def _scanned(data: Any, start: int) -> tuple[bytes, int]:
     """Return the pickle at `start` without what is costly or dangerous, and where it ends."""
+    pieces: list[bytes]
     pieces, at, position = [], start, start
     for count in range(MAX_OPERATIONS):
         code, begin = data[position], position
@@ -311,7 +312,7 @@ class Values:
         if isinstance(node, Storage):
             return self.stored(node)
         if isinstance(node, type):
-            return node.name
+            return cast(Any, node).name
         return bytes(node) if isinstance(node, bytearray) else node
 
     def made(self, node: Any, children: list[Any]) -> Any:
@@ -361,7 +362,7 @@ class Values:
         return self.tensor(values, offset, size, stride, *rest[:2], *rest[3:])
 
 
-def numbers(raw: Any, dtype: np.dtype, order: str) -> np.ndarray:
+def numbers(raw: Any, dtype: np.dtype, order: Any) -> np.ndarray:
     """Return raw data as a flat, read-only array of a type that numpy itself knows."""
     if dtype.kind == "b":  # any byte but 0 and 1 would be an invalid numpy bool
         values = np.frombuffer(raw, np.uint8) != 0
@@ -375,7 +376,7 @@ def numbers(raw: Any, dtype: np.dtype, order: str) -> np.ndarray:
     return values
 
 
-def _numpy_dtype(code: Any, order: str = "|") -> str:
+def _numpy_dtype(code: Any, order: Any = "|") -> str:
     if not (isinstance(code, str) and _NUMPY_DTYPE.fullmatch(code)):
         raise ForbiddenContentError(
             f"refused, because it asks for numpy.dtype({shown(code)}); only plain numbers are read"
@@ -437,7 +438,7 @@ def _bytes(content: str | bytes = b"", encoding: str = "latin1") -> bytes:
 _EMPTY = np.zeros(0, np.float32)
 # What a pickle may call, and how a value is made of it. None: it stays a record, such as a tensor
 # that no array can hold; those beside it can be read.
-_MAKERS: dict[str, Callable[[Values, Record], Any] | None] = {
+_MAKERS: dict[str, Any] = {
     "torch._utils._rebuild_tensor": lambda v, r: v.tensor(*r.args),
     "torch._utils._rebuild_tensor_v2": lambda v, r: v.tensor(*r.args),
     "torch._utils._rebuild_tensor_v3": lambda v, r: v.tensor_v3(*r.args),
@@ -498,7 +499,7 @@ def plain(root: Any, values: Values) -> Any:
     opened: set[int] = set()
     records: list[tuple[Record, Record]] = []
 
-    def finished(children: list[Any]) -> list[Any]:
+    def finished(children: Iterable[Any]) -> list[Any]:
         return [child if type(child) in _SCALARS else done[id(child)] for child in children]
 
     todo = [root]
@@ -532,7 +533,7 @@ def plain(root: Any, values: Values) -> Any:
     return done[id(root)]
 
 
-def _children(node: Any) -> list[Any] | tuple[Any, ...] | None:
+def _children(node: Any) -> Any:
     if isinstance(node, Record):
         return [*node.args, node.state, *node.items]
     return node if isinstance(node, (list, tuple)) else None

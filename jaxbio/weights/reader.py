@@ -6,6 +6,7 @@ files (`safetensors.py`) are read, too.
 """
 
 import mmap
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -69,10 +70,10 @@ def _read_zip(path: Path, unknown: bool) -> Any:
             member = archive.getinfo(root + name)
             need(member.compress_type == zipfile.ZIP_STORED, f"{shown(root + name)} is compressed")
             if member.CRC == 0:  # not recorded: torch.serialization.set_crc32_options(False)
-                member.CRC = None
+                member.CRC = None  # type: ignore[assignment]
             return archive.read(member)
 
-        order = read("byteorder") if f"{root}byteorder" in names else b"little"
+        order: Any = read("byteorder") if f"{root}byteorder" in names else b"little"
         need(order in (b"little", b"big"), f"unknown byte order {shown(order)}")
         budget = Budget(size)
         described = Stream(read("data.pkl"), _Storages(), budget, unknown).load()
@@ -98,7 +99,7 @@ def _read_legacy(view: mmap.mmap, unknown: bool) -> Any:
     described, keys = stream.load(), stream.load()
     raw: dict[Any, bytes] = {}
     for key in keys:
-        whole = storages.known.get(key) if type(key) in (str, int) else None
+        whole: Any = storages.known.get(key) if type(key) in (str, int) else None
         need(whole and key not in raw, "its list of storages does not fit its objects")
         (size,) = stream.numbers(1)
         need(size == whole.size, f"storage {shown(key)} has {size} of {whole.size} elements")
@@ -174,7 +175,7 @@ def _kind(head: bytes) -> str | None:
     return None
 
 
-def read_torch(path: str | Path, *, unknown: bool = False) -> Any:
+def read_torch(path: str | os.PathLike, *, unknown: bool = False) -> Any:
     """Read what `torch.save` or safetensors wrote, as plain Python containers and numpy arrays.
 
     Nothing in the file is executed or imported. Tensors of one storage share memory, as they did

@@ -65,7 +65,7 @@ def find_state_dict(
             f"no entry {entry!r} of tensors; there are: {', '.join(map(repr, places))}"
         )
     wanted = set(wanted)
-    found = []
+    found: list[Any] = []
     for key in places if entry is None else [entry]:
         named = _named(places[key], renames, prefix)
         for begin, count in _prefixes(named, wanted) if prefix is None else [("", len(named))]:
