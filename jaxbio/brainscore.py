@@ -112,7 +112,7 @@ class ActivationsModel:
         make_extractor: Callable[..., Any] | None = None,
     ):
         if make_extractor is None:
-            from brainscore_vision.model_helpers.activations.core import (
+            from brainscore_vision.model_helpers.activations.core import (  # type: ignore[no-redef]
                 ActivationsExtractorHelper as make_extractor,
             )
         self.identifier = identifier
@@ -120,7 +120,7 @@ class ActivationsModel:
         self._model, self._variables = model, variables
         self._layers = layer_shapes(model, variables, preprocessing.image_size)
         self._compiled: dict[tuple[str, ...], Extractor] = {}
-        self._extractor = make_extractor(
+        self._extractor = make_extractor(  # type: ignore[misc]
             get_activations=self.get_activations,
             preprocessing=self.read_images,
             identifier=identifier,
@@ -296,16 +296,18 @@ class TemporalCommitment:
         ordered = {name: a.transpose("presentation", "neuroid") for name, a in by_step.items()}
         first = ordered[chosen[0]]
         own = ("layer", "neuroid_id", "region")
-        coordinates = {k: v for k, v in _flat_coordinates(first).items() if k not in own}
+        coordinates: dict[str, Any] = {
+            k: v for k, v in _flat_coordinates(first).items() if k not in own
+        }
         count = first.shape[1]
         names = [f"{self.identifier}.{region}.{i}" for i in range(count)]
         coordinates["neuroid_id"] = ("neuroid", names)
         coordinates["layer"] = coordinates["region"] = ("neuroid", [region] * count)
         coordinates["time_bin_start"] = ("time_bin", [start for start, _ in requested])
         coordinates["time_bin_end"] = ("time_bin", [end for _, end in requested])
-        make = self._make_assembly
+        make: Any = self._make_assembly
         if make is None:
-            from brainscore_core.supported_data_standards.brainio.assemblies import (
+            from brainscore_core.supported_data_standards.brainio.assemblies import (  # type: ignore[no-redef]
                 NeuroidAssembly as make,
             )
         values = np.stack([np.asarray(ordered[name].values) for name in chosen], axis=2)

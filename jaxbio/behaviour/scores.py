@@ -9,7 +9,7 @@ Reference:
 """
 
 import re
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -141,7 +141,7 @@ def benchmark(model: Trials, humans: Trials, experiment: str = "") -> dict[str, 
 
     def mean(name: str) -> float | None:
         values = [conditions[c][name] for c in counted]
-        return None if None in values else float(np.mean(values))
+        return None if None in values else float(np.mean(cast("list[float]", values)))
 
     names = ("accuracy_difference", "observed_consistency", "error_consistency")
     return {

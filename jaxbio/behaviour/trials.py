@@ -146,7 +146,7 @@ def read_trials(paths: str | Path | Iterable[str | Path]) -> Trials:
     if not rows:
         raise InputError(f"no trials in {', '.join(map(str, paths)) or 'an empty list of files'}")
     columns = [np.asarray(column) for column in zip(*rows, strict=True)]
-    return Trials(*columns[:-1], rt=columns[-1].astype(np.float64))
+    return Trials(*columns[:-1], rt=columns[-1].astype(np.float64))  # type: ignore[misc]
 
 
 def write_trials(path: str | Path, trials: Trials) -> None:

@@ -66,7 +66,7 @@ class Outcome(NamedTuple):
     """
 
     result: dict[str, Any]
-    index: "np.ndarray"
+    index: "np.ndarray"  # type: ignore[assignment]
     label: "np.ndarray"
     correct: "np.ndarray"
     cells: list[Cell]
@@ -122,6 +122,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         )
     looks = [target.look(batch) for batch in _batches(session, options.count)]
     index, label, correct = (np.concatenate(x) for x in zip(*looks, strict=True))
+    shown: Any
     cells, shown = [], None
     work = [(attack, epsilon) for attack in attacks for epsilon in attack.epsilons]
     for attack, epsilon in tqdm(work, unit="attack", disable=not sys.stderr.isatty()):

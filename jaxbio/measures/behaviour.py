@@ -16,7 +16,8 @@ from jaxbio.runs.progress import format_table
 if TYPE_CHECKING:
     import numpy as np
 
-    from jaxbio.behaviour import Stimulus, Trials
+    from jaxbio.behaviour import Trials
+    from jaxbio.behaviour.trials import Stimulus
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "behaviour"

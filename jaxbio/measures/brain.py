@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -64,7 +65,7 @@ class Brain:
         _, first = np.unique(self.conditions, return_index=True)
         return self.labels[first]
 
-    def condition_rdm(self, patterns: np.ndarray, name: str) -> np.ndarray:
+    def condition_rdm(self, patterns: Any, name: str) -> np.ndarray:
         """``[n, n]`` of condition means, 1 - Pearson's r."""
         count = int(self.conditions.max()) + 1
         if self.has_views:
@@ -72,7 +73,7 @@ class Brain:
         return np.asarray(rdm(patterns, "correlation", name=name))
 
     @cached_property
-    def subject_rdms(self) -> np.ndarray:
+    def subject_rdms(self) -> np.ndarray | jax.Array:
         """RDM vectors ``[subjects, P]``: the published ones, or one of the responses."""
         if self.patterns is not None:
             return upper(self.condition_rdm(self.patterns, self.recordings.name))[None]
@@ -145,5 +146,5 @@ def brains(recordings: Recordings, bins: str, seed: int) -> list[Brain]:
 
 
 def _bin_name(recordings: Recordings, number: int) -> str:
-    start, end = recordings.time_bins[number]
+    start, end = cast(np.ndarray, recordings.time_bins)[number]
     return f"{start:g}-{end:g} ms"

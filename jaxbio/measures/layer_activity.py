@@ -79,7 +79,7 @@ def layer_activity(
         for place in activity:
             values = features[place.layer]
             if place.step is not None:
-                steps = extractor.layers[place.layer].steps
+                steps: Any = extractor.layers[place.layer].steps
                 values = values[:, steps.index(place.step)]
             flat = values.reshape(len(values), -1)
             activity[place][batch["index"]] = flat[:, kept[place.layer]]

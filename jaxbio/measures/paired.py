@@ -31,7 +31,7 @@ class Comparison(NamedTuple):
     only_first: int
     only_second: int
     p: float
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 def compare_answers(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Comparison:

@@ -13,7 +13,6 @@ from jaxbio.measures.measure import publish, split_list
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.figure import Figure
 
     from jaxbio.features.layers import Layer
@@ -274,7 +273,9 @@ def _entry(one: Examined) -> dict[str, Any]:
 
 
 def _rows(one: Examined) -> list[tuple[str, ...]]:
-    rows = [("property", "units", "undefined", "median", "score", "of ceiling", "p")]
+    rows: list[tuple[str, ...]] = [
+        ("property", "units", "undefined", "median", "score", "of ceiling", "p")
+    ]
     for name, entry in _entry(one)["properties"].items():
         median = "" if entry["median"] is None else f"{entry['median']:.3g}"
         scored = ("", "", "")
@@ -348,7 +349,7 @@ def _shown_units(recording: "Recording") -> list[Any]:
     count = min(_SHOWN_UNITS, len(order))
     rows = order[np.linspace(0, len(order) - 1, count).astype(int)]
 
-    def curve(name: str, row: int, axis: int) -> "np.ndarray | None":
+    def curve(name: str, row: int, axis: int) -> Any:
         if name not in means:
             return None
         dc = means[name][row : row + 1]

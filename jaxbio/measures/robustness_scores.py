@@ -72,7 +72,7 @@ def robustness_scores(
         (f"mce_{protocol}", f"ce_{protocol}"),
         (f"relative_mce_{protocol}", f"relative_ce_{protocol}"),
     ):
-        values = [corruptions.get(name, {}).get(single) for name in BENCHMARK]
+        values: list[Any] = [corruptions.get(name, {}).get(single) for name in BENCHMARK]
         scores[mean] = None if None in values else sum(values) / len(values)
     return scores
 

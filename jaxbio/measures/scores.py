@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import numpy as np
@@ -164,7 +164,7 @@ def _rsa_ceiling(brain: Brain) -> Ceiling | None:
         return None
     name = brain.recordings.name
     between = [
-        float(compare(*(upper(brain.condition_rdm(x, name)) for x in pair), "spearman"))
+        float(compare(*(upper(brain.condition_rdm(x, name)) for x in pair), "spearman"))  # type: ignore[call-arg, arg-type]
         for pair in zip(*brain.halves, strict=True)
     ]
     reliability = float(spearman_brown(np.mean(between)))
@@ -221,7 +221,7 @@ def _svm(brain: Brain, layers: Layers) -> dict[str, Score]:
             x,
             brain.labels,
             svm_strata(brain.objects, brain.labels),
-            n_features=brain.patterns.shape[1],
+            n_features=cast(np.ndarray, brain.patterns).shape[1],
             neural=brain.patterns,
             noise=brain.noise,
             key=jax.random.key(brain.seed),
@@ -274,7 +274,8 @@ def _consistency_ceiling(brain: Brain) -> Ceiling | None:
 def _cka(brain: Brain, layers: Layers) -> dict[str, Score]:
     of_brain = gram(brain.patterns, brain.recordings.name)
     rng = np.random.default_rng(brain.seed)
-    halves = np.stack([_half(rng, len(brain.patterns), 4) for _ in range(_HALF_SAMPLES)])
+    count = len(cast(np.ndarray, brain.patterns))
+    halves = np.stack([_half(rng, count, 4) for _ in range(_HALF_SAMPLES)])
     scores = {}
     for name, x in layers.items():
         of_layer = gram(x, name)

@@ -117,7 +117,7 @@ def compare_with(
             rows += _rows(brain, name, activity)
     if all(entry["low"] is None for entry in ceilings):
         remarks.append("no noise ceilings: single presentations or subjects are not known")
-    result = {
+    result: dict[str, Any] = {
         "run": str(session.run.path),
         "step": session.step,
         "model": session.arguments,

@@ -28,6 +28,7 @@ def write_html(
         brain: the recordings, of the first time bin.
         activity: of every layer and step.
     """
+    figures: dict[str, Figure]
     remarks, figures = list(result["remarks"]), {}
     if result["synthetic"]:
         remarks.insert(
@@ -40,6 +41,7 @@ def write_html(
         remarks.append(f"No RDM pictures of {len(brain.condition_labels)} conditions.")
     else:
         figures |= _geometry(brain, activity)
+    tables: dict[str, list[tuple[str, ...]]]
     tables = {"Remarks": [("",), *((remark,) for remark in remarks)]} if remarks else {}
     tables["What was compared"] = _facts(result)
     title = f"{result['model']['name']} against {brain.recordings.name}"
@@ -114,7 +116,7 @@ def _place_name(row: dict[str, Any]) -> str:
     return row["layer"] if row["step"] is None else f"{row['layer']} t={row['step']}"
 
 
-def _facts(result: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(result: dict[str, Any]) -> list[tuple[str, ...]]:
     recordings = result["recordings"]
     settings = ", ".join(f"{key}: {value}" for key, value in result["settings"].items())
     return [

@@ -78,7 +78,7 @@ SETS = {
 
 def _centred(
     centre: tuple[float, float],
-    radii: Sequence[float],
+    radii: Sequence[float] | np.ndarray,
     frequencies: np.ndarray,
     orientations: np.ndarray,
 ) -> StimulusSet:

@@ -11,6 +11,7 @@ Reference:
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -203,6 +204,7 @@ def find_central_units(
         )
     blank = probe.blank()
     positions = len(design.parameters) // _PER_POSITION
+    fields: Any
     found, start = [], 0
     while start < len(blank):
         fields = FieldCollector(start, len(blank), positions, memory // _ENTRY_BYTES)
@@ -210,8 +212,8 @@ def find_central_units(
             fields.add(field_response(answer, blank))
         found.append(fields.near(centre, TOLERANCE, protocol.POSITIONS))
         start = fields.stop
-    fields = ReceptiveFields(
-        *(np.concatenate([getattr(part, name) for part in found]) for name in _FIELD_ARRAYS),
+    fields = ReceptiveFields(  # type: ignore[misc]
+        *(np.concatenate([getattr(part, name) for part in found]) for name in _FIELD_ARRAYS),  # type: ignore[arg-type]
         answered=sum(part.answered for part in found),
     )
     if not fields.answered:

@@ -104,6 +104,8 @@ def plaids(first: jax.Array, second: jax.Array, *, size: int, degrees: float) ->
     Returns:
         uint8 ``[N, size, size]``.
     """
+    waves: Any
+    inside: Any
     waves = inside = 0
     for parameters in (first.astype(jnp.float64), second.astype(jnp.float64)):
         disc = _squared_distance(parameters, size, degrees) <= _column(parameters, 3) ** 2

@@ -1,5 +1,7 @@
 """Numbers in the cells of a heat map."""
 
+from typing import cast
+
 import numpy as np
 from matplotlib.image import AxesImage
 
@@ -11,7 +13,7 @@ def label_cells(picture: AxesImage, form: str = ".0f") -> None:
         picture: from ``axes.imshow``; masked and non-finite values get no text.
         form: format specification of the numbers.
     """
-    values = np.ma.filled(picture.get_array(), np.nan)
+    values = np.ma.filled(cast(np.ndarray, picture.get_array()), np.nan)
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             brightness = np.dot(picture.to_rgba(value)[:3], (0.299, 0.587, 0.114))

@@ -1,6 +1,7 @@
 """A recurrent network over its time steps: activation maps, accuracy, RDMs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def plot_rdms_over_time(
     steps = _longest(rdms)
     figure, panels = _grid(len(rdms), steps)
     high = max(float(matrices.max()) for matrices in rdms.values())
-    shown = None
+    shown: Any = None
     for row, (area, matrices) in zip(panels, rdms.items(), strict=True):
         for t, matrix in enumerate(matrices):
             shown = row[t].imshow(matrix, cmap="viridis", vmin=0, vmax=high)
@@ -95,7 +96,7 @@ def plot_accuracy_over_time(accuracy: Mapping[str, Sequence[float]], arrival: in
     return figure
 
 
-def _longest(rows: Mapping[str, Sequence]) -> int:
+def _longest(rows: Mapping[str, Sized]) -> int:
     if not rows:
         raise ValueError("nothing to plot: pass at least one area or line")
     return max(len(row) for row in rows.values())

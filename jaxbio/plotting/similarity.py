@@ -1,9 +1,10 @@
 """Figures of brain similarity: RDMs, scores over layers and time, ceilings, geometry, learning."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from jax.typing import ArrayLike
 from matplotlib.figure import Figure
 
 from jaxbio.plotting.cells import label_cells
@@ -12,7 +13,7 @@ _COLUMNS = 4
 _BARS_PER_INCH = 3.0
 
 
-def plot_rdms(rdms: Mapping[str, np.ndarray], labels: Sequence[str] | None = None) -> Figure:
+def plot_rdms(rdms: Mapping[str, np.ndarray], labels: ArrayLike | None = None) -> Figure:
     """Draws dissimilarity matrices, each in ranks so that one colour scale serves them all.
 
     Args:
@@ -109,7 +110,7 @@ def plot_score_bars(
     return figure
 
 
-def plot_mds(places: Mapping[str, np.ndarray], labels: Sequence[str]) -> Figure:
+def plot_mds(places: Mapping[str, np.ndarray], labels: ArrayLike) -> Figure:
     """Draws conditions as points whose distances are their dissimilarities.
 
     Args:
@@ -162,7 +163,7 @@ def plot_fine_tuning(
         A figure of two curves and the matrices.
     """
     figure = Figure(figsize=(10, 6), layout="constrained")
-    above, below = figure.subfigures(2, 1)
+    above, below = cast(Any, figure.subfigures(2, 1))
     loss, similarity = above.subplots(1, 2)
     train = [line for line in lines if line["split"] == "train"]
     tests = [line for line in lines if line["split"] == "test"]
@@ -197,7 +198,7 @@ def _in_percentiles(rdm: np.ndarray) -> np.ndarray:
     return shown
 
 
-def _mark_categories(axes: Any, labels: Sequence[str]) -> None:
+def _mark_categories(axes: Any, labels: ArrayLike) -> None:
     labels = np.asarray(labels)
     for border in np.flatnonzero(labels[1:] != labels[:-1]) + 0.5:
         axes.axhline(border, color="white", linewidth=0.5)

@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 
 from jaxbio.plotting.cells import label_cells
 
+Floats = Sequence[float] | np.ndarray
+
 
 def plot_accuracies(
-    names: Sequence[str], accuracies: Sequence[float], errors: Sequence[float], title: str = ""
+    names: Sequence[str], accuracies: Floats, errors: Floats, title: str = ""
 ) -> Figure:
     """Bars of accuracies with their standard errors: by class, by network, by readout.
 
@@ -34,9 +36,9 @@ def plot_accuracies(
 
 
 def plot_accuracy_curve(
-    sizes: Sequence[float],
-    accuracies: Sequence[float],
-    errors: Sequence[float],
+    sizes: Floats,
+    accuracies: Floats,
+    errors: Floats,
     label: str,
     best: bool = False,
 ) -> Figure:

@@ -6,7 +6,7 @@ Reference:
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -178,7 +178,7 @@ def _regress(
         if n_components < 1:
             raise InputError(f"n_components={n_components}, must be at least 1")
         exact = checks.known(times)
-        with jax.enable_x64(exact or jax.config.jax_enable_x64):
+        with jax.enable_x64(exact or cast(Any, jax.config).jax_enable_x64):
             wide = np.asarray(times, np.float64) if exact else times
             scores, found = _pls_scores(stacked, wide, *splits, n_components)
         scores = jnp.asarray(scores, y.dtype)

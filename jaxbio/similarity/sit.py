@@ -104,6 +104,8 @@ def sit(
         return SIT(scores.mean(), scores.std(), scores)
 
     table, counts = members(index, n_objects)
+    draw_key: Any
+    chosen: Any
     draw_key, noise_key = (None, None) if key is None else jax.random.split(key)
     if images is None:
         if images_per_object > counts.min() or images_per_object < 1:

@@ -13,7 +13,7 @@ Reference:
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +56,7 @@ def svm_score(
     splits: Splits | None = None,
     n_splits: int = 5,
     seed: int = 0,
-    cs: Sequence[float] = SVM_CS,
+    cs: Sequence[float] | np.ndarray = SVM_CS,
     n_features: int | None = 168,
     neural: Any = None,
     noise: NeuralNoise | None = None,
@@ -109,9 +109,13 @@ def svm_score(
     if key is None and (sample or noise is not None):
         raise InputError("svm_score needs a random key to draw features and noise")
     if noise is not None:
-        x = match_noise(x, neural, jax.random.fold_in(key, 1), noise, names=(name, "neural"))
+        x = match_noise(
+            x, neural, jax.random.fold_in(cast(jax.Array, key), 1), noise, names=(name, "neural")
+        )
     if sample:
-        drawn = jax.random.permutation(jax.random.fold_in(key, 0), x.shape[1])[:n_features]
+        drawn = jax.random.permutation(jax.random.fold_in(cast(jax.Array, key), 0), x.shape[1])[
+            :n_features
+        ]
         x = x[:, jnp.sort(drawn)]
     if splits is None:
         splits = stratified_splits(strata, n_splits, train_size=0.8, seed=seed)
