@@ -74,12 +74,12 @@ class Key:
 
 
 @functools.cache
-def keys(cls: type) -> dict[str, Key]:
+def keys(cls: Any) -> dict[str, Key]:
     """Every key of a configuration or section, by its path."""
     return {key.path: key for key in _walk(cls, "")}
 
 
-def _walk(cls: type, prefix: str) -> Iterator[Key]:
+def _walk(cls: Any, prefix: str) -> Iterator[Key]:
     kinds = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
         kind = kinds[field.name]
@@ -112,15 +112,16 @@ def read(cls: type[T], values: Any, where: str = "") -> T:
     Raises:
         InputError: names the key, its value and its range.
     """
+    section: Any = cls
     kinds, given = typing.get_type_hints(cls), {}
-    for field in dataclasses.fields(cls):
+    for field in dataclasses.fields(section):
         value, path = _get(values, field.name), f"{where}{field.name}"
         if dataclasses.is_dataclass(kinds[field.name]):
             if value is not _NOTHING and not isinstance(value, Mapping | ConfigDict):
                 raise InputError(f"{path}={value!r}: use a section of keys")
             given[field.name] = read(kinds[field.name], value, f"{path}.")
         elif value is not _NOTHING and not (value is None and field.default is None):
-            given[field.name] = check_key(keys(cls)[field.name], value, path)
+            given[field.name] = check_key(keys(section)[field.name], value, path)
     return cls(**given)
 
 
@@ -252,7 +253,7 @@ def _set(config: ConfigDict, path: str, value: Any) -> None:
 
 def _number(path: str, whole: Any, value: Any, kind: type, within: str) -> Any:
     """``value``, which may be one of several in ``whole``, if it lies within the interval."""
-    allowed = numbers.Integral if kind is int else numbers.Real
+    allowed: Any = numbers.Integral if kind is int else numbers.Real
     low, high = (float(end) for end in within[1:-1].split(","))
     if (
         isinstance(value, allowed)

@@ -60,9 +60,9 @@ class Parser(argparse.ArgumentParser):
             options.overrides = found
         return options
 
-    def actions(self) -> dict[str, argparse.ArgumentParser]:
+    def actions(self) -> "dict[str, Parser]":
         """The parsers of the command's actions, by name."""
-        found = {}
+        found: dict[str, Any] = {}
         for action in self._actions:
             if isinstance(action, argparse._SubParsersAction):
                 found |= action.choices

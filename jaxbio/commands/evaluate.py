@@ -14,6 +14,7 @@ Results are printed, and written as JSON and figures into the run directory.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -38,6 +39,7 @@ def options(parser: Parser) -> None:
     # Modes may share a flag's name with defaults of their own: only the chosen one's are declared.
     mode = _mode(parser.words)
     others = []
+    measure: Any
     for name, measure in measures().items():
         title = f"--mode={name}: {measure.__doc__.splitlines()[0]}"
         if name == (mode or "accuracy"):
@@ -60,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     experiment, overrides = chosen(options)
     if experiment is None and workdir is None:
         raise InputError("--config and --workdir are missing: give one of them")
-    config = None if experiment is None else open_config(experiment, overrides)
+    config: Any = None if experiment is None else open_config(experiment, overrides)
     workdir = str(trained(Path(workdir or Path("runs") / config.name), experiment))
     recorded = read_json(Path(workdir) / "config.json")
     if not options.process_id:

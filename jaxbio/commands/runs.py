@@ -151,7 +151,7 @@ def _training(path: Path) -> str:
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         inner = isinstance(value, Mapping)
         flat |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
@@ -181,4 +181,4 @@ def _compare(options: argparse.Namespace) -> None:
     answers = [predict(session, session.batches()) for session in sessions]
     correct = [found.top1 == found.labels for found in answers]
     print(f"\nA: {paths[0]}, step {sessions[0].step}\nB: {paths[1]}, step {sessions[1].step}\n")
-    print(compare_table(compare_answers(*correct, seed=sessions[0].config.seed)))
+    print(compare_table(compare_answers(*correct, seed=sessions[0].config.seed)))  # type: ignore[misc]

@@ -103,6 +103,7 @@ def _convert(content: Any, options: argparse.Namespace) -> None:
     from jaxbio.runs.checkpoints import export_variables
     from jaxbio.weights.infer import convert
 
+    names: tuple[str, ...]
     names = ("strict", "entry", "prefix", "mean", "std", "num_classes", "image_size", "front_end")
     names += ("front_end_options", "activation")
     found = convert(options.model, content, **{name: getattr(options, name) for name in names})
@@ -145,7 +146,7 @@ def _arrays(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 
 
 def _print_tensors(content: Any) -> None:
-    rows = [
+    rows: list[tuple[str, str, Any]] = [
         ("/".join(path) or "(the file itself)", "x".join(map(str, a.shape)) or "scalar", a.dtype)
         for path, a in _arrays(content)
     ]

@@ -134,8 +134,8 @@ class Checkpointer:
             except DamagedCheckpointError as error:
                 damaged[step] = error
                 continue
-            for bad_step, error in damaged.items():
-                self._set_aside(bad_step, error)
+            for bad_step, error in damaged.items():  # type: ignore[misc]
+                self._set_aside(bad_step, error)  # type: ignore[misc]
             return like.with_items(step, items)
         if damaged:  # left in place: whatever is wrong may be wrong with this machine
             first = next(iter(damaged.values()))

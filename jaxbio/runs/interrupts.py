@@ -1,6 +1,7 @@
 """Being told to stop: SIGTERM and Ctrl-C become a flag that the loop reads between steps."""
 
 import signal
+from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
@@ -17,7 +18,7 @@ class Interrupts:
 
     def __init__(self):
         self._received = False
-        self._previous: dict[signal.Signals, object] = {}
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interrupts":
         if jax.process_count() == 1:

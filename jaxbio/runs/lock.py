@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from jaxbio.errors import InputError, WriteError
 
@@ -34,7 +35,7 @@ class RunLock:
 
     def __init__(self, run: Path):
         self._run, self._path = run, run / "lock"
-        self._handle: int | None = None
+        self._handle: Any = None  # a file descriptor within ``with``
         self._ended = threading.Event()
 
     def __enter__(self) -> "RunLock":

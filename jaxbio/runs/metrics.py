@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class MetricsLog:
     """
 
     def __init__(self, file: Path, start_step: int, *, tensorboard: bool, enabled: bool = True):
+        self._file: Any
+        self._events: Events | None
         self._path, self._file, self._events = file, None, None
         if not enabled:
             return
@@ -63,7 +65,9 @@ class MetricsLog:
                 raise WriteError.of(self._path, error) from error
         if (events := self._events) is not None:
             numbers = {f"{split}/{name}": value for name, value in metrics.items()}
-            self._tell_tensorboard(lambda: events.write(step, numbers) or events)
+            self._tell_tensorboard(
+                lambda: events.write(step, numbers) or events  # type: ignore[func-returns-value]
+            )
 
     def close(self) -> None:
         """Closes the files."""
@@ -172,10 +176,10 @@ class MetricsWindow:
 
     def __init__(self, batch_size: int):
         self._batch_size = batch_size
-        self._totals: dict[str, jax.Array] | None = None
+        self._totals: Mapping[str, jax.Array] | None = None
         self.restart_clock()
 
-    def add(self, metrics: dict[str, jax.Array]) -> None:
+    def add(self, metrics: Mapping[str, jax.Array]) -> None:
         """Takes the metrics of one step."""
         self._totals = metrics if self._totals is None else _combine(self._totals, metrics)
         self._steps += 1

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.typing import ArrayLike
 
 from jaxbio.errors import InputError
 from jaxbio.options import read
@@ -117,8 +118,8 @@ class Plateau:
 
 def update_plateau(
     plateau: Plateau,
-    step: jax.Array,
-    loss: jax.Array,
+    step: ArrayLike,
+    loss: ArrayLike,
     *,
     factor: float,
     patience_steps: int,

@@ -1,6 +1,6 @@
 """The training state: everything that a checkpoint has to hold."""
 
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +57,10 @@ class TrainState:
     opt_state: optax.OptState
     plateau: Plateau
     ema: dict[str, Any] | None = None
+
+    if TYPE_CHECKING:  # flax adds it
+
+        def replace(self, **changes: Any) -> Self: ...  # noqa: D102
 
     def variables(self, averaged: bool = False) -> dict[str, Any]:
         """The model's variables, with the averaged parameters if asked and kept."""

@@ -14,7 +14,7 @@ from jaxbio.errors import InputError
 from jaxbio.tasks import TASKS
 
 
-def config_class(task: Any) -> type:
+def config_class(task: Any) -> Any:
     """The dataclass ``Config`` of ``jaxbio.tasks.<task>.config``.
 
     Raises:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -111,7 +111,7 @@ def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Resul
         "run": str(run.path),
     }
     if speaks:
-        lock.check()
+        cast(RunLock, lock).check()
         _draw(task.write_report, run, state)
         write_json(run.results_file, results)
         say(f"\n{_table(task, results)}")

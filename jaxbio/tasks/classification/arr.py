@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -168,7 +169,7 @@ def aggregate(name: str, response: jax.Array) -> jax.Array:
     return response
 
 
-def endpoint_shapes(model: Body | Pathway, image_size: int) -> dict[str, tuple[int, ...]]:
+def endpoint_shapes(model: nn.Module, image_size: int) -> dict[str, tuple[int, ...]]:
     """Shapes of a model's endpoints for one image; computes nothing."""
     image = jnp.zeros((1, image_size, image_size, 3))
     keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +45,7 @@ class Classifier:
     """
 
     config: ConfigDict
-    source: Source | None
+    source: Source  # or None, as said above: who opens it without data does not ask for them
     arguments: dict[str, Any]
     model: nn.Module
     preprocessing: Preprocessing
@@ -102,12 +102,12 @@ def open_model(
     data = config.data
     return Classifier(
         config=config,
-        source=source,
+        source=cast(Source, source),
         arguments=arguments,
         model=model,
         preprocessing=Preprocessing(data.image_size, data.mean, data.std),
         mesh=mesh,
-        regulariser=make_regulariser(arr, model, data.image_size) if arr else None,
+        regulariser=make_regulariser(arr, cast(Any, model), data.image_size) if arr else None,
     )
 
 

@@ -4,7 +4,7 @@ Every trainer of the library has this signature: ``step(state, batch) -> (state,
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -145,10 +145,12 @@ def make_train_step(
         finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
         ema = state.ema
         if ema_decay:
-            decay = ema_decay
+            decay: jax.Array | float = ema_decay
             if ema_warmup:
                 decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
-            ema = _averaged(decay, ema, {"params": params, "model_state": model_state})
+            ema = _averaged(
+                decay, cast("dict[str, Any]", ema), {"params": params, "model_state": model_state}
+            )
         metrics = {
             **sums,
             "learning_rate": learning_rate,
@@ -200,6 +202,7 @@ def make_eval_step(
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
         key = jax.random.fold_in(jax.random.key(seed), batch["index"][0])
         images = preprocessing.normalise(batch["image"])
+        endpoints: Any
         logits, endpoints = model.apply(variables, images, train=False, rngs={"noise": key})
         labels, mask = batch["label"], batch["mask"]
         sums = metric_sums(logits, labels, cross_entropy(logits, labels), mask)

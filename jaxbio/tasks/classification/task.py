@@ -139,7 +139,7 @@ class Classification:
     def batches(self, start_step: int) -> Iterable[Batch]:
         """The batches from ``start_step`` to the end of the run, on the devices."""
         mesh = self.classifier.mesh
-        batches = train_batches(
+        batches: Any = train_batches(
             self.classifier.source,
             self.config.data,
             global_batch_size=self.config.train.batch_size,

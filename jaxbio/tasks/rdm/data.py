@@ -6,6 +6,7 @@ image. In the first case images of every object are held out, in the second whol
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import jax
 import numpy as np
@@ -91,7 +92,9 @@ class Target:
         """
         if self.patterns is None:  # one image per condition
             order = index[np.argsort(conditions)]
-            return np.asarray(self.dissimilarities[np.ix_(order, order)], np.float32)
+            return np.asarray(
+                cast(np.ndarray, self.dissimilarities)[np.ix_(order, order)], np.float32
+            )
         means = object_means(self.patterns[index], conditions, int(conditions.max()) + 1)
         return np.asarray(rdm(means, "correlation", name="target"), np.float32)
 
