@@ -35,8 +35,7 @@ def collect_responses(session: Session, endpoint: str = "") -> tuple[np.ndarray,
         InputError: the model has no such endpoint.
     """
     shapes = endpoint_shapes(session.model, session.config.data.image_size)
-    # As it stands this raises a TypeError: ``session.model.blocks`` is missing.
-    name = choose_endpoints(endpoint or "default", shapes)[-1]  # type: ignore[call-arg]
+    name = choose_endpoints(endpoint or "default", shapes, session.model.blocks)[-1]
 
     @jax.jit
     def run(variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
