@@ -170,4 +170,4 @@ def _show_picture(options: argparse.Namespace, saved, picture, what: str) -> Non
 
 
 def _top_n(options: argparse.Namespace, saved) -> int:
-    return saved.experiment.config.spiking.top_n if options.top_n is None else options.top_n
+    return saved.task.config.spiking.top_n if options.top_n is None else options.top_n

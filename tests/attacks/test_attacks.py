@@ -105,6 +105,7 @@ def attack_of(number):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(ATTACKS)))
 def test_the_batch_changes_nothing(number):
     labels = mlp(IMAGES).argmax(1)
@@ -226,8 +227,8 @@ class TinyCORnet(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        maps = LateralArea(8, 3, 2, make("relu")).entry(x, 3)
-        maps = LateralArea(8, 3, 2, make("relu")).above(maps[:-1])
+        maps = LateralArea(32, 3, 2, make("relu")).entry(x, 3)
+        maps = LateralArea(32, 3, 2, make("relu")).above(maps[:-1])
         return nn.Dense(4)(maps[-1].mean((1, 2)))
 
 
@@ -279,6 +280,7 @@ def test_apgd_has_no_l1():
         apgd(linear, IMAGES, LABELS, KEY, 0.1, norm="l1")
 
 
+@pytest.mark.slow
 def test_presets_run():
     assert {"vonenet", "evnet", "autoattack_lite"} <= PRESETS.keys()
     labels = mlp(IMAGES).argmax(1)

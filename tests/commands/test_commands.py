@@ -101,6 +101,7 @@ def _wait_for_step(workdir: Path, step: int, process, seconds=300):
     pytest.fail(f"no step {step} within {seconds} s")
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_bit_for_bit(whole_run, tmp_path):
     process = _start(*_SMALL, f"--workdir={tmp_path}")
     _wait_for_step(tmp_path, 8, process)
@@ -115,6 +116,7 @@ def test_a_killed_run_resumes_bit_for_bit(whole_run, tmp_path):
     assert [line["step"] for line in _train_lines(tmp_path)] == list(range(1, 13))
 
 
+@pytest.mark.slow
 def test_sigterm_saves_at_once_and_exits_cleanly(tmp_path):
     process = _start(*_SMALL, "--config.checkpoint.every_steps=1000", f"--workdir={tmp_path}")
     _wait_for_step(tmp_path, 4, process)
@@ -152,6 +154,7 @@ def test_two_processes_equal_one(whole_run, tmp_path):
     assert results[0]["count"] == results[1]["count"]
 
 
+@pytest.mark.slow
 def test_evaluate_prints_and_writes(whole_run):
     output = _run(f"--workdir={whole_run}", "--checkpoint=last", script="evaluate.py")
     results = json.loads((whole_run / "results.json").read_text())
@@ -177,6 +180,7 @@ def test_the_help_of_every_command_is_immediate():
         assert flag in outcome.stdout
 
 
+@pytest.mark.slow
 def test_runs_are_compared_on_the_same_pictures(whole_run, capsys):
     assert main(["runs", "compare", str(whole_run), str(whole_run), "--checkpoint=last"]) == 0
     output = capsys.readouterr().out

@@ -168,6 +168,7 @@ def test_reach_takes_the_picture_away():
     assert likeness[0] > likeness[1] > likeness[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", CONDITIONS)
 def test_a_picture_depends_on_its_key_alone(experiment):
     condition = CONDITIONS[experiment][3 if len(CONDITIONS[experiment]) > 3 else 0]

@@ -116,6 +116,7 @@ def test_jpeg_equals_libjpeg_at_any_size(picture):
         np.testing.assert_array_equal(ours, np.asarray(Image.open(file)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 def test_pixelate_equals_pillow_at_any_size(severity, picture):
     for image in (picture, picture[:33, :51]):

@@ -50,6 +50,7 @@ def test_resuming_changes_nothing(opened, augmentation):
             assert_same(batch, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
 def test_processes_share_one_batch(opened, augmentation):
     source, settings = opened

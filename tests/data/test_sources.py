@@ -95,6 +95,7 @@ def test_missing_data_dir(source, tmp_path, monkeypatch):
         open_source(config(source=source))
 
 
+@pytest.mark.slow
 def test_tensorflow_is_imported_late_and_quietly_and_lets_the_program_end():
     program = """
 import sys

@@ -76,6 +76,7 @@ def test_description(prepared):
     assert source.describe() == open_source(settings(root)).describe()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", ["auto", True, False])
 def test_batches(prepared, cache):
     root, file_format = prepared

@@ -40,6 +40,7 @@ CROSSVALIDATED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [k for k in CROSSVALIDATED if f"{k}_raw" in METRICS])
 def test_predictivity(case):
     method, options = CROSSVALIDATED[case]

@@ -166,6 +166,7 @@ def vit_images(case: dict, number: int) -> jax.Array:
     return jnp.asarray(x.transpose(0, 2, 3, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "output"),
     [
@@ -259,6 +260,7 @@ def test_vit_training(name: str) -> None:
         vectors.assert_output(case, arrays, "logits_eval_no_targets", logits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases("vit_step"))
 def test_vit_optimiser(name: str) -> None:
     """Steps of clipping and AdamW with decay of everything."""

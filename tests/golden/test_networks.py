@@ -106,6 +106,7 @@ def last_norm_of_layer4(batch_stats: dict) -> np.ndarray:
     return np.asarray(batch_stats[block][norm]["var"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", network_cases())
 def test_network(name: str) -> None:
     case, arrays = vectors.model_case(name), vectors.model_arrays(name)
@@ -164,6 +165,7 @@ def tensor_of(tree: dict, name: str) -> np.ndarray:
     return {4: lambda: y.transpose(3, 2, 0, 1), 2: lambda: y.T}.get(y.ndim, lambda: y)()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", training_cases())
 def test_training(name: str) -> None:
     """Losses, gradients, running statistics and updated weights, step by step."""

@@ -109,6 +109,7 @@ def svm_splits(name: str) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([np.setdiff1d(everything, rows) for rows in test]), test
 
 
+@pytest.mark.slow
 @needs(SCORES, "svm_neural_test_idx")
 @pytest.mark.parametrize("name", [k[:-5] for k in SCORES if re.fullmatch(r"svm_one_C\w+_coef", k)])
 def test_svm_coefficients(name):

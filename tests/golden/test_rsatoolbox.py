@@ -138,6 +138,7 @@ def test_bootstrap_samples(name):
     close(both[0].ceilings, both[1].ceilings, 1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["corr", "spearman"])
 def test_crossvalidated_ceiling(name):
     gold = SYNTHETIC.get("cv_noise_ceiling_kfold", {})

@@ -124,12 +124,14 @@ def _sparse_learns(case: dict[str, Any]) -> bool:
     return not network.shared and not network.trained_competition
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(_CASES))
 def test_dense_program(name):
     """What trains in practice: every count, then weights and thresholds."""
     _assert_fast_program(name, dense_program)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n, c in _CASES.items() if _sparse_learns(c)])
 def test_sparse_program(name):
     """What trains large networks in practice."""

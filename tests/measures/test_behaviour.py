@@ -72,6 +72,7 @@ def _measure(run, **options):
     return measure(session.open_session(None, str(run), with_data=False), "behaviour", **options)
 
 
+@pytest.mark.slow
 def test_a_network_beside_people(run, stimuli, capsys):
     result = _measure(run, stimuli=str(stimuli / "contrast"), humans=[str(stimuli / "people.csv")])
     assert result["experiment"] == "contrast"

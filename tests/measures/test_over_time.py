@@ -61,6 +61,7 @@ def session(tmp_path, name):
     )
 
 
+@pytest.mark.slow
 def test_report(tmp_path, capsys):
     result = measure(session(tmp_path, "cornet_rt"), "time")
     assert result["count"] == 12

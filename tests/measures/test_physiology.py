@@ -91,6 +91,7 @@ def textures(tmp_path):
     return tmp_path / "pictures"
 
 
+@pytest.mark.slow
 def test_everything(session, textures, tmp_path, capsys):
     own = tmp_path / "own.csv"
     own.write_text("modulation_ratio\n" + "1.5\n0.1\n" * 10)
@@ -113,6 +114,7 @@ def test_everything(session, textures, tmp_path, capsys):
     assert "surround_suppression_index" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_time_steps_are_recorded_in_one_pass(session, tmp_path):
     result = measure(
         session, "physiology", layer="area", times=["all"], stimuli=["orientation"], max_units=5

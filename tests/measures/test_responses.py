@@ -22,7 +22,9 @@ def run(tmp_path_factory):
     config.train.batch_size = 16
     config.eval.batch_size = 184
     config.log.tensorboard = False
-    model = VisionTransformer(8, 8, 2, 1, activations.make("raa"), num_classes=10)
+    model = VisionTransformer(
+        patch=8, width=8, depth=2, heads=1, act=activations.make("raa"), num_classes=10
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "build_model", lambda arguments: model)
         loop.train(config, str(path))

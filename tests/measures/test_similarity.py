@@ -126,6 +126,7 @@ def linear_brain():
     )
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_the_brain_scores_at_the_ceiling(session, linear_brain, tmp_path, capsys):
     result = report_similarity(
         session, linear_brain, layers=["picture", "area"], measures=["ridge", "cka"]
@@ -142,6 +143,7 @@ def test_a_layer_that_is_the_brain_scores_at_the_ceiling(session, linear_brain, 
     assert "SYNTHETIC" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_report_says_synthetic_and_holds_everything(session, recordings, capsys, tmp_path):
     result = report_similarity(
         session,
@@ -194,6 +196,7 @@ def _rdm_only(count=8, subjects=3):
     return Recordings("rdms", StimulusSet(ids, labels, ids, images=images), rdms={"it": rdm})
 
 
+@pytest.mark.slow
 def test_recordings_of_dissimilarities_allow_rsa_only(session, tmp_path):
     result = report_similarity(session, _rdm_only(), layers=["picture"])
     assert {row["measure"] for row in result["scores"]} == {"rsa"}

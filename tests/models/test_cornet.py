@@ -220,6 +220,7 @@ def test_parameters_do_not_depend_on_the_number_of_steps(front_end):
     assert trees[0] == trees[1] == trees[2]
 
 
+@pytest.mark.slow
 def test_initialisation_under_jit():
     model = behind_v2("cornet_s", times=(1, 2, 1))
     variables = jax.jit(model.init)(jax.random.key(0), inputs(model))

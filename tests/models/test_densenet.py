@@ -12,6 +12,7 @@ from jaxbio.models.densenet import DenseBlock, DenseLayer
 RELU = activations.make("relu")
 
 
+@pytest.mark.slow
 def test_dense_block_normalises_as_if_every_layer_took_its_own_moments():
     layers, growth = 3, 4
     x = jax.random.normal(jax.random.key(0), (2, 6, 6, 5)) + 1

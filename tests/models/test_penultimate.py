@@ -49,6 +49,7 @@ def _run(name, size):
     return variables["params"], np.asarray(logits), endpoints
 
 
+@pytest.mark.slow
 def test_before_the_relu_of_alexnet():
     params, logits, endpoints = _run("alexnet", 64)
     penultimate = np.asarray(endpoints["penultimate"])

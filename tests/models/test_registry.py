@@ -123,6 +123,7 @@ def test_odd_sizes_compute():
     assert np.isfinite(model.apply(variables, x)[0]).all()
 
 
+@pytest.mark.slow
 def test_starts_behind_the_front_ends():
     """What is left of each body, as published for ResNet, VGG, DenseNet, AlexNet and CORnet-S."""
     left = {

@@ -13,6 +13,7 @@ _IMAGES = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)), j
 _SMALL = {"simple_channels": 8, "complex_channels": 8, "out_channels": 64, "kernel_size": 9}
 
 
+@pytest.mark.slow
 def test_cells_of_both_pathways_feed_v1():
     model = create_model(
         "cornet_z",

@@ -76,6 +76,7 @@ def test_drop_path_leaves_out_whole_examples():
     np.testing.assert_array_equal(module.apply({}, x, False), x)
 
 
+@pytest.mark.slow
 def test_stochastic_depth_acts_in_training_only(mini):
     plain, variables = mini
     model = create_model(**MINI, drop_path=0.5)

@@ -17,6 +17,7 @@ def trains(name: str, rate: float, steps: int, trials: int, dt: float = 1.0) -> 
     return np.asarray(jax.jit(encoder)(KEY, jnp.zeros(trials, jnp.uint8)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", encoding.list_encoders())
 def test_shape_silence_and_key(name):
     rates = np.array([0.0, 200.0])

@@ -53,6 +53,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("path", ["here", "batched"])
 def test_fast_equals_dense(case: str, path: str, monkeypatch) -> None:

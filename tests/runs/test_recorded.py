@@ -16,8 +16,8 @@ from jaxbio.tasks.stdp.evaluate import report_spiking
 _RUNS = Path(__file__).with_name("recorded") / "0.1.0.tar.xz"
 _STOPPED_AT = {"classification": 3, "stdp": 1, "rdm": 2}
 # Other processors round otherwise: a sum of 364 losses differs in its last digits, and of the 364
-# or 40 test images the odd one lies between two labels.
-_IMAGES_APART = 1
+# or 40 test images one or two lie between two labels.
+_IMAGES_APART = 2
 _RELATIVE = 1e-3
 
 
@@ -59,12 +59,15 @@ def _near(results, expected):
             assert results[name] == pytest.approx(number, rel=0.05, abs=0.02), name
         elif name in ("top1", "top5"):
             assert results[name] == pytest.approx(number, abs=1.5 * _IMAGES_APART / 364), name
+        elif name.startswith("similarity"):  # over random splits, drawn from another stream now
+            assert results[name] == pytest.approx(number, abs=0.01), name
         elif isinstance(number, float):
             assert results[name] == pytest.approx(number, rel=_RELATIVE, abs=1e-4), name
         elif isinstance(number, int):
             assert results[name] == number, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classification", "rdm"])
 def test_a_run_of_0_1_0_is_resumed_to_its_end(recorded, task):
     run, expected = recorded(task)
@@ -80,6 +83,7 @@ def test_a_run_of_0_1_0_is_resumed_to_its_end(recorded, task):
         _near(again, {name: expected[name] for name in ("loss", "top1", "top5", "count")})
 
 
+@pytest.mark.slow
 def test_a_spiking_run_of_0_1_0_is_resumed_to_its_end(recorded):
     run, expected = recorded("stdp")
     config = _config(run)

@@ -107,6 +107,7 @@ def steep(kind: str, n: int = 48, p: int = 70) -> np.ndarray:
     return (u * np.arange(1.0, n + 1) ** -int(kind[-1])) @ v.T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_pls_of_steep_spectra_is_that_of_scikit_learn(dtype):
     splits = sim.stratified_splits(OBJECTS, 2, train_size=0.75)
@@ -219,6 +220,7 @@ def test_bootstrap_knows_a_good_model_from_a_bad_one(over):
     assert float(result.ceiling.lower) < float(result.ceiling.upper)
 
 
+@pytest.mark.slow
 def test_rsatoolbox_reports_other_summaries():
     models, subjects = rdms(2, 0.5, 0), rdms(4, 0.6, 3)
     options = {"over": "subjects", "n_bootstrap": 40, "sample_ceilings": True}

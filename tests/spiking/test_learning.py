@@ -120,6 +120,7 @@ def test_networks_side_by_side_learn_as_they_would_alone(kind, sparse, monkeypat
         np.testing.assert_allclose(together.xy[i], alone.xy[0], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_inference_gives_the_same_spikes(kind):
     network, parameters = KINDS[kind]

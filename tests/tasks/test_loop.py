@@ -122,6 +122,7 @@ def test_evaluation_repeats_the_final_numbers(tmp_path):
     assert written["top1"] == measured["top1"]
 
 
+@pytest.mark.slow
 def test_the_exact_test_set_whatever_the_batch_size(tmp_path):
     loop.train(_config(), str(tmp_path))
     seen = []

@@ -88,6 +88,7 @@ def test_list_shows_no_control_characters(tmp_path, capsys):
     assert "a?[31m?b" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_converts_into_a_run_directory(checkpoint, tmp_path, capsys, monkeypatch):
     import jaxbio.runs.checkpoints as checkpointing
 

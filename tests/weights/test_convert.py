@@ -106,6 +106,7 @@ def test_old_densenet_names():
     same(from_torch("densenet121", old, **SMALL), from_torch("densenet121", state, **SMALL))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "front_end", "keys"),
     [
@@ -171,6 +172,7 @@ def test_not_strict_with_everything_in_place(squeezenet):
     same(loose, variables)
 
 
+@pytest.mark.slow
 def test_without_a_bank_the_drawn_one_stays():
     """A checkpoint without front-end still loads what it has."""
     kwargs = {**SMALL, "front_end": "svp"}

@@ -25,6 +25,7 @@ def _step(adversary):
     return state, jax.jit(step)
 
 
+@pytest.mark.slow
 def test_attacked_images_are_harder_and_within_the_radius():
     state, step = _step(_ADVERSARY)
     _, plain_step = _step(None)

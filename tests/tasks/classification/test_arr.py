@@ -80,6 +80,7 @@ def _responses(state, images):
     return {name: aggregate(name, endpoints[name]) for name in ("layer1", "layer2")}
 
 
+@pytest.mark.slow
 def test_the_step_updates_the_memory_and_pulls_responses_together():
     state, step = _setup(regulariser=_regulariser(coefficient=50.0))
     first = batch()
@@ -104,6 +105,7 @@ def test_a_coefficient_of_zero_is_off():
     assert "arr" not in metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "fsdp"), [(8, 1), (2, 4)])
 def test_eight_devices_have_one_memory(data, fsdp):
     state, step = _setup(regulariser=_regulariser())
@@ -156,6 +158,7 @@ def test_no_transfers_but_the_batch():
     assert int(state.model_state[COLLECTION]["count"].sum()) == 48
 
 
+@pytest.mark.slow
 def test_augmentation_is_a_function_of_seed_and_step_not_of_micro_batches():
     augmentation = Augmentation(2, 9.0, 0.5, (0.5, 0.5, 0.5), 0.25)
     state, whole = _setup(augmentation=augmentation)
@@ -273,6 +276,7 @@ def _config(**changes):
     return config
 
 
+@pytest.mark.slow
 def test_the_memory_survives_a_checkpoint_and_serves_evaluation(tmp_path, small_model, monkeypatch):
     config = _config(**{"train.ema_decay": 0.9})
     whole, parts = tmp_path / "whole", tmp_path / "parts"

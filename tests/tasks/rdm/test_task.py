@@ -217,6 +217,7 @@ class _StoppedError(Exception):
     """In place of a kill signal."""
 
 
+@pytest.mark.slow
 def test_a_run_reports_and_resumes(neural_file, tmp_path, capsys, monkeypatch):
     def train(name):
         config = _config(neural_file, **{"optimizer.learning_rate": 1e-2})
@@ -249,6 +250,7 @@ def test_a_run_reports_and_resumes(neural_file, tmp_path, capsys, monkeypatch):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_dissimilarities_of_single_images(tmp_path):
     write_recordings(_single_images(), tmp_path / "single.npz")
     config = _config(
@@ -285,6 +287,7 @@ def test_a_student_goes_on_from_a_run_and_a_run_can_teach(tmp_path):
     assert opened.step == 2
 
 
+@pytest.mark.slow
 def test_every_teacher_is_tried_once_and_tabulated(neural_file, tmp_path, capsys):
     config = _config(
         neural_file, **{"train.total_steps": 1, "teachers": "neural, random:alexnet, neural"}

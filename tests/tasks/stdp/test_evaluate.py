@@ -37,6 +37,7 @@ def run(tmp_path_factory):
     return path, train(_config(), str(path))
 
 
+@pytest.mark.slow
 def test_all_networks_are_tested_again(run, capsys):
     path, trained = run
     again = report_spiking(None, str(path), "last")
@@ -70,7 +71,7 @@ def test_a_test_may_have_fewer_images(run):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"spiking.readout": "vote"}, "spiking.readout='vote': use patch_voting"),
+        ({"spiking.readout": "vote"}, "spiking.readout='vote'"),
         ({"spiking.top_n": 5}, "spiking.top_n=5: use 1 to 4"),
         ({"spiking.kernel": 4}, r"spiking.kernel=4 \(there 8\)"),
         ({"seed": 3}, r"seed=3 \(there 0\)"),

@@ -47,6 +47,7 @@ def run_command(capsys, root, *arguments):
     return status, captured.out, captured.err
 
 
+@pytest.mark.slow
 def test_activity_is_recorded_once_and_per_member(root, monkeypatch):
     entry = find_network(root, "tiny")
     networks = [open_network(entry, member=number) for number in (0, 1)]
@@ -89,6 +90,7 @@ def test_random_and_classify(root, capsys):
     assert (root / "tiny" / "report" / "presentation" / "scores.png").is_file()
 
 
+@pytest.mark.slow
 def test_report_holds_every_readout_and_figure(root, capsys):
     status, out, _ = run_command(capsys, root, "report", "tiny", "--top_n=2", "--member=1")
     assert status == 0
@@ -108,7 +110,7 @@ def test_report_holds_every_readout_and_figure(root, capsys):
         (("random", "--label=1", "--readout=mean"), "unknown readout 'mean'"),
         (("random", "--label=1", "--member=99"), "member=99"),
         (("random", "--label=1", "--checkpoint=77"), "77"),
-        (("classify", "none.png"), "no image at none.png"),
+        (("classify", "none.png"), "none.png cannot be read"),
     ],
 )
 def test_command_errors_are_one_line(root, capsys, arguments, message):

@@ -199,6 +199,7 @@ def test_a_start_needs_a_checkpoint(short, tmp_path):
         task.record(new=True)
 
 
+@pytest.mark.slow
 def test_population_writes_a_table(tmp_path, capsys):
     grid = {"population.grid": "mean_weight=0.4,0.5;c_w=-60,-100"}
     results = loop.train(_config(**grid), str(tmp_path))
@@ -219,6 +220,7 @@ def test_population_writes_a_table(tmp_path, capsys):
     assert json.loads(tests)["error"] == results["readouts"]["patch_voting"]["error"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("programs", [1, 2])
 def test_member_equals_its_own_run(programs, monkeypatch):
     """In one program, or in shares of one and two networks."""
@@ -268,6 +270,7 @@ def test_a_network_that_never_fires_says_so(tmp_path, caplog):
     assert any("spiking.intensity" in line.message for line in caplog.records)
 
 
+@pytest.mark.slow
 def test_members_of_several_intensities():
     """Brighter pictures drive more spikes, in learning and in tests; the others stay the same."""
     bright = stdp.Stdp.prepare(_config(**{"population.grid": "intensity=40,127.5,127.5"}))
