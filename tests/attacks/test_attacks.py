@@ -147,6 +147,7 @@ def test_targets_are_reached(method, loss):
         assert attacked.fooled.mean() > 0.8
 
 
+@pytest.mark.slow
 def test_restarts_and_steps_help():
     labels = mlp(IMAGES).argmax(1)
 
@@ -232,6 +233,7 @@ class TinyCORnet(nn.Module):
         return nn.Dense(4)(maps[-1].mean((1, 2)))
 
 
+@pytest.mark.slow
 def test_attacks_go_through_recurrence_and_spikes():
     images = jnp.asarray(np.random.default_rng(7).random((4, 32, 32, 3)), jnp.float32)
     spiking = create_model("spiking_cnn", num_classes=4, image_size=32, steps=3)
@@ -244,7 +246,7 @@ def test_attacks_go_through_recurrence_and_spikes():
 
         labels = model(images).argmax(1)
         first, second = jax.lax.top_k(model(images), 2)[0].T
-        after = pgd(model, images, labels, KEY, 0.1, steps=8, random_start=False)
+        after = pgd(model, images, labels, KEY, 0.5, steps=20, random_start=False)
         assert (after.margin > second - first).all()
         assert after.fooled.any()
 

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxbio.models import activations
 from jaxbio.models.densenet import DenseBlock, DenseLayer
