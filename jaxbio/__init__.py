@@ -1,22 +1,39 @@
-"""jaxbio: brain-inspired vision in JAX and Flax."""
+"""jaxbio: brain-inspired vision in JAX and Flax.
+
+``train``, ``open_run``, ``load_model`` and ``rsa`` are where programs and notebooks begin; the
+parts (``models``, ``features``, ``similarity``, ...) are modules of their own. Nothing is imported
+before it is used.
+"""
 
 import importlib
+from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "create_model", "features", "list_models", "weights"]
 
 # Resolved on first use, so that `train.py --help` does not pay for importing JAX and Flax.
 _LAZY = {
-    "create_model": ("jaxbio.models", "create_model"),
-    "list_models": ("jaxbio.models", "list_models"),
-    "features": ("jaxbio.features", None),
-    "weights": ("jaxbio.weights", None),
+    "InputError": "jaxbio.errors",
+    "create_model": "jaxbio.models",
+    "list_models": "jaxbio.models",
+    "load_model": "jaxbio.api.model",
+    "open_run": "jaxbio.api.run",
+    "rsa": "jaxbio.api.rsa",
+    "train": "jaxbio.api.run",
 }
+_PARTS = (
+    *("attacks", "behaviour", "brainscore", "corruptions", "data", "features", "models", "neural"),
+    *("physiology", "plotting", "similarity", "spiking", "weights"),
+)
+__all__ = sorted(("__version__", *_LAZY, *_PARTS))
 
 
-def __getattr__(name: str):
-    if name not in _LAZY:
-        raise AttributeError(f"module 'jaxbio' has no attribute {name!r}")
-    module_name, attribute = _LAZY[name]
-    module = importlib.import_module(module_name)
-    return module if attribute is None else getattr(module, attribute)
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _PARTS:
+        return importlib.import_module(f"jaxbio.{name}")
+    raise AttributeError(f"module 'jaxbio' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -22,6 +22,7 @@ _RANKS = (
     {"tasks"},
     {"measures", "configs"},
     {"commands", "brainscore"},
+    {"api"},
     {"__init__", "__main__"},  # the public names, resolved lazily
 )
 _RANK = {part: rank for rank, parts in enumerate(_RANKS) for part in parts}

@@ -8,6 +8,7 @@ inside their functions, so that ``--help`` is immediate.
 """
 
 import argparse
+import difflib
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -68,16 +69,45 @@ def measure(session: "Session", name: str, **changes: Any) -> Any:
     Raises:
         InputError: an unknown measure or option, or what the measure itself refuses.
     """
+    return take(session, *chosen_measure(name, **changes))
+
+
+def chosen_measure(name: str, **changes: Any) -> tuple[Measure, argparse.Namespace]:
+    """A measure and its complete options: see :func:`measure`."""
     known = measures()
     if name not in known:
-        raise InputError(f"unknown measure '{name}': use {', '.join(known)}")
-    parser = argparse.ArgumentParser(add_help=False)
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"did you mean '{close[0]}'? There are" if close else "use"
+        raise InputError(f"unknown measure '{name}': {hint} {', '.join(known)}")
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     known[name].options(parser.add_argument)
-    options = vars(parser.parse_args([]))
-    for option in changes:
-        if option not in options:
-            raise InputError(f"{name} has no option '{option}': use {', '.join(options)}")
-    return take(session, known[name], argparse.Namespace(**{**options, **changes}))
+    actions = {action.dest: action for action in parser._actions}
+    words = []
+    for option, value in changes.items():
+        if option not in actions:
+            close = difflib.get_close_matches(option, actions, n=1)
+            hint = f"did you mean '{close[0]}'? It has" if close else "use"
+            raise InputError(f"{name} has no option '{option}': {hint} {', '.join(actions)}")
+        words += _as_words(actions[option], option, value)
+    try:
+        return known[name], parser.parse_args(words)
+    except argparse.ArgumentError as error:
+        raise InputError(f"{name}: {error}; see docs/commands.md or --help") from None
+
+
+def _as_words(action: argparse.Action, option: str, value: Any) -> list[str]:
+    """What would be typed for a value, so that a program's are checked like a command's."""
+    flag = action.option_strings[0]
+    if action.nargs == 0:  # a switch
+        if not isinstance(value, bool):
+            raise InputError(f"{option}={value!r}: use True or False")
+        return [flag] if value != action.default else []
+    if value is None:
+        if action.default is not None:
+            raise InputError(f"{option}=None: leave it out for its default, {action.default}")
+        return []
+    several = isinstance(value, list | tuple)
+    return [f"{flag}={','.join(map(str, value)) if several else value}"]
 
 
 def take(session: "Session", chosen: Measure, options: argparse.Namespace) -> Any:

@@ -1,6 +1,6 @@
 """What a classifier answers, picture by picture."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -27,14 +27,11 @@ class Predictions(NamedTuple):
         return self.probabilities.argmax(axis=1)
 
 
-def predict(session: Session, batches: Iterable[dict[str, Any]]) -> Predictions:
-    """Class probabilities in evaluation mode.
+Step = Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]
 
-    Args:
-        session: the model.
-        batches: dicts with ``image`` uint8 ``[B, S, S, 3]``, ``label``, ``index`` and ``mask``
-            ``[B]``; pictures with a False mask are left out.
-    """
+
+def make_step(session: Session) -> Step:
+    """The jitted forward pass of :func:`predict`: variables and a batch to ``[B, K]``."""
 
     @jax.jit
     def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
@@ -43,6 +40,21 @@ def predict(session: Session, batches: Iterable[dict[str, Any]]) -> Predictions:
         logits, _ = session.model.apply(variables, images, train=False, rngs={"noise": key})
         return jax.nn.softmax(logits.astype(np.float32))
 
+    return step
+
+
+def predict(
+    session: Session, batches: Iterable[dict[str, Any]], step: Step | None = None
+) -> Predictions:
+    """Class probabilities in evaluation mode.
+
+    Args:
+        session: the model.
+        batches: dicts with ``image`` uint8 ``[B, S, S, 3]``, ``label``, ``index`` and ``mask``
+            ``[B]``; pictures with a False mask are left out.
+        step: from :func:`make_step`, for many calls; None makes one.
+    """
+    step = make_step(session) if step is None else step
     found, labels = [], []
     for batch in put_batches(batches, session.mesh):
         mask = np.asarray(batch["mask"])

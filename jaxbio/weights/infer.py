@@ -117,7 +117,9 @@ def convert(
     count = sum(map(is_array, found.tensors.values())) - unused
     if count <= 0:
         raise InputError(f"no tensor in the file fits {name}; --list shows what it holds")
-    own_mean, own_std = _normaliser(content) or _published(probe.body, front_end, names)
+    own_mean, own_std = _normaliser(content) or published_normalisation(
+        probe.body, front_end, names
+    )
     preprocessing = Preprocessing(
         given["image_size"], cast(Any, mean or own_mean), cast(Any, std or own_std)
     )
@@ -155,7 +157,7 @@ def _normaliser(content: Any) -> list[tuple[float, ...]] | None:
     return None
 
 
-def _published(body: Body, front_end: str, names: Sequence[str]) -> Any:
-    """What weights of this kind were trained with, as far as is known."""
+def published_normalisation(body: Body, front_end: str, names: Sequence[str] = ()) -> Any:
+    """Mean and std that such weights were trained with, as far as is known; names: the file's."""
     torchvision = any("encoder_layer_" in name for name in names)  # of its vision transformers
     return _HALF if front_end != "none" or (body.torch_half and not torchvision) else _IMAGENET
