@@ -11,7 +11,6 @@ from jaxbio.physiology import properties, protocol
 from jaxbio.physiology.recording import (
     Probe,
     View,
-    find_central_units,
     firing_rate_scale,
     firing_rates,
 )
@@ -130,17 +129,3 @@ def test_small(monkeypatch):
     probe = Probe(activity, View(64, degrees), batch=64)
     rates, blank = _record(probe, np.arange(64))
     _assert_ground_truth(rates, blank, np.arange(64), 32)
-
-
-@pytest.mark.slow
-def test_whole_protocol():
-    """SVP's V1 at 224 pixels: units found by their receptive fields."""
-    probe = Probe(_layer(224, 8.0, 4, 256, slice(None)), View(224))
-    fields = find_central_units(probe)
-    rates, blank = _record(probe, fields.units)
-    channels = fields.units % 512
-    assert len(np.unique(channels)) > 300
-    # The cells' places are known, too: every 4 pixels.
-    place = np.stack(np.divmod(fields.units // 512, 56), 1) * 4 / PIXELS_PER_DEGREE - 4
-    assert np.quantile(np.abs(place - fields.position_yx).max(1), 0.9) < 0.15
-    _assert_ground_truth(rates, blank, channels, 256)
