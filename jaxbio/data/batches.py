@@ -15,6 +15,8 @@ def steps_per_epoch(source: Source, global_batch_size: int) -> int:
     """
     if global_batch_size < 1:
         raise DataError(f"a batch size of {global_batch_size}: use a positive integer")
+    if not source.num_train:
+        raise DataError(f"data.source={source.name!r} has no training examples: add train/")
     if global_batch_size > source.num_train:
         raise DataError(
             f"a training batch of {global_batch_size} is larger than the {source.num_train} "

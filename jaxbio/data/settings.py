@@ -46,6 +46,13 @@ class Settings(Place):
     flip: bool = option(True, "crop_flip: mirror every second image")
     max_shift: float = option(0.1, "shift: largest translation, a share of image_size", "[0, 1)")
     max_zoom: float = option(0.1, "shift: largest enlargement or reduction", "[0, 1)")
+    split: float = option(
+        0.0,
+        "share of the training set that is held out and tested on, of every class alike; 0: the "
+        "data's own test set is tested on",
+        "[0, 1)",
+    )
+    split_seed: int = option(0, "chooses what is held out", "[0, 4294967295]")
     exif_rotation: bool = option(
         False, "turn photographs as their EXIF orientation says; slower, and published nets do not"
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxbio.data.settings import DataError, read_settings
+from jaxbio.data.settings import DataError, Settings, read_settings
 from jaxbio.data.types import Source
 
 
@@ -25,6 +25,15 @@ def open_source(cfg: Any) -> Source:
         (10, 1433, 364)
     """
     settings = read_settings(cfg)
+    source = _open(settings)
+    if not settings.split:
+        return source
+    from jaxbio.data.holdout import hold_out
+
+    return hold_out(source, settings.split, settings.split_seed)
+
+
+def _open(settings: Settings) -> Source:
     # Each opener is imported where it is needed: a run pays for its own source only.
     if settings.source == "digits":
         from jaxbio.data.digits import open_digits
