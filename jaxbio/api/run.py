@@ -15,7 +15,7 @@ from jaxbio.api import pictures
 from jaxbio.api.configuration import changed, make_config
 from jaxbio.commands.experiments import find_run
 from jaxbio.data.class_names import readable
-from jaxbio.data.settings import read_settings
+from jaxbio.data.settings import OF_SQUARES, read_settings
 from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest
 from jaxbio.files import read_json
@@ -302,7 +302,7 @@ class Run:
         """Whether the network learned from small squares, which are resized without a crop."""
         name = self.config.data.get("source", "folder") if self._has_data else "folder"
         if not name.startswith("tfds:"):
-            return name in ("digits", "mnist")
+            return name in OF_SQUARES
         try:
             return bool(data_source(self.config).one_size)
         except InputError as error:

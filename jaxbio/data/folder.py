@@ -65,6 +65,16 @@ def open_image_folder(settings: Settings) -> Source:
     )
 
 
+def list_classes(folder: str) -> tuple[FileSplit, list[str]]:
+    """The images in a folder's class folders, and the classes.
+
+    Raises:
+        DataError: as :func:`open_image_folder`.
+    """
+    classes = _class_names(folder, folder)
+    return _list_split(folder, classes), classes
+
+
 def _class_names(split_dir: str, root: str) -> list[str]:
     names = sorted(
         name

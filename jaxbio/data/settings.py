@@ -1,6 +1,7 @@
 """The keys under ``config.data`` that the input pipeline reads, checked."""
 
 import dataclasses
+import difflib
 import os
 import re
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from jaxbio.errors import InputError
 from jaxbio.options import option, read
 
+OF_SQUARES = ("digits", "mnist", "cifar10", "cifar100")  # all of one size
+SOURCES = (*OF_SQUARES, "folder")
 AUGMENTATIONS = ("none", "crop_flip", "shift")
 
 
@@ -19,13 +22,15 @@ class DataError(InputError):
 class Place:
     """Which data, and where it lies."""
 
-    source: str = option("digits", "digits, mnist, folder or tfds:<name>")
+    source: str = option("digits", f"{', '.join(SOURCES)} or tfds:<name>")
     data_dir: str | None = option(None, "default: the environment variable JAXBIO_DATA_DIR")
 
     def __post_init__(self) -> None:
         name = self.source
-        if name not in ("digits", "mnist", "folder") and not re.fullmatch(r"tfds:\w[\w/.-]*", name):
-            raise DataError(f"data.source={name!r}: use digits, mnist, folder or tfds:<name>")
+        if name not in SOURCES and not re.fullmatch(r"tfds:\w[\w/.-]*", name):
+            close = difflib.get_close_matches(name, SOURCES, n=1)
+            hint = f"did you mean {close[0]!r}? There are" if close else "use"
+            raise DataError(f"data.source={name!r}: {hint} {', '.join(SOURCES)} or tfds:<name>")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -160,8 +160,8 @@ class Source:
         }
 
 
-def existing_data_dir(settings: Settings) -> str:
-    """The data directory.
+def existing_data_path(settings: Settings) -> str:
+    """The data directory, or the archive that stands for it.
 
     Raises:
         DataError: it is not set, or does not exist.
@@ -171,6 +171,18 @@ def existing_data_dir(settings: Settings) -> str:
             f"data.source={settings.source!r} needs data: set data.data_dir or the environment "
             "variable JAXBIO_DATA_DIR"
         )
-    if not os.path.isdir(settings.data_dir):
-        raise DataError(f"data.data_dir={settings.data_dir!r} is not a directory: correct it")
+    if not os.path.exists(settings.data_dir):
+        raise DataError(f"data.data_dir={settings.data_dir!r} does not exist: correct it")
     return os.fspath(settings.data_dir)
+
+
+def existing_data_dir(settings: Settings) -> str:
+    """The data directory.
+
+    Raises:
+        DataError: it is not set, or does not exist.
+    """
+    path = existing_data_path(settings)
+    if not os.path.isdir(path):
+        raise DataError(f"data.data_dir={path!r} is not a directory: correct it")
+    return path

@@ -54,7 +54,9 @@ def _config(folder, **changes):
 def tiny_model():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            opened, "build_model", lambda arguments: Tiny(arguments["num_classes"], dropout=0.0, batch_norm=False)
+            opened,
+            "build_model",
+            lambda arguments: Tiny(arguments["num_classes"], dropout=0.0, batch_norm=False),
         )
         yield
 
@@ -140,3 +142,52 @@ def test_predict_says_the_runs_names_wherever_its_data_are(run, tmp_path, capsys
     (line,) = csv.DictReader((tmp_path / "out.csv").open())
     assert line["class"] == "cow"
     assert "cow" in capsys.readouterr().out
+
+
+def _write_arrays(folder, kinds, levels):
+    labels = np.tile(np.arange(len(levels)), 5)
+    np.save(folder / "labels.npy", labels)
+    for kind in kinds:
+        images = np.zeros((len(labels), 32, 32, 3), np.uint8)
+        images += np.array(levels, np.uint8)[labels].reshape(-1, 1, 1, 1)
+        images[: len(levels)] = levels[0]  # severity 1: all look like the first class
+        np.save(folder / f"{kind}.npy", images)
+
+
+def test_a_published_set_of_folders(run, tmp_path):
+    _write(tmp_path / "data", "val", _LEVELS, 2)
+    for kind in ("noise/gaussian_noise", "blur/motion_blur"):
+        for severity in range(1, 6):
+            levels = _LEVELS if severity < 5 else {"ant": 30, "bee": 225, "cow": 225}
+            _write(tmp_path / "c" / kind, str(severity), levels, 2)
+    session = opened.open_session(_config(tmp_path / "data"), str(run))
+    found = measure(session, "robustness", corrupted=str(tmp_path / "c"))
+    top1 = {cell: of["top1"] for cell, of in found["cells"].items()}
+    assert len(top1) == 10
+    assert top1["gaussian_noise/5"] == top1["motion_blur/5"] == pytest.approx(2 / 3)
+    assert found["scores"]["mean_error"] == pytest.approx(1 / 15)
+    assert found["scores"]["mce_published"] is None
+    assert (run / "evaluation" / "robustness_published.json").is_file()
+    with pytest.raises(InputError, match="did you mean motion_blur"):
+        measure(session, "robustness", corrupted=str(tmp_path / "c"), corruptions="motion_blurr")
+    with pytest.raises(InputError, match="neither"):
+        measure(session, "robustness", corrupted=str(tmp_path / "data"))
+
+
+def test_a_published_set_of_arrays(run, tmp_path, monkeypatch):
+    from jaxbio.data import corrupted
+
+    monkeypatch.setitem(corrupted.NAMES, "cifar10", ("cow", "bee", "ant"))
+    _write_arrays(tmp_path, ["fog", "snow"], [225, 128, 30])
+    _write(tmp_path, "val", _LEVELS, 1)
+    session = opened.open_session(_config(tmp_path), str(run))
+    found = measure(session, "robustness", corrupted=str(tmp_path), severities="1,2")
+    assert {k: v["top1"] for k, v in found["cells"].items()} == {
+        "fog/1": pytest.approx(1 / 3),
+        "fog/2": 1,
+        "snow/1": pytest.approx(1 / 3),
+        "snow/2": 1,
+    }
+    np.save(tmp_path / "fog.npy", np.zeros((7, 32, 32, 3), np.uint8))
+    with pytest.raises(InputError, match="all five severities"):
+        measure(session, "robustness", corrupted=str(tmp_path), corruptions="fog", severities="3")
