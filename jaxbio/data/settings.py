@@ -67,6 +67,11 @@ class Settings(Place):
         "tfds: keep encoded images in memory; auto: if there is no faster way",
         choices=("auto", "True", "False", True, False),
     )
+    resident: str | bool = option(
+        "auto",
+        "training images in the devices' memory, cropped there; auto: on accelerators, up to 4 GiB",
+        choices=("auto", "True", "False", True, False),
+    )
     num_threads: int = option(0, "of the pipeline; 0: as many as cores", "[0, 4096]")
     prefetch: int = option(2, "batches prepared ahead", "[1, 65536]")
 
@@ -116,4 +121,5 @@ def read_settings(cfg: Any) -> Settings:
         settings,
         data_dir=os.path.expanduser(data_dir) if data_dir else None,
         cache=words.get(settings.cache, settings.cache),
+        resident=words.get(settings.resident, settings.resident),
     )
