@@ -38,7 +38,7 @@ def _float64(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
 
 @_float64
-def gratings(parameters: jax.Array, *, size: int, degrees: float) -> jax.Array:
+def gratings(parameters: jax.Array | np.ndarray, *, size: int, degrees: float) -> jax.Array:
     """Sinusoidal gratings, each in a disc.
 
     Grey level ``255 (sin(2 pi sf (x cos o + y sin o) + phase) contrast + 1) / 2``, cut to an
