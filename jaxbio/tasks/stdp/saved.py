@@ -105,6 +105,37 @@ class SavedNetwork:
         number = int(np.random.default_rng(seed).choice(candidates))
         return number, pictures[number].reshape(self.network.crop, self.network.crop)
 
+    def answer(
+        self,
+        picture: np.ndarray,
+        seed: int,
+        readout: str = "patch_voting",
+        top_n: int = 1,
+        votes: np.ndarray | None = None,
+    ) -> Outcome:
+        """Classifies a fitted picture; see :meth:`show`."""
+        encoding, _ = jax.random.split(jax.random.key(seed))
+        return classify(
+            self.network,
+            self.parameters,
+            self.weights,
+            self._known_votes() if votes is None else votes,
+            picture,
+            encoding,
+            readout=readout,
+            top_n=top_n,
+            encoder=self.task.config.spiking.encoder,
+        )
+
+    def _known_votes(self) -> np.ndarray:
+        if self.votes is None:
+            raise InputError(
+                f"{self.entry.name} at step {int(self.state.step)} is not calibrated and cannot "
+                "vote: repeat the train.py command, which tests at its end, or choose another "
+                "--checkpoint"
+            )
+        return self.votes
+
     def show(
         self,
         picture: np.ndarray,
@@ -125,26 +156,9 @@ class SavedNetwork:
         Raises:
             InputError: a network without votes, an unknown readout.
         """
-        if votes is None:
-            votes = self.votes
-        if votes is None:
-            raise InputError(
-                f"{self.entry.name} at step {int(self.state.step)} is not calibrated and cannot "
-                "vote: repeat the train.py command, which tests at its end, or choose another "
-                "--checkpoint"
-            )
-        encoding, choice = jax.random.split(jax.random.key(seed))
-        outcome = classify(
-            self.network,
-            self.parameters,
-            self.weights,
-            votes,
-            picture,
-            encoding,
-            readout=readout,
-            top_n=top_n,
-            encoder=self.task.config.spiking.encoder,
-        )
+        votes = self._known_votes() if votes is None else votes
+        outcome = self.answer(picture, seed, readout, top_n, votes)
+        _, choice = jax.random.split(jax.random.key(seed))
         figures = presentation_figures(
             self.network,
             self.parameters,
