@@ -75,9 +75,8 @@ def _sizes(source: "Source", seed: int) -> str:
     chosen = _draw(len(split), _LOOKED_AT, seed)
     sizes = [picture(split, i).shape[:2] for i in chosen]
     sizes.sort(key=lambda size: size[0] * size[1])
-    shown = [
-        f"{width} x {height}" for height, width in (sizes[0], sizes[len(sizes) // 2], sizes[-1])
-    ]
+    places = (0, len(sizes) // 2, -1)
+    shown = [f"{sizes[place][1]} x {sizes[place][0]}" for place in places]
     if len(set(sizes)) == 1:
         return shown[0]
     return f"{shown[0]} to {shown[2]}, median {shown[1]} (of {len(sizes)} looked at)"
