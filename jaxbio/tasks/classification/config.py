@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jaxbio.data.settings import Settings
 from jaxbio.errors import InputError
@@ -11,6 +12,7 @@ from jaxbio.runs.config import BATCH, Checkpoint, Evaluation, Length, Log, Mesh,
 
 SEED = "[0, 4294967295]"  # of NumPy's generators and of JAX's keys
 MIN_IMAGE_SIZE = 32  # of the models
+PRETRAINED = "pretrained"  # in a model's name's place: that of model.init_from
 
 
 def _models() -> Sequence[str]:
@@ -127,6 +129,39 @@ class Model:
     spiking: Spiking = field(default_factory=Spiking)
     v1: V1 = field(default_factory=V1)
     retina: Retina = field(default_factory=Retina)
+
+
+def _models_or_pretrained() -> Sequence[str]:
+    return [*_models(), PRETRAINED]
+
+
+@dataclass(frozen=True)
+class StartingModel(Model):
+    """``model`` of a classifier, which may begin with what another has learned."""
+
+    name: str = option(
+        "resnet18",
+        f"a name of jaxbio.list_models(); {PRETRAINED}: network and images of init_from",
+        choices=_models_or_pretrained,
+    )
+    init_from: str = option(
+        "",
+        "run directory, converted weights or PyTorch file to begin with; the classifier is new "
+        'where the classes are others; "": random weights',
+    )
+    freeze: str = option(
+        "",
+        "parts that do not learn, names with commas: front_end, layer1, ...; backbone: all but "
+        'the classifier; "": none',
+    )
+
+    def __post_init__(self) -> None:
+        if self.name == PRETRAINED and not self.init_from:
+            raise InputError(f"model.name={PRETRAINED} needs model.init_from=RUN_OR_WEIGHTS")
+        if self.init_from and self.v2_weights:
+            raise InputError(
+                f"model.v2_weights={self.v2_weights}: model.init_from brings V2's filters; unset it"
+            )
 
 
 @dataclass(frozen=True)
@@ -261,7 +296,7 @@ class Config:
     name: str = option("base", "the run directory's default is runs/<name>")
     task: str = option("classification", "what is trained how", choices=("classification",))
     seed: int = option(0, "initial weights, data order, augmentation, dropout and noise", SEED)
-    model: Model = field(default_factory=Model)
+    model: StartingModel = field(default_factory=StartingModel)
     data: Data = field(default_factory=Data)
     train: Train = field(default_factory=Train)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -276,13 +311,23 @@ class Config:
         check_length(self.train)
 
     def check_names(self) -> None:
-        """What needs an import to be checked: names of corruptions."""
+        """What needs an import or a look at the disk: names of corruptions, where to begin."""
+        if self.model.init_from:
+            _check_start(Path(self.model.init_from))
         if self.data.corruption_augmentation:
             from jaxbio.tasks.classification.corruption_augmentation import (
                 read_corruption_augmentation,
             )
 
             read_corruption_augmentation(self.data)
+
+
+def _check_start(path: Path) -> None:
+    if path.is_file() or (path / "config.json").is_file():
+        return
+    if path.is_dir():
+        raise InputError(f"model.init_from={path} is not trained yet: it has no config.json")
+    raise InputError(f"model.init_from={path} does not exist: give a run directory or a file")
 
 
 def check_length(train: Length) -> None:

@@ -16,6 +16,7 @@ from jaxbio.runs.state import NEVER, TrainState
 from jaxbio.tasks.classification.adversarial import Adversary
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser
 from jaxbio.tasks.classification.augmentation import Augmentation
+from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
 
 Batch = dict[str, jax.Array]
@@ -41,6 +42,7 @@ def make_train_step(
     regulariser: ResponseRegulariser | None = None,
     augmentation: Augmentation | None = None,
     adversary: Adversary | None = None,
+    frozen: Frozen | None = None,
 ) -> Step:
     """Builds ``step(state, batch) -> (state, metrics)``.
 
@@ -64,6 +66,7 @@ def make_train_step(
             ..., then 1, n + 1, ...
         augmentation: of the images, here on the device.
         adversary: attacks the images, augmented ones, with the state that the step begins with.
+        frozen: what does not learn; the optimiser leaves it out, too.
 
     Returns:
         The step. Its batch has ``image`` ``[B, H, W, C]`` uint8 and ``label`` ``[B]``; its metrics
@@ -74,6 +77,7 @@ def make_train_step(
     """
 
     def loss_fn(params, model_state, constants, batch, key):
+        params = params if frozen is None else frozen.stop(params)
         images = preprocessing.normalise(batch["image"])
         if augmentation is not None:
             images = augmentation.normalised(images, batch["key"])
@@ -81,9 +85,11 @@ def make_train_step(
         variables = {"params": params, "constants": constants, **collections}
         names = ("dropout", "noise", "drop_path")
         rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
-        (logits, endpoints), updated = model.apply(
-            variables, images, train=True, rngs=rngs, mutable=list(collections)
-        )
+
+        def forward():
+            return model.apply(variables, images, train=True, rngs=rngs, mutable=list(collections))
+
+        (logits, endpoints), updated = forward() if frozen is None else frozen.apply(forward)
         losses = cross_entropy(logits, batch["label"], label_smoothing)
         total, sums = jnp.mean(losses), metric_sums(logits, batch["label"], losses)
         updated = dict(updated)
@@ -149,7 +155,10 @@ def make_train_step(
             if ema_warmup:
                 decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
             ema = _averaged(
-                decay, cast("dict[str, Any]", ema), {"params": params, "model_state": model_state}
+                decay,
+                cast("dict[str, Any]", ema),
+                {"params": params, "model_state": model_state},
+                frozen,
             )
         metrics = {
             **sums,
@@ -169,11 +178,22 @@ def make_train_step(
     return step
 
 
-def _averaged(decay: jax.Array | float, ema: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def _averaged(
+    decay: jax.Array | float, ema: dict[str, Any], new: dict[str, Any], frozen: Frozen | None
+) -> dict[str, Any]:
     averages = jax.tree.map(lambda a, b: decay * a + (1.0 - decay) * b, ema, new)
+    if frozen is not None:  # the mean of equal numbers is not always the number
+        averages["params"] = _fixed(frozen, averages["params"], new["params"])
+        for name in averages["model_state"].keys() - {COLLECTION}:
+            kept = _fixed(frozen, averages["model_state"][name], new["model_state"][name])
+            averages["model_state"][name] = kept
     if COLLECTION in new["model_state"]:
         averages["model_state"][COLLECTION] = new["model_state"][COLLECTION]
     return averages
+
+
+def _fixed(frozen: Frozen, average: Any, new: Any) -> Any:
+    return jax.tree.map(lambda learns, a, b: a if learns else b, frozen.learning(new), average, new)
 
 
 def make_eval_step(
