@@ -18,25 +18,30 @@ from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError, NonFiniteError, WriteError
 from jaxbio.files import write_json
-from jaxbio.runs.checkpoints import Checkpointer
+from jaxbio.runs.checkpoints import Checkpointer, load_state
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.interrupts import Interrupts
 from jaxbio.runs.lock import RunLock
-from jaxbio.runs.metrics import MetricsLog, MetricsWindow
+from jaxbio.runs.metrics import MetricsLog, MetricsWindow, copy_metrics
 from jaxbio.runs.progress import Progress, format_table, say
 from jaxbio.runs.state import State
 from jaxbio.tasks.config import check_config, config_to_go_on, restored_config
+from jaxbio.tasks.extension import Beginning, check_extension, lengthen
 from jaxbio.tasks.task import Results, Task, prepare
 
 _logger = logging.getLogger("jaxbio")
 
 
-def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
+def train(
+    config: ConfigDict, workdir: str, *, extend: str = "", beginning: Beginning | None = None
+) -> dict[str, Any] | None:
     """Trains, or resumes, or says that the run has finished.
 
     Args:
         config: see ``configs/base.py``.
         workdir: the run directory, made if need be.
+        extend: makes a run longer than ``config`` says: epochs, or such as ``500steps``.
+        beginning: a checkpoint of another run that a new one begins with.
 
     Returns:
         The final results (of a classifier ``top1``, ``top5``, ``loss``, ...); None if the run was
@@ -47,24 +52,55 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
         NonFiniteError: the loss or a gradient became NaN or infinite.
     """
     check_config(config)
+    if extend:
+        check_extension(config, extend)
     run = RunDirectory(workdir)
     run.create()
-    with RunLock(run.path) if jax.process_index() == 0 else nullcontext() as lock:
-        return _train(config, run, lock)
+    try:
+        with RunLock(run.path) if jax.process_index() == 0 else nullcontext() as lock:
+            return _train(config, run, lock, extend, beginning)
+    except BaseException:
+        run.remove_if_empty()
+        raise
 
 
-def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Results | None:
+def _train(
+    config: ConfigDict,
+    run: RunDirectory,
+    lock: RunLock | None,
+    extend: str,
+    beginning: Beginning | None,
+) -> Results | None:
     """All of :func:`train`; ``lock`` is None in all processes but the first."""
     speaks = lock is not None
     recorded, then = run.recorded(), None
     if recorded is not None:
         then = restored_config(recorded).to_dict()
         config = config_to_go_on(config, recorded)
+        beginning = _same_beginning(recorded, beginning, run)
+        if extend:
+            config, then = lengthen(config, then, extend)
+    elif extend:
+        raise InputError(f"--extend: {run.path} is not trained yet: train it without --extend")
     task = prepare(config)
+    total = task.periods.total
+    # Read before anything is written: a checkpoint that does not fit leaves nothing behind.
+    state = _begin(task, beginning) if recorded is None and beginning is not None else None
     if speaks:
         resolved = task.record(new=recorded is None)
+        if beginning is not None:
+            resolved["from_checkpoint"] = beginning._asdict()
         run.record_config(config.to_dict(), resolved, then)
-    if (results := run.results()) is not None:
+        if extend:
+            run.record_length(config.train.to_dict(), total)
+        if state is not None and beginning is not None:
+            copy_metrics(RunDirectory(beginning.run).metrics_file, run.metrics_file, beginning.step)
+    results = run.results()
+    if results is not None and extend and results.get("step", total) < total:
+        if speaks:
+            run.results_file.unlink()
+        results = None
+    if results is not None:
         if speaks:
             say(f"{run.path} has finished: nothing to do.\n{_finished_table(task, run, results)}")
         return results
@@ -75,14 +111,16 @@ def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Resul
         keep_best=config.checkpoint.keep_best,
         best_by=task.best_by,
     )
-    state = checkpointer.restore_latest(task.like)
-    resumed = state is not None
-    if state is None:
-        state = task.initial_state()
+    found = checkpointer.restore_latest(task.like)
+    resumed = found is not None or beginning is not None
+    if found is not None:
+        state = found
+    elif state is None:
+        state = task.initial_state() if beginning is None else _begin(task, beginning)
     if speaks:
         _announce(task, state, run, resumed)
 
-    total, start = task.periods.total, int(state.step)
+    start = int(state.step)
     loop = _Loop(
         run_directory=run,
         lock=lock,
@@ -116,6 +154,34 @@ def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Resul
         write_json(run.results_file, results)
         say(f"\n{_table(task, results)}")
     return results
+
+
+def _begin(task: Task, beginning: Beginning) -> State:
+    if beginning.step >= task.periods.total:
+        raise InputError(
+            f"--from_checkpoint={beginning.step}: the training ends at step {task.periods.total}: "
+            "give an older checkpoint, or a longer training"
+        )
+    return load_state(RunDirectory(beginning.run), task.like, beginning.step)
+
+
+def _same_beginning(
+    recorded: dict[str, Any], wanted: Beginning | None, run: RunDirectory
+) -> Beginning | None:
+    """What a recorded run began with.
+
+    Raises:
+        InputError: something else than is wanted.
+    """
+    found = recorded["resolved"].get("from_checkpoint")
+    known = None if found is None else Beginning(str(found["run"]), int(found["step"]))
+    if wanted is not None and wanted != known:
+        there = "no checkpoint" if known is None else f"step {known.step} of {known.run}"
+        raise InputError(
+            f"--from_checkpoint: {run.path} holds a run that began with {there}: choose another "
+            "--workdir"
+        )
+    return known
 
 
 @dataclass

@@ -83,7 +83,7 @@ class Counting:
         return [("accuracy", f"{results['accuracy']:.1f}")]
 
     def record(self, new):
-        return {"data": {"numbers": self.periods.total}}
+        return {"data": {"numbers": "0, 1, 2, ..."}}
 
     def watch(self, run, state):
         save_figures(run, {"now": Figure(figsize=(1, 1))})

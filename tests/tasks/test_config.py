@@ -58,6 +58,11 @@ _CLASSIFIER = {
     "schedule.factor": (-1.0, 0.0),
     "schedule.warmup_steps": (-1,),
     "schedule.drop_every_steps": (0,),
+    "schedule.milestones_epochs": ("30,x", "60,30", "0,3", "30,30", "3;4"),
+    "schedule.milestones_steps": ("1.5", "-3"),
+    "data.mix": ("mixip",),
+    "data.mix_share": (0.0, 1.5),
+    "data.mixup_alpha": (0.0, -1.0),
     "seed": (-1, 2**32, 10**30),
     "model.dtype": ("float8",),
     "model.num_classes": (-1,),
@@ -145,6 +150,13 @@ def test_more_weights_than_memory_are_refused():
     config = lc_snn.get_config()
     config.spiking.filters, config.spiking.trained_competition = 16384, True
     with pytest.raises(InputError, match=r"spiking\.filters=16384"):
+        check_config(config)
+
+
+def test_a_multistep_schedule_needs_milestones():
+    config = svp_resnet.get_config()
+    config.schedule.name = "multistep"
+    with pytest.raises(InputError, match=r"schedule\.milestones_epochs"):
         check_config(config)
 
 

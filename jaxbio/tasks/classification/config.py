@@ -187,6 +187,15 @@ class Data(Pixels, Settings):
     rand_magnitude: float = option(9.0, "their mean strength", "[0, 10]")
     rand_magnitude_std: float = option(0.5, "of the strength", "[0, inf)")
     random_erasing: float = option(0.0, "probability of noise in a rectangle", "[0, 1]")
+    mix: str = option(
+        "none",
+        "pictures and labels in pairs: mixup (weighted mean), cutmix (a rectangle of the other), "
+        "both (one of them by chance, batch by batch)",
+        choices=("none", "mixup", "cutmix", "both"),
+    )
+    mix_share: float = option(1.0, "of the batches that are mixed", "(0, 1]")
+    mixup_alpha: float = option(0.2, "of the Beta distribution of weights; CIFAR: 1", "(0, 1000]")
+    cutmix_alpha: float = option(1.0, "of the Beta distribution of areas", "(0, 1000]")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -233,7 +242,7 @@ class Train(Length):
             )
 
 
-OPTIMIZERS = ("sgd", "adamw")
+OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
 @dataclass(frozen=True)
@@ -242,15 +251,15 @@ class Optimizer:
 
     name: str = option(
         "sgd",
-        "sgd (momentum, L2 decay in the gradient) or adamw (decoupled decay)",
+        "sgd (momentum) and adam: L2 decay in the gradient; adamw: decoupled decay",
         choices=OPTIMIZERS,
     )
     learning_rate: float = option(0.1, "the schedule's peak", "[0, inf)")
     momentum: float = option(0.9, "sgd", "[0, 1)")
     nesterov: bool = option(False, "sgd")
-    b1: float = option(0.9, "adamw: decay of the first moment", "[0, 1)")
-    b2: float = option(0.999, "adamw: decay of the second moment", "[0, 1)")
-    eps: float = option(1e-8, "adamw", "(0, inf)")
+    b1: float = option(0.9, "adam, adamw: decay of the first moment", "[0, 1)")
+    b2: float = option(0.999, "adam, adamw: decay of the second moment", "[0, 1)")
+    eps: float = option(1e-8, "adam, adamw", "(0, inf)")
     weight_decay: float = option(1e-4, "L2", "[0, inf)")
     decay: str = option(
         "all", "all parameters, or arrays of two and more dimensions", choices=("all", "kernels")
@@ -309,6 +318,17 @@ class Config:
 
     def __post_init__(self) -> None:
         check_length(self.train)
+        if self.data.mix == "none":
+            return
+        for key, value, off in (
+            ("arr.coefficient", self.arr.coefficient, 0.0),
+            ("train.adversarial", self.train.adversarial, "none"),
+        ):
+            if value != off:
+                raise InputError(
+                    f"data.mix={self.data.mix} gives pictures of two classes, and {key}={value} "
+                    f"needs pictures of one: set {key}={off} or data.mix=none"
+                )
 
     def check_names(self) -> None:
         """What needs an import or a look at the disk: names of corruptions, where to begin."""

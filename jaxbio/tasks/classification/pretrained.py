@@ -13,7 +13,6 @@ from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
-from jaxbio.ops.images import Preprocessing
 from jaxbio.options import keys, set_key
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import state_shardings

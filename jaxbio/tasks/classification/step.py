@@ -18,14 +18,16 @@ from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser
 from jaxbio.tasks.classification.augmentation import Augmentation
 from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
+from jaxbio.tasks.classification.mixing import Mixing
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
 Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
-# Keep the draws of augmentation and of attacks apart from the model's, which split the same key.
+# Keep the draws of augmentation, attacks and mixing apart from the model's, from the same key.
 _AUGMENTATION = 0x617567
 _ADVERSARY = 0x616476
+_MIXING = 0x6D6978
 
 
 def make_train_step(
@@ -43,6 +45,7 @@ def make_train_step(
     augmentation: Augmentation | None = None,
     adversary: Adversary | None = None,
     frozen: Frozen | None = None,
+    mixing: Mixing | None = None,
 ) -> Step:
     """Builds ``step(state, batch) -> (state, metrics)``.
 
@@ -67,6 +70,8 @@ def make_train_step(
         augmentation: of the images, here on the device.
         adversary: attacks the images, augmented ones, with the state that the step begins with.
         frozen: what does not learn; the optimiser leaves it out, too.
+        mixing: of pictures and labels in pairs, before random erasing. Accuracy then counts the
+            class with the larger weight.
 
     Returns:
         The step. Its batch has ``image`` ``[B, H, W, C]`` uint8 and ``label`` ``[B]``; its metrics
@@ -91,6 +96,9 @@ def make_train_step(
 
         (logits, endpoints), updated = forward() if frozen is None else frozen.apply(forward)
         losses = cross_entropy(logits, batch["label"], label_smoothing)
+        if mixing is not None:  # the loss of soft labels is linear in them
+            others = cross_entropy(logits, batch["other"], label_smoothing)
+            losses = batch["weight"] * losses + (1.0 - batch["weight"]) * others
         total, sums = jnp.mean(losses), metric_sums(logits, batch["label"], losses)
         updated = dict(updated)
         if regulariser is not None:
@@ -137,6 +145,8 @@ def make_train_step(
         if augmentation is not None:
             keys = augmentation.keys(jax.random.fold_in(key, _AUGMENTATION), len(batch["label"]))
             batch = {**batch, "image": augmentation.pixels(batch["image"], keys), "key": keys}
+        if mixing is not None:
+            batch = mixing(batch, jax.random.fold_in(key, _MIXING))
         if adversary is not None:
             kept = {n: v for n, v in state.model_state.items() if n != COLLECTION}
             variables = {"params": state.params, "constants": state.constants, **kept}

@@ -37,6 +37,7 @@ from jaxbio.tasks.classification.corruption_augmentation import (
     read_corruption_augmentation,
 )
 from jaxbio.tasks.classification.frozen import Frozen, classifier_paths, read_frozen
+from jaxbio.tasks.classification.mixing import Mixing, read_mixing
 from jaxbio.tasks.classification.opened import Classifier, open_model
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.tasks.classification.pretrained import Pretrained, open_pretrained
@@ -61,6 +62,7 @@ class Classification:
         head: paths of the classifier's parameters; known where that is needed.
         frozen: what does not learn, or None.
         augmentation: of training images, as part of the step, or None.
+        mixing: of training images in pairs, as part of the step, or None.
         adversary: attacks training images, as part of the step, or None.
         corruptions: corruptions of training images, or None.
     """
@@ -76,6 +78,7 @@ class Classification:
     head: Sequence[tuple[str, ...]]
     frozen: Frozen | None
     augmentation: Augmentation | None
+    mixing: Mixing | None
     adversary: Adversary | None
     corruptions: CorruptionAugmentation | None
 
@@ -118,6 +121,7 @@ class Classification:
             head=head,
             frozen=frozen,
             augmentation=read_augmentation(config.data),
+            mixing=read_mixing(config.data),
             adversary=read_adversary(config.train, config.data.image_size),
             corruptions=read_corruption_augmentation(config.data),
         )
@@ -157,6 +161,7 @@ class Classification:
             augmentation=self.augmentation,
             adversary=self.adversary,
             frozen=self.frozen,
+            mixing=self.mixing,
         )
         return jax.jit(step, donate_argnums=0)
 
@@ -202,8 +207,9 @@ class Classification:
         )
 
     def progress_line(self, metrics: Mapping[str, float]) -> str:
-        """Training loss and accuracy."""
-        return f"loss {metrics['loss']:.4f}  top-1 {100 * metrics['top1']:5.1f} %"
+        """Training loss and accuracy; of mixed pictures that of the class that prevails."""
+        of = " (of the larger label)" if self.mixing is not None else ""
+        return f"loss {metrics['loss']:.4f}  top-1 {100 * metrics['top1']:5.1f} %{of}"
 
     def headline(self, results: Results) -> str:
         """Test loss and accuracy."""

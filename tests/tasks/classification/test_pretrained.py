@@ -204,7 +204,7 @@ def test_a_file_of_pytorch(tmp_path, monkeypatch):
 
 
 def test_where_nothing_is_to_begin_with(tmp_path):
-    with pytest.raises(InputError, match="model.init_from=RUN_OR_WEIGHTS"):
+    with pytest.raises(InputError, match=r"model\.init_from=RUN_OR_WEIGHTS"):
         check_config(_config(fine_tune))
     for path, message in (("none", "does not exist"), ("", "not trained yet")):
         with pytest.raises(InputError, match=message):
