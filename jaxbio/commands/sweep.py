@@ -27,6 +27,7 @@ from jaxbio.commands.experiments import Override, add_experiment, chosen, open_c
 from jaxbio.errors import InputError, NonFiniteError
 from jaxbio.files import write_text
 from jaxbio.runs.progress import format_table, say
+from jaxbio.tasks.config import check_training
 
 _MOST_RUNS = 10_000
 _JUDGED_BY = ("top1", "accuracy", "similarity")  # of the tasks
@@ -159,6 +160,7 @@ def _points(
         for seed in numbers:
             of_seed = [] if seed is None else [("--seeds", "seed", str(seed))]
             config = open_config(experiment, [*fixed, *changes, *of_seed])
+            check_training(config)
             words = [f"{key}={value}" for key, value in [*values.items(), ("seed", config.seed)]]
             name = re.sub(r"[/\s]", "_", ",".join(words))
             points.append(Point(values, config.seed, config, folder / name))

@@ -23,6 +23,7 @@ from jaxbio.commands.experiments import add_experiment, chosen, open_config
 from jaxbio.commands.sweep import add_seeds, run_sweep
 from jaxbio.errors import InputError
 from jaxbio.runs.progress import say
+from jaxbio.tasks.config import check_training
 from jaxbio.tasks.extension import Beginning, check_extension
 
 
@@ -57,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
         run_sweep(experiment, overrides, [], options)
         return
     config = open_config(experiment, overrides)
+    check_training(config)
     workdir = options.workdir or str(Path("runs") / config.name)
     more: dict[str, Any] = {}
     if options.from_checkpoint:

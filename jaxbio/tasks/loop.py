@@ -7,7 +7,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -25,7 +25,8 @@ from jaxbio.runs.lock import RunLock
 from jaxbio.runs.metrics import MetricsLog, MetricsWindow, copy_metrics
 from jaxbio.runs.progress import Progress, format_table, say
 from jaxbio.runs.state import State
-from jaxbio.tasks.config import check_config, config_to_go_on, restored_config
+from jaxbio.runs.waiting import program_key, waiting
+from jaxbio.tasks.config import check_config, check_training, config_to_go_on, restored_config
 from jaxbio.tasks.extension import Beginning, check_extension, lengthen
 from jaxbio.tasks.task import Results, Task, prepare
 
@@ -52,6 +53,7 @@ def train(
         NonFiniteError: the loss or a gradient became NaN or infinite.
     """
     check_config(config)
+    check_training(config)
     if extend:
         check_extension(config, extend)
     run = RunDirectory(workdir)
@@ -82,7 +84,9 @@ def _train(
             config, then = lengthen(config, then, extend)
     elif extend:
         raise InputError(f"--extend: {run.path} is not trained yet: train it without --extend")
-    task = prepare(config)
+    tell = say if speaks else None
+    with waiting("opening data and network", tell=tell):
+        task = prepare(config)
     total = task.periods.total
     # Read before anything is written: a checkpoint that does not fit leaves nothing behind.
     state = _begin(task, beginning) if recorded is None and beginning is not None else None
@@ -116,7 +120,8 @@ def _train(
     if found is not None:
         state = found
     elif state is None:
-        state = task.initial_state() if beginning is None else _begin(task, beginning)
+        with waiting("creating the network", tell=tell):
+            state = task.initial_state() if beginning is None else _begin(task, beginning)
     if speaks:
         _announce(task, state, run, resumed)
 
@@ -150,7 +155,8 @@ def _train(
     }
     if speaks:
         cast(RunLock, lock).check()
-        _draw(task.write_report, run, state)
+        with waiting("drawing the report", tell=tell):
+            _draw(task.write_report, run, state)
         write_json(run.results_file, results)
         say(f"\n{_table(task, results)}")
     return results
@@ -202,8 +208,17 @@ class _Loop:
         window = MetricsWindow(self.task.images_per_step)
         step = start = int(state.step)
         tested, stop = None, False
-        began = last_save = time.monotonic()
-        with Interrupts() as interrupts:
+        tell = self.progress.say if self.lock is not None else None
+        device = jax.devices()[0].device_kind
+        program = program_key(config.to_dict(), device, jax.device_count())
+        if start < periods.total:  # all of it before there is something to lose
+            with waiting("compiling the test", program, tell=tell):
+                self.task.warm_up(state)
+        last_save = time.monotonic()
+        compiling = waiting("compiling the training step", program, tell=tell)
+        with Interrupts() as interrupts, ExitStack() as until_compiled:
+            if start < periods.total:
+                until_compiled.enter_context(compiling)
             for batch in self.task.batches(start):
                 state, metrics = train_step(state, batch)
                 step += 1
@@ -211,9 +226,10 @@ class _Loop:
                 self.progress.advance()
                 if step == start + 1:
                     jax.block_until_ready(metrics)
-                    waited = f"{time.monotonic() - began:.1f} s"
-                    self.progress.say(f"first step after {waited} (input pipeline, compilation)")
+                    until_compiled.close()
+                    interrupts.arm()
                     window.restart_clock()
+                    self.progress.restart_clock()
 
                 done, stop = step == periods.total, interrupts.stop_requested(step)
                 log_now = done or _every(config.log.every_steps, step)
@@ -240,7 +256,8 @@ class _Loop:
         if step < periods.total:
             return state, None
         if tested is None:  # resumed after the last step, before the results were written
-            state, tested = self.task.test(state)
+            with waiting("testing", tell=tell):
+                state, tested = self.task.test(state)
         return state, tested
 
     def _check_finite(self, window: MetricsWindow) -> None:
@@ -258,7 +275,9 @@ class _Loop:
         self.progress.show(self.task.progress_line(metrics), metrics["images_per_s"])
 
     def _test(self, step: int, state: State) -> tuple[State, Results]:
-        state, tested = self.task.test(state)
+        tell = self.progress.say if self.lock is not None else None
+        with waiting("testing", tell=tell):
+            state, tested = self.task.test(state)
         numbers = {name: v for name, v in tested.items() if isinstance(v, int | float)}
         self.log.write(step, "test", numbers)
         self.progress.say(f"step {step}: {self.task.headline(tested)}")

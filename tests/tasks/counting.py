@@ -62,6 +62,9 @@ class Counting:
 
         return step
 
+    def warm_up(self, state):
+        """Nothing is compiled."""
+
     def batches(self, start_step):
         for number in range(start_step, self.periods.total):
             time.sleep(self.pause)

@@ -71,7 +71,6 @@ _CLASSIFIER = {
     "model.readout": ("foo",),
     "model.front_end": ("xyz",),
     "model.v1.kernel_size": (24, 0),
-    "model.init_from": ("no/such/run",),
     "model.v1.sf_corr": (1.5,),
     "arr.coefficient": (-1.0,),
     "arr.momentum": (0.0, 1.5),
@@ -169,8 +168,6 @@ def test_a_training_needs_a_length():
 def test_every_experiment_passes_and_holds_what_its_task_reads(name):
     experiment = importlib.import_module(f"configs.{name}")
     config = experiment.get_config()
-    if name == "fine_tune":  # which has to be told what
-        config.model.init_from = __file__
     check_config(config)
     assert ("spiking" in config) == (config.task == "stdp")
     assert ("rdm" in config) == (config.task == "rdm")

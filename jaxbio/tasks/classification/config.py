@@ -156,8 +156,6 @@ class StartingModel(Model):
     )
 
     def __post_init__(self) -> None:
-        if self.name == PRETRAINED and not self.init_from:
-            raise InputError(f"model.name={PRETRAINED} needs model.init_from=RUN_OR_WEIGHTS")
         if self.init_from and self.v2_weights:
             raise InputError(
                 f"model.v2_weights={self.v2_weights}: model.init_from brings V2's filters; unset it"
@@ -331,15 +329,21 @@ class Config:
                 )
 
     def check_names(self) -> None:
-        """What needs an import or a look at the disk: names of corruptions, where to begin."""
-        if self.model.init_from:
-            _check_start(Path(self.model.init_from))
+        """What needs an import to be checked: names of corruptions."""
         if self.data.corruption_augmentation:
             from jaxbio.tasks.classification.corruption_augmentation import (
                 read_corruption_augmentation,
             )
 
             read_corruption_augmentation(self.data)
+
+
+    def check_training(self) -> None:
+        """What only a training needs: something to begin with, where it is asked for."""
+        if self.model.init_from:
+            _check_start(Path(self.model.init_from))
+        elif self.model.name == PRETRAINED:
+            raise InputError(f"model.name={PRETRAINED} needs model.init_from=RUN_OR_WEIGHTS")
 
 
 def _check_start(path: Path) -> None:

@@ -15,7 +15,7 @@ import jaxbio
 from jaxbio.data import steps_per_epoch, train_batches
 from jaxbio.errors import InputError
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.mesh import abstract_state, put_batches
+from jaxbio.runs.mesh import abstract_state, batch_sharding, put_batches
 from jaxbio.runs.periods import Periods, read_periods
 from jaxbio.runs.schedules import make_schedule, update_plateau
 from jaxbio.runs.state import TrainState
@@ -164,6 +164,19 @@ class Classification:
             mixing=self.mixing,
         )
         return jax.jit(step, donate_argnums=0)
+
+    def warm_up(self, state: TrainState) -> None:
+        """Compiles the evaluation step; see :class:`jaxbio.tasks.task.Task`."""
+        size, classifier = self.config.eval.batch_size, self.classifier
+        side, split = classifier.preprocessing.image_size, batch_sharding(classifier.mesh)
+        shapes = {"image": ((side, side, 3), "uint8"), "label": ((), "int32")}
+        shapes |= {"index": ((), "int32"), "mask": ((), "bool")}
+        batch = {
+            name: jax.ShapeDtypeStruct((size, *shape), dtype, sharding=split)
+            for name, (shape, dtype) in shapes.items()
+        }
+        step: Any = classifier.eval_step
+        step.lower(state.variables(averaged=True), batch).compile()
 
     def batches(self, start_step: int) -> Iterable[Batch]:
         """The batches from ``start_step`` to the end of the run, on the devices."""

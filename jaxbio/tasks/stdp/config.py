@@ -142,3 +142,6 @@ class Config:
         from jaxbio.tasks.stdp.reading import read_members_of
 
         read_members_of(self)
+
+    def check_training(self) -> None:
+        """Nothing: spiking.start_from is opened with the task."""

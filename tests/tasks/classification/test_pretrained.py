@@ -21,7 +21,7 @@ from jaxbio.tasks.classification import opened
 from jaxbio.tasks.classification import task as classification
 from jaxbio.tasks.classification.build import build_model
 from jaxbio.tasks.classification.pretrained import open_pretrained
-from jaxbio.tasks.config import check_config
+from jaxbio.tasks.config import check_training
 from tests.tasks.tiny import Tiny
 
 _ARGUMENTS = {
@@ -205,10 +205,10 @@ def test_a_file_of_pytorch(tmp_path, monkeypatch):
 
 def test_where_nothing_is_to_begin_with(tmp_path):
     with pytest.raises(InputError, match=r"model\.init_from=RUN_OR_WEIGHTS"):
-        check_config(_config(fine_tune))
+        check_training(_config(fine_tune))
     for path, message in (("none", "does not exist"), ("", "not trained yet")):
         with pytest.raises(InputError, match=message):
-            check_config(_config(fine_tune, **{"model.init_from": str(tmp_path / path)}))
+            check_training(_config(fine_tune, **{"model.init_from": str(tmp_path / path)}))
     (tmp_path / "config.json").write_text('{"config": {"task": "stdp"}, "resolved": {}}')
     with pytest.raises(InputError, match=r"spiking\.start_from"):
         open_pretrained(_config(fine_tune, **{"model.init_from": str(tmp_path)}))
