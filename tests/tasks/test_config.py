@@ -10,10 +10,14 @@ import pytest
 from configs import base, lc_snn, rdm_finetune, svp_resnet
 from jaxbio import options
 from jaxbio.errors import InputError
+from jaxbio.models.activations import list_activations
+from jaxbio.ops.encoding import list_encoders
 from jaxbio.options import set_key
 from jaxbio.runs.directory import compare_configs
 from jaxbio.tasks import TASKS
+from jaxbio.tasks.classification.config import ACTIVATIONS
 from jaxbio.tasks.config import check_config, config_class, config_to_go_on, restored_config
+from jaxbio.tasks.stdp.config import ENCODERS
 
 _ROOT = Path(__file__).parents[2]
 _NAN, _INF = float("nan"), float("inf")
@@ -99,7 +103,7 @@ _SPIKING = {
 }
 _NEED_IMPORTS = {  # and the task's configuration
     "model.name": (svp_resnet, ("resnet81", "../../etc/passwd", "")),
-    "model.activation": (svp_resnet, ("zzz",)),
+    "model.activation": (svp_resnet, ("zzz", "gelo")),
     "data.corruption_augmentation": (svp_resnet, ("foo",)),
     "spiking.encoder": (lc_snn, ("x",)),
     "spiking.kernel": (lc_snn, (13,)),  # windows that do not tile the input
@@ -196,6 +200,9 @@ def test_what_is_wrong_is_said_without_importing_jax():
         "from jaxbio.tasks.config import check_config\n"
         "for file, key, value in ((svp_resnet, 'train.ema_decay', 1.5),"
         " (svp_resnet, 'model.name', 'resnet81'),"
+        " (svp_resnet, 'model.activation', 'gelo'),"
+        " (svp_resnet, 'data.corruption_augmentation', 'foggy'),"
+        " (lc_snn, 'spiking.encoder', 'renewel'),"
         " (lc_snn, 'spiking.filters', 10**8)):\n"
         "    config = file.get_config()\n"
         "    config.update_from_flattened_dict({key: value})\n"
@@ -205,6 +212,27 @@ def test_what_is_wrong_is_said_without_importing_jax():
         "assert not {'jax', 'flax', 'tensorflow'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=_ROOT)
+
+
+def test_light_tables_are_those_of_the_modules():
+    assert list(ACTIVATIONS) == list_activations()
+    assert list(ENCODERS) == list_encoders()
+
+
+@pytest.mark.parametrize(
+    ("experiment", "key", "value", "meant"),
+    [
+        (svp_resnet, "model.activation", "gelo", "gelu"),
+        (svp_resnet, "model.name", "resnet81", "resnet18"),
+        (svp_resnet, "data.corruption_augmentation", "fog,glas_blur", "glass_blur"),
+        (lc_snn, "spiking.encoder", "renewel", "renewal"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_right_one(experiment, key, value, meant):
+    config = experiment.get_config()
+    set_key(config, key, value)
+    with pytest.raises(InputError, match=f"did you mean '{meant}'"):
+        check_config(config)
 
 
 def test_a_recorded_configuration_is_read_in_todays_keys():

@@ -21,10 +21,11 @@ def _models() -> Sequence[str]:
     return list_models()
 
 
-def _activations() -> Sequence[str]:
-    from jaxbio.models.activations import list_activations
-
-    return list_activations()
+# Those of jaxbio.models.activations, which needs flax.
+ACTIVATIONS = (
+    *("relu", "gelu", "raa", "raa_simple", "raa_elementwise"),
+    *("raa2", "raa2_simple", "raa2_elementwise"),
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Model:
         "relu",
         "of the body: relu, gelu; raa (starts as GELU) or raa2 (as ReLU) with a learned shift, "
         "either also with _simple or _elementwise; see jaxbio/models/activations.py",
-        choices=_activations,
+        choices=ACTIVATIONS,
     )
     num_classes: int = option(0, "0: as many as the data has", "[0, 1000000]")
     dtype: str = option(
@@ -331,12 +332,10 @@ class Config:
     def check_names(self) -> None:
         """What needs an import to be checked: names of corruptions."""
         if self.data.corruption_augmentation:
-            from jaxbio.tasks.classification.corruption_augmentation import (
-                read_corruption_augmentation,
-            )
+            from jaxbio.corruptions.selection import parse_corruptions
 
-            read_corruption_augmentation(self.data)
-
+            names = self.data.corruption_augmentation.split(",")
+            parse_corruptions(names, "data.corruption_augmentation")
 
     def check_training(self) -> None:
         """What only a training needs: something to begin with, where it is asked for."""
