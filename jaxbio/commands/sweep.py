@@ -27,6 +27,7 @@ from jaxbio.commands.experiments import Override, add_experiment, chosen, open_c
 from jaxbio.errors import InputError, NonFiniteError
 from jaxbio.files import write_text
 from jaxbio.runs.progress import format_table, say
+from jaxbio.runs.waiting import waiting
 from jaxbio.tasks.config import check_training
 
 _MOST_RUNS = 10_000
@@ -93,10 +94,11 @@ def run_sweep(
     points = _points(experiment, fixed, varied, options.seeds, options.workdir)
     folder = points[0].workdir.parent
     say(f"{len(points)} runs in {folder}; starting JAX")
-    start_jax(options)
-    import jax
+    with waiting("starting JAX"):
+        start_jax(options)
+        import jax
 
-    from jaxbio.tasks.loop import train
+        from jaxbio.tasks.loop import train
 
     finished: list[tuple[Point, dict[str, Any] | None]] = []
     for number, point in enumerate(points, 1):

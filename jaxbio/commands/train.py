@@ -23,6 +23,7 @@ from jaxbio.commands.experiments import add_experiment, chosen, open_config
 from jaxbio.commands.sweep import add_seeds, run_sweep
 from jaxbio.errors import InputError
 from jaxbio.runs.progress import say
+from jaxbio.runs.waiting import waiting
 from jaxbio.tasks.config import check_training
 from jaxbio.tasks.extension import Beginning, check_extension
 
@@ -72,9 +73,10 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("teachers makes several runs: --extend and --from_checkpoint are of one")
     if not options.process_id:
         say(f"jaxbio {jaxbio.__version__}: {config.name} in {workdir}; starting JAX")
-    start_jax(options)
-    from jaxbio.tasks.loop import train
-    from jaxbio.tasks.rdm.teachers import train_all
+    with waiting("starting JAX", tell=None if options.process_id else say):
+        start_jax(options)
+        from jaxbio.tasks.loop import train
+        from jaxbio.tasks.rdm.teachers import train_all
 
     if config.get("teachers"):
         train_all(config, workdir)

@@ -115,12 +115,14 @@ def _train(
         keep_best=config.checkpoint.keep_best,
         best_by=task.best_by,
     )
+    device = jax.devices()[0].device_kind
+    program = program_key(config.to_dict(), device, jax.device_count())
     found = checkpointer.restore_latest(task.like)
     resumed = found is not None or beginning is not None
     if found is not None:
         state = found
     elif state is None:
-        with waiting("creating the network", tell=tell):
+        with waiting("creating the network", program, tell=tell):
             state = task.initial_state() if beginning is None else _begin(task, beginning)
     if speaks:
         _announce(task, state, run, resumed)
@@ -133,6 +135,7 @@ def _train(
         checkpointer=checkpointer,
         progress=Progress(total, start, enabled=speaks),
         log=MetricsLog(run.metrics_file, start, tensorboard=config.log.tensorboard, enabled=speaks),
+        program=program,
     )
     try:
         state, tested = loop.run(state)
@@ -200,6 +203,7 @@ class _Loop:
     checkpointer: Checkpointer
     progress: Progress
     log: MetricsLog
+    program: str  # names what is compiled, to remember how long it takes
 
     def run(self, state: State) -> tuple[State, Results | None]:
         """Steps to the end, or to an interrupt. Returns the final test, None after an interrupt."""
@@ -209,13 +213,11 @@ class _Loop:
         step = start = int(state.step)
         tested, stop = None, False
         tell = self.progress.say if self.lock is not None else None
-        device = jax.devices()[0].device_kind
-        program = program_key(config.to_dict(), device, jax.device_count())
         if start < periods.total:  # all of it before there is something to lose
-            with waiting("compiling the test", program, tell=tell):
+            with waiting("compiling the test", self.program, tell=tell):
                 self.task.warm_up(state)
         last_save = time.monotonic()
-        compiling = waiting("compiling the training step", program, tell=tell)
+        compiling = waiting("compiling the training step", self.program, tell=tell)
         with Interrupts() as interrupts, ExitStack() as until_compiled:
             if start < periods.total:
                 until_compiled.enter_context(compiling)
