@@ -238,6 +238,39 @@ def load_variables(
         return _read(manager, step, "variables", like, path), step
 
 
+def load_state(run: RunDirectory, like: StateT, step: int) -> StateT:
+    """Reads the whole training state at a step; changes nothing in the run.
+
+    Args:
+        run: a training run.
+        like: the state's shapes, dtypes and shardings.
+        step: of the checkpoint.
+
+    Raises:
+        CheckpointMismatchError: the checkpoint belongs to another model.
+        InputError: there is no such checkpoint, it is damaged, or of another optimiser.
+    """
+    if not run.checkpoints.is_dir():
+        raise InputError(f"{run.path} has no checkpoints: train it first")
+    options = ocp.CheckpointManagerOptions(read_only=True, step_prefix="step")
+    with _open_manager(run.checkpoints, options) as manager:
+        steps = sorted(manager.all_steps())
+        if step not in steps:
+            raise InputError(
+                f"{run.path} has no checkpoint of step {step}: it has {', '.join(map(str, steps))} "
+                "(checkpoint.keep_last keeps more)"
+            )
+        path = run.checkpoints / f"step_{step}"
+        try:
+            items = {n: _read(manager, step, n, i, path) for n, i in like.items().items()}
+        except DamagedCheckpointError as error:
+            raise InputError(
+                f"{path} does not fit this configuration (optimizer, train.ema_decay or "
+                f"model.freeze differ), or is damaged: {error}"
+            ) from error
+        return like.with_items(step, items)
+
+
 def export_variables(
     workdir: str | Path,
     model_config: dict[str, Any],
