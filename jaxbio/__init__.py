@@ -18,7 +18,9 @@ _LAZY = {
     "load_model": "jaxbio.api.model",
     "open_run": "jaxbio.api.run",
     "rsa": "jaxbio.api.rsa",
+    "score": "jaxbio.api.score",
     "train": "jaxbio.api.run",
+    "wrap": "jaxbio.api.wrap",
 }
 _PARTS = (
     *("attacks", "behaviour", "brainscore", "corruptions", "data", "features", "models", "neural"),

@@ -116,6 +116,8 @@ class Extractor:
         available, self.noisy = inspect_model(model, variables, image_size)
         self.layers: dict[str, Layer] = select_layers(available, request)
         self.noise_seed = noise_seed
+        if hasattr(model, "only"):  # a network on the host makes no effort for other layers
+            model = model.only(self.layers)
         self._request = request
         self._mesh = make_mesh() if mesh is None else mesh
         self._image_shape = (image_size, image_size, 3)
