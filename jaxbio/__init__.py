@@ -1,8 +1,8 @@
 """jaxbio: brain-inspired vision in JAX and Flax.
 
-``train``, ``open_run``, ``load_model`` and ``rsa`` are where programs and notebooks begin; the
-parts (``models``, ``features``, ``similarity``, ...) are modules of their own. Nothing is imported
-before it is used.
+``train``, ``open_run``, ``load_model``, ``wrap``, ``rsa`` and ``score`` are where programs and
+notebooks begin; the parts (``models``, ``features``, ``similarity``, ...) are modules of their own.
+Nothing is imported before it is used.
 """
 
 import importlib

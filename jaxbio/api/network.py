@@ -1,14 +1,16 @@
 """What can be asked of any network: of a run, of one by its name, of one of the user's own."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from jaxbio.api import pictures
 from jaxbio.api.labelled import Data, open_labelled
+from jaxbio.api.plots import draw
 from jaxbio.data.settings import read_settings
 from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest
@@ -163,7 +165,6 @@ class Network:
             >>> images = np.zeros((2, 32, 32, 3), np.uint8)
             >>> images[0, ..., 2] = images[1, ..., 0] = 255
             >>> result = model.evaluate("accuracy", data=(images, [2, 1]))
-            /...
             >>> result["top1"]
             0.5
         """
@@ -203,6 +204,13 @@ class Network:
 
         Raises:
             InputError: no such recordings, an unknown layer, measure or option.
+
+        Example:
+            >>> model = jaxbio.wrap(lambda x: {"map": x[:, ::4, ::4]}, image_size=32)
+            >>> recordings = jaxbio.neural.synthetic_recordings(views=5, image_size=32, sites=10)
+            >>> result = model.similarity(recordings, measures="cka")
+            >>> [(row["layer"], row["measure"]) for row in result["scores"]]
+            [('map', 'cka')]
         """
         words: dict[str, Any] = {"layers": layers, **({"measures": measures} if measures else {})}
         if not isinstance(recordings, Recordings):
@@ -212,6 +220,30 @@ class Network:
         chosen, complete = chosen_measure("similarity", **words, **options)
         self._begin()
         return chosen.report(self.session, compare_with(self.session, recordings, complete))
+
+    def plot(self, what: str | Mapping[str, Any] = "curves", measure: str | None = None) -> Figure:
+        """Draws the training curves, or results.
+
+        Args:
+            what: ``"curves"`` (loss and top-1 accuracy of a run), ``"robustness"`` or
+                ``"similarity"`` (the results that are recorded), or what ``evaluate`` or
+                ``similarity`` returned.
+            measure: of similarity: rsa, ridge, ...; default: the first.
+
+        Returns:
+            A matplotlib figure: ``figure.savefig("curves.pdf")``.
+
+        Raises:
+            InputError: there is no such result yet, or nothing to draw in it.
+
+        Example:
+            >>> cells = {"fog/1": {"top1": 0.6}, "fog/3": {"top1": 0.4}}
+            >>> model = jaxbio.wrap(lambda x: x.mean((1, 2)), image_size=32)
+            >>> figure = model.plot({"cells": cells, "clean": {"top1": 0.9}})
+            >>> [text.get_text() for text in figure.axes[0].get_xticklabels()]
+            ['1', '3']
+        """
+        return draw(self.session.run, what, measure)
 
     def _on(self, data: Data) -> Session:
         """The session with other labelled pictures, whose results have a place of their own."""

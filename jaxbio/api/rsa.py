@@ -75,14 +75,14 @@ def rsa(
             features that do not vary, or an unknown name.
 
     Example:
-        >>> patterns = np.random.default_rng(0).normal(size=(20, 50))
-        >>> noise = np.random.default_rng(1).normal(size=(5, 20, 50))
-        >>> subjects = jaxbio.similarity.rdm(patterns + noise)
-        >>> found = jaxbio.rsa(patterns, subjects, over="subjects", n_bootstrap=100)
-        >>> found.low < found.score < found.high, found.p < 0.01
+        >>> patterns = np.random.default_rng(0).normal(size=(12, 30))
+        >>> noise = np.random.default_rng(1).normal(size=(4, 12, 30))
+        >>> subjects = jaxbio.similarity.rdm(patterns + noise / 2)
+        >>> found = jaxbio.rsa(patterns, subjects, over="subjects", n_bootstrap=200)
+        >>> found.low < found.score < found.high, found.p < 0.05
         (True, True)
         >>> print(found)  # score [interval], ceiling, p
-        0....
+        0.7... [0.7..., 0.8...], ceiling 0.7... to 0.8..., p = ...
     """
     checks.choice(method, COMPARATORS, "comparator")
     layers = dict(features) if isinstance(features, Mapping) else {"features": features}

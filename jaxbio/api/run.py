@@ -48,8 +48,10 @@ def train(
         NonFiniteError: the loss or a gradient became NaN or infinite.
 
     Example:
-        >>> run = jaxbio.train("svp_resnet", {"train.total_steps": 2}, "runs/two_steps")
-        >>> run.results["top1"]
+        >>> changes = {"train.total_steps": 2, "log.tensorboard": False}
+        >>> run = jaxbio.train("svp_resnet", changes, "runs/two_steps")  # real digits, offline
+        >>> run.results["step"], 0 <= run.results["top1"] <= 1
+        (2, True)
     """
     made = make_config(config, overrides)
     if made.get("teachers"):
@@ -83,7 +85,8 @@ def open_run(
 
     Example:
         >>> run = jaxbio.open_run("runs/svp_resnet_digits")
-        >>> run.evaluate("accuracy")["top1"]
+        >>> run.config.model.name
+        'resnet18'
     """
     workdir = find_run(str(path))
     made = None if config is None else make_config(config)
@@ -153,8 +156,9 @@ class Run(Network):
             InputError: not a classifier's run, or something that is no picture.
 
         Example:
-            >>> cat, noise = run.predict(["cat.jpg", np.zeros((64, 64, 3), np.uint8)])
-            >>> cat.name, cat.probabilities[0]
+            >>> cat, black = run.predict(["cat.jpg", np.zeros((64, 64, 3), np.uint8)])
+            >>> cat.name in map(str, range(10)), cat.probabilities[0] >= cat.probabilities[1]
+            (True, True)
         """
         if self.task != "classification":
             remedy = "jaxbio spiking classify" if self.task == "stdp" else "a classifier's run"
@@ -167,7 +171,9 @@ class Run(Network):
         """See :meth:`jaxbio.api.network.Network.evaluate`.
 
         Example:
-            >>> run.evaluate("robustness", corruptions=["fog"], severities=[1, 3])
+            >>> result = run.evaluate("robustness", corruptions="contrast", severities=(3, 5))
+            >>> sorted(result["cells"])
+            ['contrast/3', 'contrast/5']
         """
         if self.task != "stdp":
             return super().evaluate(measure, data=data, **options)

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ class TorchModule:
     def __init__(self, module: Any):
         self._torch: Any = sys.modules["torch"]
         self._module = module
+        self._one = threading.Lock()  # hooks and mode are the module's, not the call's
         first = next((p for p in module.parameters() if p.is_floating_point()), None)
         self._device = self._torch.device("cpu") if first is None else first.device
         self._dtype = self._torch.float32 if first is None else first.dtype
@@ -52,17 +54,17 @@ class TorchModule:
 
             return hook
 
-        handles = [
-            module.register_forward_hook(keep(name))
-            for name, module in self._module.named_modules()
-            if name and name in layers
-        ]
-        try:
-            with self._evaluating(), self._torch.no_grad():
+        with self._evaluating(), self._torch.no_grad():
+            handles = [
+                module.register_forward_hook(keep(name))
+                for name, module in self._module.named_modules()
+                if name and name in layers
+            ]
+            try:
                 output = self._module(self._tensor(images))
-        finally:
-            for handle in handles:
-                handle.remove()
+            finally:
+                for handle in handles:
+                    handle.remove()
         return _arrays(output), kept
 
     def gradient(self, images: np.ndarray, by_logits: np.ndarray) -> np.ndarray:
@@ -82,13 +84,14 @@ class TorchModule:
 
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[None]:
-        trained = [module for module in self._module.modules() if module.training]
-        self._module.eval()
-        try:
-            yield
-        finally:
-            for module in trained:
-                module.training = True
+        with self._one:
+            trained = [module for module in self._module.modules() if module.training]
+            self._module.eval()
+            try:
+                yield
+            finally:
+                for module in trained:
+                    module.training = True
 
 
 def _is_tensor(x: Any) -> bool:

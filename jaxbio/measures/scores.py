@@ -133,7 +133,7 @@ def _rsa(brain: Brain, layers: Layers) -> dict[str, Score]:
     if len(subjects) > 1:
         found = evaluate_bootstrap(upper(rdms), subjects, jax.random.key(brain.seed), "spearman")
         parts = zip(layers, found.score, found.low, found.high, strict=True)
-        return {name: Score(*map(float, score)) for name, *score in parts}
+        return {n: Score(float(value), float(low), float(high)) for n, value, low, high in parts}
     neural = np.asarray(square(subjects[0]))
     rng = np.random.default_rng(brain.seed)
     resampled = []
