@@ -86,7 +86,7 @@ class Model(Network):
                 f"class_names has {len(self.class_names)} names, the network {self.num_classes} "
                 "classes: give one for each"
             )
-        self._arguments = dict(arguments)
+        self._arguments = json.loads(json.dumps(dict(arguments), default=str))
         self._workdir, self._digest = workdir, digest or (lambda: digest_variables(variables))
         self._batch_size, self._mesh = batch_size, mesh
 
@@ -184,8 +184,8 @@ def load_model(
         >>> logits, endpoints = model.module.apply(
         ...     model.variables, model.preprocessing.normalise(images), train=False
         ... )
-        >>> logits.shape, model.features(images, "IT")["IT"].shape
-        ((2, 5), (2, 2, 2, 512))
+        >>> logits.shape, model.features(images, "V4")["V4"].shape  # of 1 time step
+        ((2, 5), (2, 1, 2, 2, 256))
     """
     if weights is None:
         return _untrained(name, image_size, num_classes, mean, std, class_names, seed, arguments)

@@ -60,8 +60,8 @@ def extract(
         >>> prepared = Preprocessing(32, mean=(0.5,) * 3, std=(0.5,) * 3)
         >>> images = np.zeros((20, 32, 32, 3), np.uint8)
         >>> batches = extract(model, variables, images, FeatureRequest("IT"), prepared)
-        >>> np.concatenate([batch["IT"] for batch in batches]).shape
-        (20, 2, 2, 512)
+        >>> np.concatenate([batch["IT"] for batch in batches]).shape  # of 1 time step
+        (20, 1, 1, 1, 512)
     """
     extractor = Extractor(model, variables, request, preprocessing, mesh=mesh)
     if isinstance(images, np.ndarray | jax.Array):

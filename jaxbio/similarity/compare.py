@@ -80,8 +80,9 @@ def compare(
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(2, 20, 50))
-        >>> first, second = rdm(x)  # [20, 20] each
-        >>> compare(first, second).shape, float(compare(first, upper(first)))
+        >>> first, second = jaxbio.similarity.rdm(x)  # [20, 20] each
+        >>> same = jaxbio.similarity.upper(first)
+        >>> compare(first, second).shape, round(float(compare(first, same)), 5)
         ((), 1.0)
     """
     checks.choice(method, COMPARATORS, "comparator")

@@ -257,6 +257,24 @@ def test_weights_of_a_file(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_class_names_of_a_file(monkeypatch):
+    state = generated("squeezenet1_1", num_classes=3, image_size=32)
+    for recorded, names in (
+        ({"class_names": ["a", "b", "c"]}, ["a", "b", "c"]),
+        ({"class_to_idx": {"a": 2, "b": 0, "c": 1}}, ["b", "c", "a"]),
+        ({"idx_to_class": {0: "c", 1: "a", 2: "b"}}, ["c", "a", "b"]),
+        ({"classes": ["a", "b"]}, None),
+        ({"class_to_idx": {"a": 0, "b": 2}}, None),
+        ({}, None),
+    ):
+        content = {"state_dict": state, **recorded}
+        monkeypatch.setattr("jaxbio.api.model.read_torch", lambda _, content=content: content)
+        model = jaxbio.load_model("squeezenet1_1", "weights.pth", image_size=32)
+        assert model.class_names == names
+    with pytest.raises(InputError, match="class_names"):
+        jaxbio.load_model("squeezenet1_1", "weights.pth", image_size=32, class_names=["a"])
+
+
 def test_wrong_networks_and_files_are_one_line(tmp_path):
     (tmp_path / "broken.pth").write_bytes(b"not a checkpoint")
     for arguments, match in (
@@ -359,7 +377,7 @@ _EXAMPLES = (
         for name in (
             "jaxbio.load_model",
             "jaxbio.create_model",
-            "jaxbio.features.extract.extract",
+            "jaxbio.features.extract",
             "jaxbio.api.network.Network.similarity",
         )
     ),
