@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import jax
@@ -77,7 +77,8 @@ def layer_shapes(
 
     Example:
         >>> model = jaxbio.create_model("cornet_s", num_classes=10)
-        >>> variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+        >>> key, images = jax.random.key(0), jnp.zeros((1, 64, 64, 3))
+        >>> variables = jax.eval_shape(model.init, key, images)  # shapes are enough
         >>> layer_shapes(model, variables, 64)["V4"].feature_shape
         (4, 4, 4, 256)
     """
@@ -148,6 +149,14 @@ def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> di
             layer = dataclasses.replace(layer, shape=(request.projection,), projected=True)
         selected[name] = layer
     return selected
+
+
+def only(model: Any, names: Collection[str]) -> Any:
+    """The model, without the work for other layers where it would make the effort.
+
+    jaxbio's own make none: compilation leaves out what is not used.
+    """
+    return model.only(names) if hasattr(model, "only") else model
 
 
 def time_labels(layer: Layer) -> list[str]:
