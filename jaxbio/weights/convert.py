@@ -355,7 +355,8 @@ def _constants(model: Body | Pathway) -> dict[str, dict[str, tuple[int, ...]]]:
     if isinstance(model, Body):
         return {}
     v1, prefixes = model.v1, model.torch_prefixes
-    bank = (v1.simple_channels + v1.complex_channels, 3, v1.kernel_size, v1.kernel_size)
+    colours = 3 if model.retina is None else model.retina.channels
+    bank = (v1.simple_channels + v1.complex_channels, colours, v1.kernel_size, v1.kernel_size)
     parts: dict[str, dict[str, tuple[int, ...]]]
     parts = {"v1": {f"{prefixes['v1']}simple_conv_{q}.weight": bank for q in ("q0", "q1")}}
     if model.v2 is not None:
