@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 from jaxbio.api import pictures
 from jaxbio.api.configuration import changed, make_config
 from jaxbio.commands.experiments import find_run
-from jaxbio.data.settings import read_settings
+from jaxbio.data.class_names import readable
+from jaxbio.data.settings import OF_SQUARES, read_settings
 from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest
 from jaxbio.files import read_json
@@ -22,7 +23,12 @@ from jaxbio.measures.measure import chosen_measure, take
 from jaxbio.measures.predictions import make_step, predict
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.tasks.classification.build import data_source
-from jaxbio.tasks.classification.opened import Session, open_session, recorded_images
+from jaxbio.tasks.classification.opened import (
+    Session,
+    open_session,
+    recorded_images,
+    recorded_names,
+)
 from jaxbio.tasks.config import new_config, restored_config
 
 # Orbax warns of its own defaults whenever it opens a checkpoint.
@@ -296,7 +302,7 @@ class Run:
         """Whether the network learned from small squares, which are resized without a crop."""
         name = self.config.data.get("source", "folder") if self._has_data else "folder"
         if not name.startswith("tfds:"):
-            return name in ("digits", "mnist")
+            return name in OF_SQUARES
         try:
             return bool(data_source(self.config).one_size)
         except InputError as error:
@@ -308,12 +314,12 @@ class Run:
             return False
 
     def _class_names(self, count: int) -> list[str]:
-        names = self._recorded.get("resolved", {}).get("class_names")
+        names = recorded_names(self._recorded)
         if names is None and self._has_data and "config" not in self._recorded:
             names = data_source(self.config).class_names  # the data chosen for converted weights
         if names is None or len(names) != count:
             return [str(number) for number in range(count)]
-        return list(names)
+        return [readable(name) for name in names]
 
     def _refuse_spiking(self, what: str) -> None:
         if self.task == "stdp":

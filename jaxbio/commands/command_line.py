@@ -12,10 +12,10 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from jaxbio.errors import InputError, NonFiniteError, shorten_warnings
+from jaxbio.files import cache_folder
 
 _EXIT_ENVIRONMENT = 1  # the user's input, 2, and others say so themselves: error.exit_code
 _EXIT_INTERRUPTED = 130
@@ -120,7 +120,7 @@ def start_jax(options: argparse.Namespace | None = None) -> None:
     if options is not None and (options.coordinator or options.distributed):
         jax.distributed.initialize(options.coordinator, options.num_processes, options.process_id)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(_cache_home() / "jaxbio" / "xla"))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
     logging.getLogger("jaxbio").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
@@ -147,10 +147,6 @@ def one_line_errors(program: str) -> Iterator[None]:
     except KeyboardInterrupt:
         print(f"{program}: interrupted; repeat the command", file=sys.stderr)
         sys.exit(_EXIT_INTERRUPTED)
-
-
-def _cache_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _split_overrides(

@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"--top={options.top}: use 1 or more")
     config = None if options.config is None else open_config(options.config)
     start_jax()
+    from jaxbio.data.class_names import readable
     from jaxbio.data.settings import read_settings
     from jaxbio.features.pictures import given_pictures
     from jaxbio.measures.predictions import predict
@@ -56,8 +57,8 @@ def run(options: argparse.Namespace) -> None:
         session = open_session(config, str(workdir), options.checkpoint)
     except InputError:  # its data may be elsewhere; the pictures are the user's own
         session = open_session(config, str(workdir), options.checkpoint, with_data=False)
-    names = recorded.get("resolved", {}).get("class_names")
-    if session.source is not None:
+    names = session.class_names
+    if names is None and session.source is not None:
         names = session.source.class_names
     one_size = session.source is not None and session.source.one_size
     pictures = given_pictures(options.pictures, one_size=one_size)
@@ -67,7 +68,9 @@ def run(options: argparse.Namespace) -> None:
     settings = read_settings(session.config.data)
     settings = dataclasses.replace(settings, max_bad_files=0, exif_rotation=True)
     found = predict(session, pictures.batches(settings, size))
-    names = names or [str(number) for number in range(found.probabilities.shape[1])]
+    if names is None or len(names) != found.probabilities.shape[1]:
+        names = [str(number) for number in range(found.probabilities.shape[1])]
+    names = [readable(name) for name in names]
     print(format_table(_rows(pictures.names, names, found.probabilities, options.top)))
     if options.output:
         write_text(options.output, _csv(pictures.names, names, found.probabilities))

@@ -13,7 +13,8 @@ import numpy as np
 from jaxbio.data import Source, eval_batches
 from jaxbio.data.folder import warn_of_left_out
 from jaxbio.data.settings import Settings
-from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
+from jaxbio.data.splits import taken
+from jaxbio.data.types import ArraySplit, FileSplit, Split
 from jaxbio.errors import InputError
 from jaxbio.files.pictures import SUFFIXES, find_pictures, is_turned
 
@@ -57,7 +58,9 @@ class Pictures:
         Raises:
             DataError: too many images do not decode; the message has the path of the last.
         """
-        rest = dataclasses.replace(self.source, eval=_from(self.source.eval, start))
+        rest = dataclasses.replace(
+            self.source, eval=taken(self.source.eval, np.arange(start, len(self)))
+        )
         for batch in eval_batches(rest, settings, global_batch_size=batch_size):
             yield {**batch, "index": np.where(batch["index"] >= 0, batch["index"] + start, -1)}
 
@@ -120,22 +123,6 @@ def _source(split: Split, one_size: bool) -> Source:
         eval=split,
         one_size=one_size,
         fingerprint=lambda: "",
-    )
-
-
-def _from(split: Split, start: int) -> Split:
-    if not start:
-        return split
-    if isinstance(split, ArraySplit):
-        return ArraySplit(split.images[start:], split.labels[start:])
-    if isinstance(split, FileSplit):
-        return FileSplit(split.paths[start:], split.labels[start:])
-    read, memory = split.read, split.memory
-    return RecordSplit(
-        name=f"{split.name}[{start}:]",
-        size=split.size - start,
-        read=None if read is None else lambda index: read(index + start),
-        memory=None if memory is None else (memory[0][start:], memory[1][start:]),
     )
 
 

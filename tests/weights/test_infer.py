@@ -9,11 +9,11 @@ import pytest
 
 from jaxbio import create_model
 from jaxbio.errors import InputError
+from jaxbio.files.pickles import Record
 from jaxbio.ops.images import Preprocessing
 from jaxbio.weights import WeightMismatchError, from_torch
 from jaxbio.weights.convert import Plan, interpolate_positions
 from jaxbio.weights.infer import convert
-from jaxbio.weights.pickles import Record
 from tests.weights.test_convert import generated, same
 
 DATA = Path(__file__).parent / "data"
