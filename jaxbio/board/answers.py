@@ -6,8 +6,7 @@
 
 import inspect
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from email.message import Message
 from http import HTTPStatus
 from importlib.resources import files
@@ -16,7 +15,9 @@ from urllib.parse import parse_qs
 
 from jaxbio.board.actions import Actions
 from jaxbio.board.details import file_kind, run_curves, run_details, run_files
-from jaxbio.board.index import Index, table
+from jaxbio.board.index import Index
+from jaxbio.board.table import Table
+from jaxbio.board.text import to_json
 from jaxbio.errors import InputError
 
 _TEXT = "text/plain; charset=utf-8"
@@ -64,6 +65,7 @@ class Answers:
     def __init__(self, index: Index, actions: Actions | None = None):
         self._index, self._actions = index, actions
         self._page = page_files()
+        self._rows = Table(index)
 
     def get(self, path: str, query: str) -> Answer:
         """The answer to a GET."""
@@ -120,21 +122,20 @@ class Answers:
             return failure(str(error), HTTPStatus.CONFLICT)
 
     def _table(self, asked: dict[str, str]) -> Answer:
-        seen, waiting = self._index.look()
         about: dict[str, Any] = {"folder": str(self._index.folder)}
         if self._actions is not None:
             about["experiments"] = self._actions.experiments
-        return _json({**about, **table(seen, waiting)})
+        return Answer(self._rows.json(about).encode(), _JSON)
 
     def _run(self, asked: dict[str, str]) -> Answer:
         return _json(run_details(self._index, self._known(asked)))
 
     def _curves(self, asked: dict[str, str]) -> Answer:
         low, high = float(asked.get("from", 0)), float(asked.get("to", 2.0**31))
-        return _json(run_curves(self._index.open(self._known(asked)), low, high))
+        return _json(run_curves(self._index.open(self._known(asked))[1], low, high))
 
     def _file(self, asked: dict[str, str]) -> Answer:
-        path = self._index.open(self._known(asked)).run.path
+        path = self._index.names()[self._known(asked)]
         name = asked.get("name", "")
         if name not in run_files(path):
             raise NotFoundError("there is no such file")
@@ -157,23 +158,5 @@ def page_files() -> dict[str, bytes]:
     }
 
 
-def to_json(value: Any) -> str:
-    """JSON that browsers read: numbers that are not finite are words."""
-    try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        return json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
-
-
 def _json(value: Any) -> Answer:
     return Answer(to_json(value).encode(), _JSON)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return value

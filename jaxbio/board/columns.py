@@ -61,24 +61,9 @@ class Columns:
         return self._reader.waiting > 0
 
     @property
-    def waiting(self) -> bool:
-        """Whether there is something to read."""
-        return self._reader.waiting > 0
-
-    @property
     def damaged(self) -> int:
         """Lines that were left out."""
         return self._reader.damaged
-
-    def latest(self, name: str) -> float | None:
-        """The newest value of a series."""
-        series = self.series.get(name)
-        return series.values[-1] if series else None
-
-    @property
-    def last_step(self) -> int | None:
-        """The newest step of any series."""
-        return max((series.steps[-1] for series in self.series.values()), default=None)
 
     def _add(self, line: dict[str, Any]) -> None:
         step, split = line["step"], line["split"]

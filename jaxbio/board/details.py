@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jaxbio.board.index import Index, Seen
+from jaxbio.board.columns import Columns
+from jaxbio.board.index import Index
 from jaxbio.board.scorecard import blanks
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
@@ -31,8 +32,10 @@ def run_details(index: Index, name: str) -> JSON:
     Raises:
         InputError: there is no such run.
     """
-    seen = index.open(name)
+    seen, columns = index.open(name)
     run, damage = seen.run, list(seen.damage)
+    if columns.damaged:
+        damage.append(f"{columns.damaged} lines of metrics.jsonl are damaged and left out")
     details: JSON = {
         "name": name,
         "path": str(run.path),
@@ -42,7 +45,7 @@ def run_details(index: Index, name: str) -> JSON:
         "data": run.data,
         "group": seen.group,
         "images_per_step": _images_per_step(run),
-        "curves": sorted(seen.columns.series),
+        "curves": sorted(columns.series),
         "results": {k: v for k, v in run.results.items() if k not in _NOT_RESULTS},
         "resolved": run.resolved,
         "scorecard": [asdict(entry) for entry in seen.entries],
@@ -66,16 +69,18 @@ def run_details(index: Index, name: str) -> JSON:
     return {**details, "damage": list(dict.fromkeys(damage))}
 
 
-def run_curves(seen: Seen, low: float = 0.0, high: float = 2.0**31, most: int = _POINTS) -> JSON:
+def run_curves(
+    columns: Columns, low: float = 0.0, high: float = 2.0**31, most: int = _POINTS
+) -> JSON:
     """The curves of a run in a range of steps: ``{SPLIT/KEY: [steps, values]}``.
 
     Args:
-        seen: the run, of :meth:`jaxbio.board.index.Index.open`.
+        columns: of :meth:`jaxbio.board.index.Index.open`.
         low: first step.
         high: last step.
         most: points of a curve.
     """
-    return {k: series.between(low, high, most) for k, series in seen.columns.series.items()}
+    return {k: series.between(low, high, most) for k, series in columns.series.items()}
 
 
 def run_files(path: Path) -> dict[str, int]:

@@ -1,11 +1,12 @@
 """The board as files: opens from a disk or any web server, asks nobody anything."""
 
 from pathlib import Path
-from typing import Any
 
-from jaxbio.board.answers import page_files, to_json
+from jaxbio.board.answers import page_files
 from jaxbio.board.details import run_curves, run_details, run_files
-from jaxbio.board.index import Index, table
+from jaxbio.board.index import Index
+from jaxbio.board.table import Table
+from jaxbio.board.text import to_json
 from jaxbio.errors import InputError
 from jaxbio.files import atomic, write_text
 
@@ -37,23 +38,20 @@ def export_site(index: Index, site: Path) -> int:
         raise InputError(f"--export={site} is among the runs: give a folder outside")
     here = [to_json(str(path))[1:-1] for path in (index.folder.absolute(), index.folder)]
 
-    def deliver(file: str, what: str, value: Any) -> None:
-        text = to_json(value)
+    def deliver(file: str, what: str, text: str) -> None:
         for path in here:  # where it was is nobody's business
             text = text.replace(f"{path}/", "")
         write_text(site / "data" / file, f"deliver({to_json(what)}, {text});\n")
 
     for number, name in enumerate(names):
-        seen = index.open(name)
-        details = run_details(index, name)
-        deliver(f"{number}.js", f"run:{name}", details)
-        deliver(f"{number}_curves.js", f"curves:{name}", run_curves(seen, most=_POINTS))
+        seen, columns = index.open(name)
+        deliver(f"{number}.js", f"run:{name}", to_json(run_details(index, name)))
+        deliver(f"{number}_curves.js", f"curves:{name}", to_json(run_curves(columns, most=_POINTS)))
         for file in run_files(seen.run.path):
             _copy(seen.run.path / file, site / "files" / str(number) / file)
-    seen_all, _ = index.look()
     numbers = {name: number for number, name in enumerate(names)}
     about = {"folder": index.folder.name, "numbers": numbers}
-    deliver("table.js", "table", {**about, **table(seen_all, False)})
+    deliver("table.js", "table", Table(index).json(about, float("inf")))
     for name, content in page_files().items():
         text = content.decode()
         if name == "index.html":

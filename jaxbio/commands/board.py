@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.allow_actions and options.host not in ("127.0.0.1", "localhost", "::1"):
         raise InputError(f"--host={options.host}: --allow-actions is for this machine only")
+    index.look()  # before a browser asks: the first look reads most
     if not index.names() and not options.allow_actions:
         raise InputError(f"no runs below {options.folder}: jaxbio train svp_resnet makes one")
     _serve(index, options)

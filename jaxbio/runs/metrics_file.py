@@ -26,8 +26,8 @@ class MetricsReader:
         self._inode, self._end = 0, 0
         self.damaged, self.tail = 0, b""
 
-    def more(self, most: int = -1) -> tuple[list[dict[str, Any]], bool]:
-        """The whole lines that have come; each has ``step`` and ``split``.
+    def text(self, most: int = -1) -> tuple[bytes, bool]:
+        """The whole lines that have come, as they stand in the file.
 
         Args:
             most: bytes to read now; -1: all that there are.
@@ -46,12 +46,17 @@ class MetricsReader:
                 if most >= 0 and b"\n" not in new:  # a line that is longer
                     new += file.readline()
         except OSError:  # none yet, or a folder in its place
-            return [], False
+            return b"", False
         whole = new[: new.rfind(b"\n") + 1]
         self._end += len(whole)
         self.tail = new[len(whole) :]
+        return whole, anew
+
+    def more(self, most: int = -1) -> tuple[list[dict[str, Any]], bool]:
+        """The same, read: each line has ``step`` and ``split``."""
+        whole, anew = self.text(most)
         texts = whole.splitlines()
-        lines = _parse(texts)
+        lines = parse_lines(texts)
         self.damaged += len(texts) - len(lines)
         return lines, anew
 
@@ -72,11 +77,14 @@ def read_metrics(file: Path, *keys: str) -> list[dict[str, Any]]:
         keys: what a line of either split has to have to count.
     """
     reader = MetricsReader(file)
-    lines = reader.more()[0] + _parse([reader.tail])  # a last line without its end may be whole
+    lines = reader.more()[0] + parse_lines(
+        [reader.tail]
+    )  # a last line without its end may be whole
     return [line for line in lines if all(isinstance(line.get(k), int | float) for k in keys)]
 
 
-def _parse(texts: list[bytes]) -> list[dict[str, Any]]:
+def parse_lines(texts: list[bytes]) -> list[dict[str, Any]]:
+    """Lines of ``metrics.jsonl``; damaged ones are left out."""
     try:  # all at once is three times as fast
         values = json.loads(b"[" + b",".join(texts) + b"]")
     except (ValueError, RecursionError):

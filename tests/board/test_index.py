@@ -8,11 +8,13 @@ import time
 
 import pytest
 
-from jaxbio.board.answers import to_json
 from jaxbio.board.columns import Columns
+from jaxbio.board.course import Course
 from jaxbio.board.details import run_details
-from jaxbio.board.index import Index, table
+from jaxbio.board.index import Index
 from jaxbio.board.scorecard import SECTIONS
+from jaxbio.board.table import Table
+from jaxbio.board.text import to_json
 from jaxbio.errors import InputError
 from tests.board.runs import (
     attacks,
@@ -25,6 +27,10 @@ from tests.board.runs import (
 )
 
 
+def table(index, seconds=10.0):
+    return json.loads(Table(index).json({}, seconds))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_everything(tmp_path_factory.mktemp("runs"))
@@ -32,7 +38,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(folder):
-    return {row["name"]: row for row in table(*Index(folder).look(10.0))["runs"]}
+    return {row["name"]: row for row in table(Index(folder))["runs"]}
 
 
 def test_states(rows):
@@ -59,9 +65,9 @@ def test_seeds_are_one_group(rows):
 
 
 def test_only_differing_keys_are_columns(folder, rows):
-    keys = table(*Index(folder).look())["keys"]
+    keys = table(Index(folder))["keys"]
     assert keys == ["optimizer.learning_rate", "seed"]
-    assert rows["fast"]["keys"]["optimizer.learning_rate"] == "0.2"
+    assert rows["fast"]["keys"]["optimizer.learning_rate"] == 0.2
 
 
 def test_sparklines_show_tests_where_there_are(rows):
@@ -136,9 +142,9 @@ def test_runs_come_and_go(tmp_path):
 def test_a_changed_result_is_read_again(tmp_path):
     run = write_run(tmp_path / "a", results={"step": 1, "top1": 0.25, "count": 4})
     index = Index(tmp_path)
-    assert index.open("a").run.score == ("top1", 0.25)
+    assert index.open("a")[0].run.score == ("top1", 0.25)
     (run / "results.json").write_text('{"step": 1, "top1": 0.125, "count": 8}')
-    assert index.open("a").run.score == ("top1", 0.125)
+    assert index.open("a")[0].run.score == ("top1", 0.125)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +173,7 @@ def test_damage_is_said_in_a_line_and_hides_nothing_else(tmp_path, name, content
     (run / name).write_bytes(content)
     write_run(tmp_path / "good")
     index = Index(tmp_path)
-    rows = {row["name"]: row for row in table(*index.look())["runs"]}
+    rows = {row["name"]: row for row in table(index)["runs"]}
     assert rows["bad"]["damage"]
     assert all("\n" not in text for text in rows["bad"]["damage"])
     assert rows["good"]["damage"] == []
@@ -193,14 +199,27 @@ def test_numbers_that_are_missing_are_not_drawn(tmp_path, numbers):
 
 def test_a_resumed_run_writes_a_new_file(tmp_path):
     write_lines(tmp_path, *training(9))
-    columns = Columns(tmp_path / "metrics.jsonl")
-    columns.read()
-    assert columns.last_step == 9
-    (tmp_path / "metrics.jsonl").unlink()
+    file = tmp_path / "metrics.jsonl"
+    columns, course = Columns(file), Course(file)
+    columns.read(), course.read()
+    assert course.step == 9
+    file.unlink()
     write_lines(tmp_path, *training(4))
-    columns.read()
-    assert columns.last_step == 4
+    columns.read(), course.read()
+    assert course.step == 4
     assert list(columns.series["train/loss"].steps) == [1, 2, 3, 4]
+
+
+def test_a_course_has_all_tests_and_the_newest_step_of_a_long_run(tmp_path):
+    write_lines(tmp_path, *training(2000))
+    course = Course(tmp_path / "metrics.jsonl")
+    while course.read():
+        pass
+    assert course.step == 2000
+    spark = course.sparkline()
+    assert spark["of"] == "test/top1"
+    assert 20 <= len(spark["values"]) <= 40
+    assert spark["values"][-1] == pytest.approx(0.9, abs=1e-3)
 
 
 def test_thinning_keeps_the_newest(tmp_path):
@@ -216,17 +235,16 @@ def test_thinning_keeps_the_newest(tmp_path):
 def test_many_lines_are_read_once(tmp_path):
     run = write_run(tmp_path / "long")
     line = b'{"step": %d, "split": "train", "loss": 0.5, "top1": 0.25, "images_per_s": 100.0}\n'
-    (run / "metrics.jsonl").write_bytes(b"".join(line % step for step in range(100_000)))
+    (run / "metrics.jsonl").write_bytes(b"".join(line % step for step in range(200_000)))
     index = Index(tmp_path)
-    rounds = 1
-    while table(*index.look())["reading"]:  # a look takes a tenth of a second
-        rounds += 1
-    assert rounds > 1
-    write_lines(run, {"step": 100_000, "split": "train", "loss": 0.5})
+    rows = Table(index)
+    while json.loads(rows.json({}))["reading"]:  # a look takes a tenth of a second
+        pass
+    write_lines(run, {"step": 200_000, "split": "train", "loss": 0.5})
     began = time.perf_counter()
-    row = table(*index.look())["runs"][0]
+    (row,) = json.loads(rows.json({}))["runs"]
     assert time.perf_counter() - began < 0.3
-    assert row["step"] == 100_000
+    assert row["step"] == 200_000
 
 
 def test_looking_imports_neither_jax_nor_pictures(folder):

@@ -47,9 +47,11 @@ function score(value) {
   return typeof value === "number" ? value.toFixed(3) : "";
 }
 
+const DATES = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "short" });
+
 /** A date as people of this machine write it. */
 function date(seconds) {
-  return seconds ? new Date(1000 * seconds).toLocaleString() : "";
+  return seconds ? DATES.format(new Date(1000 * seconds)) : "";
 }
 
 /** A duration in seconds as h:mm:ss. */

@@ -136,9 +136,9 @@ class RunPage {
     const runs = this.names.map((name) => this.table.runs.find((run) => run.name === name))
       .filter(Boolean);
     const keys = this.table.keys.filter((key) =>
-      new Set(runs.map((run) => run.keys[key])).size > 1);
+      new Set(runs.map((run) => cellText(single(run), key))).size > 1);
     const differing = keys.length
-      ? tableOf(["key", ...this.names], keys.map((key) => [key, ...runs.map((run) => run.keys[key] ?? "-")]))
+      ? tableOf(["key", ...this.names], keys.map((key) => [key, ...runs.map((run) => cellText(single(run), key) || "-")]))
       : el("p", {}, "No key of the configurations differs.");
     const ids = [...new Set(runs.flatMap((run) => Object.keys(run.measures)))];
     const rows = ids.map((id) => [this.table.measures[id].title,

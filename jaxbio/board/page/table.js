@@ -29,7 +29,9 @@ class RunTable {
   update(table) {
     if (table === this.table) return;
     this.table = table;
-    this.common = mostCommon(table);
+    const common = mostCommon(table);
+    if (JSON.stringify(common) !== JSON.stringify(this.common)) this.made.clear();
+    this.common = common;
     const now = this.group.value;
     const names = ["", "state", "task", "model", "data", ...table.keys];
     this.group.replaceChildren(...names.map((name) =>
@@ -57,7 +59,7 @@ class RunTable {
       }
       children.push(this.row(row, columns));
     }
-    this.body.replaceChildren(...children);
+    replaceChanged(this.body, children);
     const all = this.table.runs.length;
     this.count.textContent = `${found.length} of ${all} runs`
       + (this.table.reading ? "; reading metrics ..." : "");
@@ -85,7 +87,7 @@ class RunTable {
 
   /** The row of the page; the same element as long as it would show the same. */
   row(row, columns) {
-    const key = JSON.stringify([row, this.common]);
+    const key = JSON.stringify(row);
     const known = this.made.get(row.name);
     if (known?.key === key) return known.element;
     const choose = el("input", { type: "checkbox", "aria-label": `choose ${row.name}`,
@@ -137,6 +139,15 @@ class RunTable {
   }
 }
 
+/** Makes `children` the children of an element; what stays in its place is not touched. */
+function replaceChanged(parent, children) {
+  const now = [...parent.children];
+  if (now.length !== children.length) return parent.replaceChildren(...children);
+  const moved = children.filter((child, i) => child !== now[i]);
+  if (moved.some((child) => child.parentNode === parent)) return parent.replaceChildren(...children);
+  children.forEach((child, i) => child !== now[i] && now[i].replaceWith(child));
+}
+
 function single(run) {
   return { ...run, names: [run.name], title: run.name, scores: run.score ? [run.score[1]] : [] };
 }
@@ -150,7 +161,7 @@ function foldSeeds(runs) {
     const states = new Set(members.map((run) => run.state));
     const keys = { ...members[0].keys };
     for (const key of Object.keys(keys)) {
-      if (members.some((run) => run.keys[key] !== keys[key])) delete keys[key];
+      if (members.some((run) => String(run.keys[key]) !== String(keys[key]))) delete keys[key];
     }
     return { ...members[0], keys, names: members.map((run) => run.name),
       title: `${members[0].name} and ${members.length - 1} more`,
@@ -163,7 +174,7 @@ function foldSeeds(runs) {
 
 function cellValue(row, name) {
   if (name === "score") return row.scores.length ? mean(row.scores) : null;
-  if (name in row.keys) return JSON.parse(row.keys[name].replace(/-?\bInfinity\b|\bNaN\b/g, '"$&"'));
+  if (name in row.keys) return row.keys[name];
   return row[name] ?? null;
 }
 
