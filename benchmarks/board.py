@@ -79,9 +79,8 @@ def measure(address: str, folder: Path) -> None:
             "() => performance.getEntriesByType('resource').filter(one => one.name.endsWith("
             "'api/table')).map(one => [one.startTime, one.responseEnd]).slice(0, 1)"
         )
-        print(
-            f"of it page and scripts {answer[0] / 1000:.2f} s, table asked and sent until {answer[1] / 1000:.2f} s"
-        )
+        asked, answered = (milliseconds / 1000 for milliseconds in answer)
+        print(f"of it: page and scripts {asked:.2f} s, table answered at {answered:.2f} s")
         page.wait_for_function(
             "() => !document.body.textContent.includes('reading metrics')", timeout=120_000
         )

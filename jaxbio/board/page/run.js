@@ -145,7 +145,7 @@ class RunPage {
       ...runs.map((run) => withInterval(run.measures[id]))]);
     return [el("h2", {}, "What differs"), differing, el("h2", {}, "Scorecards"),
       rows.length ? tableOf(["measure", ...this.names], rows) : el("p", {}, "Nothing was measured yet."),
-      surfaceOfRuns(this.table, runs)];
+      surfaceOfRuns(this.table, runs)].filter(Boolean);
   }
 }
 

@@ -163,9 +163,9 @@ function configPart(run) {
   const head = ["key", "value", "default", "meaning"];
   const changed = run.config.filter((row) => row.value !== row.base);
   const same = run.config.filter((row) => row.value === row.base);
-  return [el("h3", {}, `${changed.length} keys that differ from the task's defaults`),
+  return [el("h3", {}, `Other than the task's defaults (${changed.length})`),
     longTable(head, changed.map(line)),
-    el("details", {}, el("summary", {}, `${same.length} keys at their defaults`), longTable(head, same.map(line)))];
+    el("details", {}, el("summary", {}, `at their defaults (${same.length})`), longTable(head, same.map(line)))];
 }
 
 /** A table whose last cells are texts that may take several lines. */

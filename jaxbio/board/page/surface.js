@@ -92,7 +92,7 @@ class Surface {
         if (four.every(Boolean)) faces.push(four);
       }
     }
-    this.drawAxes(pen, ink);
+    this.drawBox(pen, ink);
     faces.sort((a, b) => mean(b.map((c) => c.place[2])) - mean(a.map((c) => c.place[2])));
     for (const four of faces) {
       pen.beginPath();
@@ -103,6 +103,7 @@ class Surface {
       pen.fill();
       pen.stroke();
     }
+    this.drawLabels(pen, ink);
     if (this.near) {
       pen.beginPath();
       pen.arc(...this.near.place.slice(0, 2), 8, 0, 7);
@@ -111,11 +112,8 @@ class Surface {
     }
   }
 
-  drawAxes(pen, ink) {
-    const { xs, ys } = this.grid;
-    pen.strokeStyle = pen.fillStyle = ink;
-    pen.font = "20px system-ui, sans-serif";
-    pen.textAlign = "center";
+  drawBox(pen, ink) {
+    pen.strokeStyle = ink;
     const line = (a, b) => {
       const [[x1, y1], [x2, y2]] = [this.project(...a), this.project(...b)];
       pen.beginPath();
@@ -123,10 +121,17 @@ class Surface {
       pen.lineTo(x2, y2);
       pen.stroke();
     };
-    const text = (what, place) => pen.fillText(what, ...this.project(...place).slice(0, 2));
     const base = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map((corner) => [...corner, -0.7]);
     base.forEach((corner, n) => line(corner, base[(n + 1) % 4]));
     line([-1, 1, -0.7], [-1, 1, 0.7]);
+  }
+
+  drawLabels(pen, ink) {
+    const { xs, ys } = this.grid;
+    pen.fillStyle = ink;
+    pen.font = "20px system-ui, sans-serif";
+    pen.textAlign = "center";
+    const text = (what, place) => pen.fillText(what, ...this.project(...place).slice(0, 2));
     text(`${this.labels[0]} ${short(xs[0])} to ${short(xs.at(-1))}`, [0, -1.35, -0.8]);
     text(`${this.labels[1]} ${short(ys[0])} to ${short(ys.at(-1))}`, [-1.35, 0, -0.8]);
     text(`${score(this.range[1])}`, [-1.1, 1.1, 0.75]);
