@@ -1,7 +1,6 @@
 """Everything about one run that its page shows, as JSON."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def run_details(index: Index, name: str) -> JSON:
         "curves": sorted(columns.series),
         "results": {k: v for k, v in run.results.items() if k not in _NOT_RESULTS},
         "resolved": run.resolved,
-        "scorecard": [asdict(entry) for entry in seen.entries],
+        "scorecard": [vars(entry) for entry in seen.entries],
         "blanks": blanks(run, seen.entries),
         "files": [{"name": key, "version": v} for key, v in run_files(run.path).items()],
     }

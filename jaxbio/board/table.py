@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from jaxbio.board.index import Index, Seen
@@ -87,7 +86,7 @@ def _row(one: Seen, keys: list[str]) -> dict[str, Any]:
         "keys": {key: one.values[key] for key in keys if key in one.values},
         "spark": course.sparkline(),
         "measures": {
-            e.id: {k: v for k, v in asdict(e).items() if k not in ("id", "title", "section")}
+            e.id: {k: v for k, v in vars(e).items() if k not in ("id", "title", "section")}
             for e in one.entries
         },
     }

@@ -53,7 +53,6 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.allow_actions and options.host not in ("127.0.0.1", "localhost", "::1"):
         raise InputError(f"--host={options.host}: --allow-actions is for this machine only")
-    index.look()  # before a browser asks: the first look reads most
     if not index.names() and not options.allow_actions:
         raise InputError(f"no runs below {options.folder}: jaxbio train svp_resnet makes one")
     _serve(index, options)
@@ -66,7 +65,9 @@ def _serve(index: "Index", options: argparse.Namespace) -> None:
     from jaxbio.commands.experiments import names
 
     actions = Actions(index, names()) if options.allow_actions else None
-    with make_server(Answers(index, actions), options.host, options.port) as server:
+    answers = Answers(index, actions)
+    answers.get("/api/table", "")  # the first look reads most: before a browser asks
+    with make_server(answers, options.host, options.port) as server:
         address = f"http://{options.host}:{server.server_port}/"
         if actions is not None:
             address += f"#token={actions.token}"
