@@ -53,13 +53,12 @@ def page(browser):
     page.set_default_timeout(_SOON)
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    # 409: what was asked for is refused, and the page says why.
-    page.on(
-        "console",
-        lambda said: (
-            wrong.append(said.text) if said.type == "error" and "409" not in said.text else 0
-        ),
-    )
+
+    def hear(said):
+        if said.type == "error" and "409" not in said.text:  # refused, and the page says why
+            wrong.append(said.text)
+
+    page.on("console", hear)
     page.on("dialog", lambda dialog: wrong.append(dialog.message))
     yield page
     page.close()
