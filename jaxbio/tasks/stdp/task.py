@@ -221,15 +221,25 @@ class Stdp:
         )
         return state, results
 
-    def activity(self, state: SpikingState, part: str, number: int = 0) -> Counts:
+    def activity(
+        self, state: SpikingState, part: str, number: int = 0, drawn: bool = True
+    ) -> Counts:
         """Spike counts of a member's ``calibration`` or ``test`` presentations.
+
+        Args:
+            state: of the run.
+            part: of the data.
+            number: of the member.
+            drawn: as many as configured, drawn with replacement; False: every image once.
 
         Returns:
             float32 counts ``[n, filters, rows, columns]`` and labels ``[n]``.
         """
         spiking, member = self.config.spiking, self.members[number]
         images, labels = getattr(self.pictures, part)
-        indices = draw(part, len(images), spiking[f"{part}_images"], member.seed)
+        indices = np.arange(len(images))
+        if drawn:
+            indices = draw(part, len(images), spiking[f"{part}_images"], member.seed)
         weights = self.weights(state, number)
         parameters = jax.tree.map(lambda value: value[number], self.parameters)
         key = part_key(part, member.seed)
