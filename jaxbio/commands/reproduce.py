@@ -17,6 +17,7 @@ from pathlib import Path
 from jaxbio.commands.command_line import Parser, start_jax
 from jaxbio.errors import InputError
 
+_SHOWN = 2  # of what a table misses
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
@@ -51,11 +52,11 @@ def run(options: argparse.Namespace) -> None:
         return
     if options.name is None:
         raise InputError("which table? jaxbio reproduce --list has all")
-    table = open_table(options.name)
     if options.data is not None and not options.data.is_dir():
         raise InputError(f"--data={options.data} is no folder")
     if options.seeds < 1:
         raise InputError(f"--seeds={options.seeds}: at least one network per row")
+    table = open_table(options.name)
     if options.dry_run and not table.can_dry_run:
         raise InputError(f"--dry_run: {options.name} has none, it needs its data")
     deadline = None if options.budget is None else time.monotonic() + options.budget
@@ -80,19 +81,22 @@ def _run(name: str, table, context) -> None:
 
 
 def _list(data: Path | None) -> None:
-    from jaxbio.reproduce.table import missing
+    from jaxbio.reproduce.table import Context, missing
     from jaxbio.reproduce.tables import TABLES, open_table
-    from jaxbio.runs.progress import format_table
 
-    rows = [("name", "what", "source", "data", "time it took here")]
     for name in TABLES:
         table = open_table(name)
-        lacking = missing(table.needs, data)
-        state = "found" if not lacking else "MISSING: " + lacking[0].missing()
-        if not table.needs:
-            state = "none needed"
-        rows.append((name, table.title, table.source, state, table.took or "not run whole here"))
-    print(format_table(rows))
+        rows = table.rows(Context(data, Path("runs") / "reproduce" / name))
+        needs = {need.what: need for need in (*table.needs, *(n for r in rows for n in r.needs))}
+        lacking = missing(tuple(needs.values()), data)
+        print(f"{name}: {table.title}; {len(rows)} rows\n  source: {table.source}")
+        for need in lacking[:_SHOWN]:
+            print(f"  MISSING {need.missing()}")
+        if len(lacking) > _SHOWN:
+            print(f"  MISSING besides {len(lacking) - _SHOWN} files of the same kind")
+        if not lacking:
+            print("  data: found")
+        print(f"  time it took here: {table.took or 'never run whole'}")
 
 
 def _seconds(text: str) -> float:

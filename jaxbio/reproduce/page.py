@@ -13,6 +13,7 @@ from jaxbio.runs.html import write_page
 
 def table_rows(entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """Rows of text: head, then row, published, ours with its interval, verdict, of each entry."""
+    rows: list[tuple[str, ...]]
     rows = [("row", "published", "ours", "95 %", "verdict")]
     for entry in entries:
         published = " / ".join(str(Published(**one)) for one in entry["published_all"])
@@ -62,6 +63,7 @@ def write_report(
                 entry["note"],
             )
         )
+    tables: dict[str, Sequence[tuple[str, ...]]]
     tables = {"Results": table_rows(entries), "Rows": details, "About": about}
     figures = {} if not entries else {"ours beside published": _figure(entries)}
     write_page(path, f"{table.title}{' (synthetic)' if context.dry_run else ''}", tables, figures)

@@ -7,7 +7,20 @@ from jaxbio.errors import InputError
 from jaxbio.reproduce.table import Table
 
 # Each is the module of that name in jaxbio.reproduce, whose TABLE it is.
-TABLES = ("spiking_networks",)
+TABLES = (
+    "spiking",
+    "spiking_networks",
+    "saunders2019",
+    "sit",
+    "svm",
+    "rdm_finetuning",
+    "kriegeskorte2008",
+    "cornet",
+    "brainscore_i2n",
+    "dnrt",
+    "vonenet",
+    "imagenet_c",
+)
 
 
 def open_table(name: str) -> Table:

@@ -89,3 +89,13 @@ def test_slopes_are_not_flattened_by_noise_of_the_file():
     slope, correlation = compare_votes(2 * ours + 0.05 * rng.standard_normal(ours.shape), ours)
     assert abs(slope - 0.5) < 0.02
     assert 0.9 < correlation < 1
+
+
+def test_a_folder_of_another_layout(tmp_path, capsys):
+    (tmp_path / "pictures").mkdir()
+    output = tmp_path / "out"
+    command = ["reproduce", "spiking_networks", f"--data={tmp_path}", f"--output={output}"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert "parameters.json" in error
+    assert error.count("\n") == 1

@@ -301,9 +301,9 @@ def _score(accuracy: float, told: float, draws: int) -> Score:
 
 
 def _count(parameters: Mapping[str, Any], name: str) -> int:
-    value = parameters.get(name)
-    if type(value) not in (int, float) or not 0 <= value < 1e9 or value != int(value):
-        raise InputError(f"parameters.json: {name}={value!r} is no number of images")
+    value = _json_number(parameters, name)
+    if not 0 <= value < 1e9 or not value.is_integer():
+        raise InputError(f"parameters.json: {name}={value:g} is no number of images")
     return int(value)
 
 

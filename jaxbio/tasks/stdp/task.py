@@ -331,13 +331,14 @@ class Stdp:
         return shared_levels([member.changes.get("intensity", usual) for member in self.members])
 
     @cached_property
-    def _encoder(self) -> Any:
+    def encoder(self) -> Any:
+        """Of grey levels to spikes."""
         encoder, rates = self.config.spiking.encoder, self._levels[0]
         return make_encoder(encoder, rates, self.network.steps, self.network.dt)
 
     @cached_property
     def _respond(self) -> Any:
-        encoder = self._encoder  # made outside of any traced function: it holds tables
+        encoder = self.encoder  # made outside of any traced function: it holds tables
 
         def respond(parameters, weights, key, levels, numbers):
             return respond_encoded(self.network, parameters, weights, encoder, key, levels, numbers)
@@ -349,7 +350,7 @@ class Stdp:
             self.network,
             self.parameters,
             jnp.stack([part_key("train", member.seed) for member in self.members]),
-            self._encoder,
+            self.encoder,
             self.mesh,
             learning,
             masked=masked,
