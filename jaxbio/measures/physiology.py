@@ -221,7 +221,6 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
             f"--trials={options.trials}, --max_units={options.max_units}: use 0 or more"
         )
 
-    @jax.jit
     def forward(variables: Any, images: jax.Array, key: jax.Array) -> jax.Array:
         inputs = session.preprocessing.normalise(images)
         _, endpoints = session.model.apply(variables, inputs, rngs={"noise": key})
@@ -233,7 +232,7 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
     trials = options.trials or (_TRIALS_OF_NOISY if noisy else 1)
     fitting = _BATCH_BYTES // (4 * math.prod(layer.feature_shape))
     probe = Probe(
-        lambda images, key: forward(session.variables, images, key),
+        jax.tree_util.Partial(forward, session.variables),
         View(size, options.degrees),
         trials=trials,
         seed=session.config.seed,

@@ -153,7 +153,8 @@ def open_session(
     if config is None:
         if converted:
             raise InputError(
-                f"{run.path} holds converted weights: choose data with --config=configs/NAME.py"
+                f"{run.path} holds converted weights, which have no data: choose some, as in "
+                "--data=DIR of pictures by class, or data.source=mnist"
             )
         config = restored_config(recorded)
     if "model" not in config or (with_data and "source" not in config.data):
