@@ -23,6 +23,7 @@ COMMANDS = {
     "corruptions": "a picture under the 19 corruptions",
     "curves": "loss and accuracy over the steps of runs",
     "responses": "responses by class and activation curves of runs",
+    "reproduce": "published tables, measured again",
     "completion": "what a shell needs to complete all these",
 }
 
