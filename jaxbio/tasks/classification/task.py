@@ -194,7 +194,7 @@ class Classification:
         batches: Any
         if resident.is_resident(source, data):
             rows = rows_of_process(self.config.train.batch_size, *process)
-            shardings = {"whole": replicated(mesh), "split": batch_sharding(mesh)}
+            shardings: Any = {"whole": replicated(mesh), "split": batch_sharding(mesh)}
             batches = resident.train_batches(source, data, rows=rows, **common, **shardings)
         else:
             index, count = process
