@@ -19,10 +19,12 @@ COMMANDS = {
     "weights": "convert PyTorch files",
     "neural": "describe or convert neural recordings",
     "runs": "list the runs of a folder, or compare two",
+    "board": "all runs in the browser, live; or as static files",
     "spiking": "list, show and try spiking networks",
     "corruptions": "a picture under the 19 corruptions",
     "curves": "loss and accuracy over the steps of runs",
     "responses": "responses by class and activation curves of runs",
+    "reproduce": "published tables, measured again",
     "completion": "what a shell needs to complete all these",
 }
 

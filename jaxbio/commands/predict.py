@@ -98,7 +98,7 @@ def _predict_spiking(options: argparse.Namespace, workdir: Path) -> None:
     votes = []
     for file in pictures.paths:
         pixels = saved.fitted(read_picture(Path(file), saved.picture_size, options.invert))
-        votes.append(saved.answer(pixels, saved.task.config.seed).scores)
+        votes.append(saved.classify(pixels, saved.task.config.seed).scores)
     scores = np.asarray(votes, np.float64)
     shares = scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-12)
     _tell(options, pictures.names, saved.class_names, shares)
