@@ -195,7 +195,7 @@ def test_a_run_recorded_before_a_key_existed_is_opened(run):
 @pytest.mark.parametrize(
     ("changes", "names", "severities", "message"),
     [
-        ({}, ["fogg"], ["1"], "--corruptions=fogg: use benchmark"),
+        ({}, ["fogg"], ["1"], "--corruptions=fogg: did you mean 'fog'"),
         ({}, ["fog"], ["6"], "--severities=6: use 1 to 5"),
         ({}, ["fog"], [], "--severities is empty"),
         ({"eval.corrupt": "sometimes"}, ["fog"], ["1"], "eval.corrupt='sometimes'"),

@@ -1,5 +1,6 @@
 """A trained network, from its run directory: activity, commands, report."""
 
+import csv
 import shutil
 
 import jax
@@ -130,3 +131,21 @@ def test_before_its_first_test_a_network_cannot_vote(root):
         fresh.show(picture, 0)
     page = saved_module.report_network(fresh).read_text()  # it calibrates by itself
     assert "a test image of label" in page
+
+
+def test_predict_takes_a_spiking_network(root, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    files = []
+    for name in ("one.png", "two.png"):
+        files.append(str(tmp_path / name))
+        Image.fromarray(rng.integers(0, 256, (30, 40), dtype=np.uint8)).save(files[-1])
+    table = tmp_path / "out.csv"
+    assert main(["predict", str(root / "tiny"), *files, f"--output={table}", "--top=2"]) == 0
+    lines = list(csv.DictReader(table.open()))
+    assert [line["picture"] for line in lines] == files
+    for line in lines:
+        shares = [float(line[str(digit)]) for digit in range(10)]
+        assert sum(shares) == pytest.approx(1, abs=1e-4)
+        assert float(line["probability"]) == max(shares)
+    assert main(["predict", str(root / "tiny"), str(tmp_path / "none.png")]) == 2
+    assert "none.png" in capsys.readouterr().err
