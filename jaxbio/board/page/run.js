@@ -89,10 +89,12 @@ class RunPage {
 
   /** Fetches what lies between two places of a chart in more detail. */
   async refine(key, names, from, to) {
+    const { chart } = this.charts.get(key);
+    if (!chart.zoom) return chart.update(this.series(names, this.curves));
     const scale = this.scale(0);
     const [low, high] = [Math.floor(from / scale), Math.ceil(to / scale)];
     const curves = await Promise.all(this.names.map((name) => source.curves(name, low, high)));
-    this.charts.get(key).chart.update(this.series(names, curves));
+    if (chart.zoom) chart.update(this.series(names, curves));
   }
 
   scale(i) {
