@@ -14,8 +14,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxbio.errors import WriteError
+from jaxbio.errors import InputError, WriteError
 from jaxbio.files import write_text
+from jaxbio.files.reading import check_regular
 from jaxbio.runs.state import NEVER
 from jaxbio.runs.tensorboard import Events
 
@@ -106,13 +107,14 @@ class MetricsReader:
     def lines(self) -> list[dict[str, Any]]:
         """All lines so far; each has ``step`` and ``split``."""
         try:
+            check_regular(self._file)
             with self._file.open("rb") as file:
                 found = os.fstat(file.fileno())
                 if found.st_ino != self._inode or found.st_size < self._end:
                     self._lines, self._inode, self._end, self.damaged = [], found.st_ino, 0, 0
                 file.seek(self._end)
                 new = file.read()
-        except OSError:  # none yet, or a folder in its place
+        except (OSError, InputError):  # none yet, or something else in its place
             return self._lines
         whole = new[: new.rfind(b"\n") + 1]
         self._end += len(whole)
