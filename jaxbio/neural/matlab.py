@@ -14,7 +14,7 @@ import scipy.io
 from jaxbio.errors import InputError
 from jaxbio.files import hdf5
 from jaxbio.files.reading import check_regular, reading
-from jaxbio.files.sizes import check_size
+from jaxbio.files.sizes import check_size, inflated
 
 _HEADER = 128  # bytes of a version 5 file
 _MATRIX, _COMPRESSED = 14, 15  # kinds of elements; the other ones are numbers and text
@@ -91,9 +91,9 @@ def _check_version_5(path: Path, stream: IO[bytes]) -> None:
         if kind == _COMPRESSED:
             inflate = zlib.decompressobj()
             tag = inflate.decompress(content[8:], 8)
-            inflated = struct.unpack(f"{order}II", tag)[1]
-            check_size(path, "a variable", inflated, inflated(length))
-            content = tag + inflate.decompress(inflate.unconsumed_tail, inflated)
+            whole = struct.unpack(f"{order}II", tag)[1]
+            check_size(path, "a variable", whole, inflated(length))
+            content = tag + inflate.decompress(inflate.unconsumed_tail, whole)
         _check_kinds(memoryview(content), order)
         place += 8 + length
 

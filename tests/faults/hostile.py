@@ -569,51 +569,48 @@ def _runs(work: Path, named: dict[str, Path]) -> Iterator[tuple[str, str, Path]]
         "zero": b"",
     }
     runs = named["config.json"].parent.parent
+    tasks = itertools.cycle(("classification", "stdp", "rdm"))
     files = ("config.json", "results.json", "metrics.jsonl", "checkpoints", "report", "lock")
     for (name, content), file in itertools.product(contents.items(), files):
         root = work / "runs"
         shutil.rmtree(root, ignore_errors=True)
         shutil.copytree(runs, root)
-        for one in sorted(root.iterdir()):
-            path = one / file
-            path.unlink(missing_ok=True)
-            if content is None:
-                (path / "inside").mkdir(parents=True)
-            elif name == "link":
-                path.symlink_to(file)
-            elif name == "pipe":
-                os.mkfifo(path)
-            elif name == "zero":
-                path.symlink_to("/dev/zero")
-            else:
-                path.write_bytes(content)
-        yield "run", f"{file} {name}", root
-    recorded = {
-        one: json.loads((runs / one / "config.json").read_text()) for one in os.listdir(runs)
-    }
-    for values in (None, [], "x", 1e99, -5, {"a": 1}, 10**30, ...):
-        for section, key in (("", ""), *_keys(recorded)):
+        one = root / next(tasks)
+        path = one / file
+        path.unlink(missing_ok=True)
+        if content is None:
+            (path / "inside").mkdir(parents=True)
+        elif name == "link":
+            path.symlink_to(file)
+        elif name == "pipe":
+            os.mkfifo(path)
+        elif name == "zero":
+            path.symlink_to("/dev/zero")
+        else:
+            path.write_bytes(content)
+        yield "run", f"{one.name} {file} {name}", one / "config.json"
+    values = (None, [], "x", 1e99, -5, {"a": 1}, 10**30, ...)
+    for task in ("classification", "stdp", "rdm"):
+        whole = json.loads((runs / task / "config.json").read_text())
+        for value, (section, key) in itertools.product(values, _keys(whole["config"])):
             root = work / "runs"
             shutil.rmtree(root, ignore_errors=True)
             shutil.copytree(runs, root)
-            for one, whole in recorded.items():
-                config = json.loads(json.dumps(whole))
-                _set(config["config"], section, key, values)
-                (root / one / "config.json").write_text(json.dumps(config))
-            yield "run", f"{section}.{key}={values}", root
+            config = json.loads(json.dumps(whole))
+            _set(config["config"], section, key, value)
+            (root / task / "config.json").write_text(json.dumps(config))
+            yield "run", f"{task} {section}.{key}={value}", root / task / "config.json"
 
 
-def _keys(recorded: dict[str, Any]) -> list[tuple[str, str]]:
-    sections = {key for whole in recorded.values() for key in whole["config"]}
-    keys = [("", section) for section in sorted(sections)]
-    for section, key in (("population", "grid"), ("population", "seeds"), ("spiking", "filters")):
-        keys.append((section, key))
-    return keys
+def _keys(config: dict[str, Any]) -> list[tuple[str, str]]:
+    keys = [("", section) for section in sorted(config)]
+    inner = (("population", "grid"), ("population", "seeds"), ("spiking", "filters"))
+    return [*keys, *(pair for pair in inner if pair[0] in config)]
 
 
 def _set(config: dict[str, Any], section: str, key: str, value: Any) -> None:
-    inner = config.get(section, config) if section else config
+    inner = config[section] if section else config
     if value is ...:
-        inner.pop(key, None)
-    elif key:
+        del inner[key]
+    else:
         inner[key] = value

@@ -15,7 +15,6 @@ import numpy as np
 
 from jaxbio import features
 from jaxbio.behaviour.trials import read_trials
-from jaxbio.commands import evaluate, predict  # noqa: F401, before the forks
 from jaxbio.commands.main import main
 from jaxbio.data.mnist import open_mnist
 from jaxbio.data.settings import Settings
@@ -26,7 +25,6 @@ from jaxbio.physiology.distributions import read_csv
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.metrics import read_metrics
 from jaxbio.spiking.classify import read_picture
-from jaxbio.tasks.classification.opened import open_session
 from jaxbio.tasks.config import check_config, restored_config
 from jaxbio.tasks.loop import _finished_table
 from jaxbio.tasks.stdp import registry, watch_page
@@ -77,13 +75,14 @@ def picture(path: Path) -> None:
 
 
 def decoding(path: Path) -> None:
-    """The pipeline's decoder, on a picture; only here tensorflow is imported."""
+    """The pipeline's decoder, on each picture of a folder; only here tensorflow is imported."""
     from jaxbio.data.decoding import decode
     from jaxbio.data.tensorflow_cpu import tf
 
-    for upright in (False, True):
-        with contextlib.suppress(tf.errors.InvalidArgumentError):
-            decode(tf.constant(path.read_bytes()), upright)
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        for upright in (False, True):
+            with contextlib.suppress(tf.errors.InvalidArgumentError, InputError):
+                decode(tf.constant(file.read_bytes()), upright)
 
 
 def folder(path: Path) -> None:
@@ -107,14 +106,9 @@ def distributions(path: Path) -> None:
 
 def run(path: Path) -> None:
     """A run directory: lists may not even be refused, whatever lies in one of their runs."""
-    root = path if path.is_dir() else path.parent.parent
+    one, root = path.parent, path.parent.parent
     command("runs", "list", root)
     command("spiking", "--runs", root, "list")
-    for one in sorted(entry for entry in root.iterdir() if entry.is_dir()):
-        _one_run(root, one)
-
-
-def _one_run(root: Path, one: Path) -> None:
     directory = RunDirectory(one)
     read_metrics(directory.metrics_file, "loss")
 
@@ -135,13 +129,10 @@ def _one_run(root: Path, one: Path) -> None:
     def opened() -> None:
         recorded = directory.recorded()
         check_config(restored_config(recorded or {}))
-        open_session(None, str(one), "best", with_data=False)
 
     whats: list[Callable[[], None]] = [page, finished, resumed, opened]
     whats.append(lambda: command("spiking", "--runs", root, "show", one.name))
     whats.append(lambda: command("curves", one, "--output", os.devnull + ".png"))
-    whats.append(lambda: command("evaluate", "--workdir", one))
-    whats.append(lambda: command("predict", "--workdir", one, os.devnull))
     for what in whats:
         with contextlib.suppress(InputError):
             what()
