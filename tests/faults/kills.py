@@ -45,7 +45,7 @@ KINDS = {
     ),
     "rdm": (
         "rdm_finetune:synthetic",
-        "model.name=spiking_cnn",
+        "data.image_size=32",
         "train.total_steps=8",
         "eval.every_steps=4",
         "checkpoint.every_steps=1",
