@@ -13,6 +13,7 @@ from jaxbio.api.labelled import Data, open_labelled
 from jaxbio.api.plots import draw
 from jaxbio.data.class_names import readable
 from jaxbio.data.settings import read_settings
+from jaxbio.data.splits import labels_of
 from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest
 from jaxbio.measures.measure import chosen_measure, take
@@ -254,7 +255,9 @@ class Network:
         names = self._class_names(classes)
         source = open_labelled(data, names, classes, session.preprocessing.image_size)
         folder = session.run.path / "on" / f"{source.name}_{source.fingerprint()}"
-        return dataclasses.replace(session, source=source, run=RunDirectory(folder))
+        present = tuple(np.unique(labels_of(source.eval)).tolist())
+        run = RunDirectory(folder)
+        return dataclasses.replace(session, source=source, run=run, present=present)
 
     def _begin(self) -> None:
         """Makes sure that results can be written beside what is known of the network."""

@@ -33,6 +33,7 @@ class Layer:
         arrival_step: first step at which the image can have an effect; before it, the layer's
             activity is the same for every image. 0 for layers without time.
         projected: whether the units are random projections.
+        operation: whether it is a single operation within a layer, which ``"all"`` leaves out.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Layer:
     steps: tuple[int, ...] | None = None
     arrival_step: int = 0
     projected: bool = False
+    operation: bool = False
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -104,7 +106,7 @@ def activity_of(
             CORnet. In a compiled program what is not used of them is not computed.
         **keys: ``rngs``.
     """
-    if not operations:
+    if not operations or not isinstance(model, nn.Module):  # networks of the user's own have none
         _, endpoints = cast(Any, model.apply(variables, images, train=False, **keys))
         return cast("dict[str, jax.Array]", endpoints)
     found = model.apply(variables, images, train=False, mutable=[OPERATIONS], **keys)
@@ -149,6 +151,7 @@ def inspect_model(
             shape=shape[2:] if timed else shape[1:],
             steps=tuple(range(shape[0])) if timed else None,
             arrival_step=arrivals.get(name, at_readout) if timed else 0,
+            operation="." in name and isinstance(model, nn.Module),
         )
     return layers, noisy
 
@@ -163,7 +166,7 @@ def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> di
     Raises:
         InputError: an unknown layer or step; the message lists the valid ones.
     """
-    endpoints = [name for name in available if "." not in name]
+    endpoints = [name for name, layer in available.items() if not layer.operation]
     if not request.layers:
         raise InputError(f"layers='': use all or some of {', '.join(endpoints)}")
     wanted = endpoints if "all" in request.layers else []

@@ -57,10 +57,13 @@ class Progress:
         elif time.monotonic() - self._last_line > _SILENT_SECONDS:  # log lines are far between
             self._line("")
 
-    def restart_clock(self) -> None:
-        """Leaves out of the time that is left what was before: compilation."""
-        self._began, self._start = time.monotonic(), self._done
+    def advance_first(self) -> None:
+        """Counts the first step, and leaves it, with its compilation, out of the time to come."""
+        self._done += 1
+        self._began = self._last_line = time.monotonic()
+        self._start = self._done
         if self._bar is not None:
+            self._draw(lambda bar: bar.update(1))
             self._draw(lambda bar: bar.unpause())
 
     def show(self, text: str, images_per_s: float) -> None:

@@ -225,13 +225,14 @@ class _Loop:
                 state, metrics = train_step(state, batch)
                 step += 1
                 window.add(metrics)
-                self.progress.advance()
-                if step == start + 1:
+                if step > start + 1:
+                    self.progress.advance()
+                else:
                     jax.block_until_ready(metrics)
                     until_compiled.close()
                     interrupts.arm()
                     window.restart_clock()
-                    self.progress.restart_clock()
+                    self.progress.advance_first()
 
                 done, stop = step == periods.total, interrupts.stop_requested(step)
                 log_now = done or _every(config.log.every_steps, step)

@@ -19,6 +19,7 @@ from jaxbio.board.index import Index
 from jaxbio.board.server import make_server
 from jaxbio.board.site import export_site
 from tests.board.runs import (
+    PNG,
     robustness,
     training,
     write_evaluation,
@@ -379,6 +380,11 @@ def test_a_network_is_trained_from_the_page_and_reads_a_drawn_digit(page, tmp_pa
         page.mouse.down()
         page.mouse.move(box["x"] + 112, box["y"] + 190, steps=8)
         page.mouse.up()
+        drawn = digit.screenshot()
+        with page.expect_response(lambda reply: "api/run" in reply.url and reply.status == 200):
+            (folder / "tiny" / "report" / "weights.png").write_bytes(PNG)
+        page.wait_for_timeout(200)
+        assert digit.screenshot() == drawn  # what is drawn stays while the network changes
         page.click("button:text-is('Show it to the network')")
         page.wait_for_selector("#answer strong", timeout=60_000)
         assert page.inner_text("#answer strong") in [*"0123456789", "nothing"]

@@ -86,7 +86,7 @@ const PAD = 56; // the drawing's side, pixels
 
 /** A field to draw a digit on, and what the network says of it. */
 function digitPart(run) {
-  if (!mayAct()) return null;
+  if (run.task !== "stdp" || !mayAct()) return null;
   const canvas = el("canvas", { width: PAD, height: PAD, role: "img", id: "digit",
     "aria-label": "draw a digit with the pointer" });
   canvas.style.width = canvas.style.height = "224px";
@@ -125,7 +125,7 @@ function digitPart(run) {
       raster(found)));
     return "";
   };
-  return el("div", {}, el("h3", {}, "Draw a digit"), canvas, el("div", { class: "bar" },
+  return el("div", {}, canvas, el("div", { class: "bar" },
     doing("Show it to the network", classify), el("button", { onclick: clear }, "Clear")), answer);
 }
 

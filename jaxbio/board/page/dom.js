@@ -26,6 +26,15 @@ function filled(element, attributes, children) {
   return element;
 }
 
+/** Makes `children` the children of an element; what stays in its place is not touched. */
+function replaceChanged(parent, children) {
+  const now = [...parent.children];
+  if (now.length !== children.length) return parent.replaceChildren(...children);
+  const moved = children.filter((child, i) => child !== now[i]);
+  if (moved.some((child) => child.parentNode === parent)) return parent.replaceChildren(...children);
+  children.forEach((child, i) => child !== now[i] && now[i].replaceWith(child));
+}
+
 /** A table: `head` and `rows` hold text or elements. */
 function tableOf(head, rows, attributes = {}) {
   const line = (cells, tag) => el("tr", {}, cells.map((cell) => el(tag, {}, cell ?? "")));

@@ -7,6 +7,7 @@ class RunPage {
   constructor(root, names) {
     this.names = names;
     this.charts = new Map(); // key of the metrics: its chart
+    this.made = new Map(); // title of a part: its element
     this.bands = false;
     this.images = false;
     this.title = el("h1", {}, names.length === 1 ? names[0] : `${names.length} runs`);
@@ -38,12 +39,12 @@ class RunPage {
       this.drawCurves();
     }
     this.drawStatus(details);
-    const shown = JSON.stringify(details.length === 1 ? details : table.runs.filter((run) =>
-      this.names.includes(run.name)));
-    if (shown === this.shown) return; // what people have opened or turned stays as it is
-    this.shown = shown;
     this.details = details;
-    this.rest.replaceChildren(...(details.length === 1 ? sections(details[0]) : this.comparison()));
+    if (details.length === 1) return replaceChanged(this.rest, sections(details[0], this.made));
+    const shown = JSON.stringify(table.runs.filter((run) => this.names.includes(run.name)));
+    if (shown === this.shown) return;
+    this.shown = shown;
+    this.rest.replaceChildren(...this.comparison());
   }
 
   drawStatus(details) {
@@ -88,10 +89,12 @@ class RunPage {
 
   /** Fetches what lies between two places of a chart in more detail. */
   async refine(key, names, from, to) {
+    const { chart } = this.charts.get(key);
+    if (!chart.zoom) return chart.update(this.series(names, this.curves));
     const scale = this.scale(0);
     const [low, high] = [Math.floor(from / scale), Math.ceil(to / scale)];
     const curves = await Promise.all(this.names.map((name) => source.curves(name, low, high)));
-    this.charts.get(key).chart.update(this.series(names, curves));
+    if (chart.zoom) chart.update(this.series(names, curves));
   }
 
   scale(i) {

@@ -1,16 +1,36 @@
 "use strict";
 // What a run's page shows below the curves, a function for each part; a part without data is left out.
 
-function sections(run) {
-  const parts = [
-    ["Scorecard", scorecardPart], ["Spiking network", spikingPart], ["Grid search", gridPart],
-    ["Robustness", robustnessPart], ["Attacks", attacksPart], ["Similarity", similarityPart],
-    ["Physiology", physiologyPart], ["Behaviour", behaviourPart], ["Accuracy over time", timePart],
-    ["Figures and reports", filesPart], ["Results", resultsPart], ["Configuration", configPart],
-  ];
-  return parts.flatMap(([title, part]) => {
-    const content = [part(run)].flat().filter(Boolean);
-    return content.length ? [el("h2", {}, title), ...content] : [];
+// Title, what of a run it shows, and how.
+const PARTS = [
+  ["Scorecard", ["scorecard", "blanks"], scorecardPart],
+  ["Spiking network", ["files", "readouts"], spikingPart],
+  ["Draw a digit", ["task"], digitPart],
+  ["Grid search", ["population"], gridPart],
+  ["Robustness", ["robustness"], robustnessPart],
+  ["Attacks", ["attacks"], attacksPart],
+  ["Similarity", ["similarity"], similarityPart],
+  ["Physiology", ["physiology"], physiologyPart],
+  ["Behaviour", ["behaviour"], behaviourPart],
+  ["Accuracy over time", ["time"], timePart],
+  ["Figures and reports", ["files"], filesPart],
+  ["Results", ["results", "resolved"], resultsPart],
+  ["Configuration", ["config"], configPart],
+];
+
+/**
+ * The parts of a run. `made` remembers them: what has not changed is the same element, so that what
+ * people have drawn, turned or opened stays while a run trains.
+ */
+function sections(run, made) {
+  return PARTS.flatMap(([title, fields, part]) => {
+    const key = JSON.stringify(fields.map((field) => run[field]));
+    if (made.get(title)?.key !== key) {
+      const content = [part(run)].flat().filter(Boolean);
+      const elements = content.length ? [el("section", {}, el("h2", {}, title), content)] : [];
+      made.set(title, { key, elements });
+    }
+    return made.get(title).elements;
   });
 }
 
@@ -43,8 +63,7 @@ function spikingPart(run) {
     low: one.accuracy - 1.96 * one.error, high: one.accuracy + 1.96 * one.error }));
   if (rows.length) parts.push(dotPlot("accuracy by readout", rows, { chance: run.scorecard[0]?.chance }));
   const shown = readouts.filter((one) => one.confusion);
-  return [el("div", { class: "grid" }, parts), shown.length ? confusionChoice(shown) : null,
-    digitPart(run)];
+  return [el("div", { class: "grid" }, parts), shown.length ? confusionChoice(shown) : null];
 }
 
 /** Confusion matrices of several readouts, one at a time. */

@@ -1,6 +1,7 @@
 "use strict";
 // The table of runs: filter, sort, group, fold seeds, choose runs to lay over each other.
 
+const FIRST_ROWS = 60; // more than a screen holds
 const FIXED = ["name", "state", "task", "model", "data", "step", "score"];
 
 class RunTable {
@@ -9,6 +10,7 @@ class RunTable {
     this.chosen = new Set();
     this.folded = false;
     this.made = new Map(); // name: row of the page, and what it shows
+    this.most = FIRST_ROWS; // rows to draw; all of them once these are painted
     this.filter = el("input", { type: "search", placeholder: "filter: words, key=value, score>0.9",
       "aria-label": "filter", oninput: () => this.draw() });
     this.group = el("select", { "aria-label": "group by", onchange: () => this.draw() });
@@ -50,7 +52,7 @@ class RunTable {
     const children = [];
     let last;
     if (by) rows.sort((a, b) => compare(cellValue(a, by), cellValue(b, by)));
-    for (const row of rows) {
+    for (const row of rows.slice(0, this.most)) {
       const value = by ? cellText(row, by) : undefined;
       if (by && value !== last) {
         children.push(el("tr", { class: "group" },
@@ -64,6 +66,10 @@ class RunTable {
     this.count.textContent = `${found.length} of ${all} runs`
       + (this.table.reading ? "; reading metrics ..." : "");
     this.showChosen();
+    if (rows.length > this.most) {
+      this.most = Infinity;
+      requestAnimationFrame(() => setTimeout(() => this.draw()));
+    }
   }
 
   drawHead(columns) {
@@ -137,15 +143,6 @@ class RunTable {
     links[Math.max(0, Math.min(links.length - 1, here + step))]?.focus();
     event.preventDefault();
   }
-}
-
-/** Makes `children` the children of an element; what stays in its place is not touched. */
-function replaceChanged(parent, children) {
-  const now = [...parent.children];
-  if (now.length !== children.length) return parent.replaceChildren(...children);
-  const moved = children.filter((child, i) => child !== now[i]);
-  if (moved.some((child) => child.parentNode === parent)) return parent.replaceChildren(...children);
-  children.forEach((child, i) => child !== now[i] && now[i].replaceWith(child));
 }
 
 function single(run) {
