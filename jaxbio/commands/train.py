@@ -76,9 +76,10 @@ def run(options: argparse.Namespace) -> None:
     with waiting("starting JAX", tell=None if options.process_id else say):
         start_jax(options)
         from jaxbio.tasks.loop import train
-        from jaxbio.tasks.rdm.teachers import train_all
 
     if config.get("teachers"):
+        from jaxbio.tasks.rdm.teachers import train_all
+
         train_all(config, workdir)
     else:
         train(config, workdir, **more)

@@ -10,7 +10,6 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy.stats import poisson
 
 from jaxbio.corruptions import fields
 
@@ -60,6 +59,8 @@ def _poisson_alias_table(photons: int) -> np.ndarray:
         ``[256, 128]`` uint32: the alias in the top 8 bits, the threshold in the other 24. The
         quantisation of the threshold changes no probability by more than 2**-31.
     """
+    from scipy.stats import poisson  # takes half a second, which not every run needs
+
     n = 128  # counts above 127 have probability below 1e-13 at 60 photons
     table = np.zeros((256, n), np.uint32)
     for level in range(256):

@@ -43,7 +43,6 @@ from jaxbio.tasks.classification.mixing import Mixing, read_mixing
 from jaxbio.tasks.classification.opened import Classifier, open_model
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.tasks.classification.pretrained import Pretrained, open_pretrained
-from jaxbio.tasks.classification.report import write_report
 from jaxbio.tasks.classification.step import Batch, Step, make_train_step
 from jaxbio.tasks.task import Results
 
@@ -247,6 +246,8 @@ class Classification:
 
     def write_report(self, run: RunDirectory, state: TrainState) -> None:
         """Curves, and the V1 where there is one."""
+        from jaxbio.tasks.classification.report import write_report  # matplotlib: not before
+
         image = next(iter(self.classifier.batches()))["image"][0]
         write_report(run, self.classifier.model, state, image, self.classifier.preprocessing)
 
