@@ -1,4 +1,4 @@
-"""The saved spiking networks: listed, shown, tried out, reported, watched, imported."""
+"""The saved spiking networks: listed, shown, tried out, reported, imported."""
 
 import argparse
 import logging
@@ -33,7 +33,6 @@ def options(parser: Parser) -> None:
         "classify": command(_classify, "classify", "shows one an image file"),
         "random": command(_random, "random", "shows one a random test image of a label"),
         "report": command(_report, "report", "writes report/network.html of one"),
-        "watch": command(_watch, "watch", "serves a browser page that shows one while it trains"),
     }
     imports = command(_import, "import", "makes runs of networks that the published program saved")
     imports.add_argument(
@@ -51,10 +50,7 @@ def options(parser: Parser) -> None:
     )
     for name in ("show", "rename", "delete"):
         named[name].add_argument("name", help="of the network, as listed")
-    for name in ("report", "watch"):
-        named[name].add_argument("network", nargs="?", help="name; may be left out if there is one")
-    named["watch"].add_argument("--host", default="127.0.0.1", help="default: this machine only")
-    named["watch"].add_argument("--port", type=int, default=8000, help="0: any free one")
+    named["report"].add_argument("network", nargs="?", help="name; may be left out if there is one")
     for name in ("classify", "random"):
         named[name].add_argument("--network", help="name; may be left out if there is only one")
     named["rename"].add_argument("new_name")
@@ -189,12 +185,6 @@ def _report(options: argparse.Namespace) -> None:
     saved = _open(options)
     path = report_network(saved, _top_n(options, saved))
     print(f"report: {path}")
-
-
-def _watch(options: argparse.Namespace) -> None:
-    from jaxbio.tasks.stdp.watch import watch
-
-    watch(_entry(options), options.host, options.port)
 
 
 def _entry(options: argparse.Namespace) -> "Entry":

@@ -14,6 +14,7 @@ def test_a_training_is_asked_to_stop(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     context = Context(None, tmp_path, deadline=time.monotonic() + 0.05)
     with stopping_at(context), Interrupts() as interrupts:
+        interrupts.arm()
         end = time.monotonic() + 10
         while not interrupts.stop_requested(0):
             assert time.monotonic() < end

@@ -172,6 +172,9 @@ class Stdp:
 
         return step
 
+    def warm_up(self, state: SpikingState) -> None:
+        """Nothing: what a test needs is compiled by the first one."""
+
     def batches(self, start_step: int) -> Iterator[Chunk]:
         """Chunks of grey levels ``[B, N, pixels]`` from ``start_step`` to the end of the run."""
         images, chunk = self.pictures.train[0], self.images_per_step
