@@ -21,7 +21,13 @@ from tqdm import tqdm
 from jaxbio.errors import InputError
 from jaxbio.files import write_text
 from jaxbio.measures.intervals import wilson
-from jaxbio.measures.measure import identity, publish, result_file, split_list
+from jaxbio.measures.measure import (
+    identity,
+    need_all_classes,
+    publish,
+    result_file,
+    split_list,
+)
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -107,6 +113,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     """
     import numpy as np
 
+    need_all_classes(session, NAME)
     attacks = _chosen(options)
     size = session.preprocessing.image_size
     for attack in attacks:

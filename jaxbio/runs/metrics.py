@@ -87,8 +87,13 @@ class MetricsLog:
 
 def _keep_until(file: Path, step: int) -> None:
     if file.exists():
-        kept = [line for line in read_metrics(file) if line["step"] <= step]
-        write_text(file, "".join(json.dumps(line) + "\n" for line in kept))
+        copy_metrics(file, file, step)
+
+
+def copy_metrics(file: Path, target: Path, step: int) -> None:
+    """Copies the lines of ``metrics.jsonl`` up to a step, for a run that begins there."""
+    kept = [line for line in read_metrics(file) if line["step"] <= step]
+    write_text(target, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 class MetricsWindow:

@@ -135,6 +135,10 @@ class RdmFineTuning:
         )
         return jax.jit(step, donate_argnums=0)
 
+    def warm_up(self, state: TrainState) -> None:
+        """Measures the student before its training, as every test needs it."""
+        self._before  # noqa: B018
+
     def batches(self, start_step: int) -> Iterator[Batch]:
         """Balanced batches from ``start_step`` to the end of the run."""
         return self._balanced.stream(start_step, self.periods.total, self.mesh)
