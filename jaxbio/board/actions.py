@@ -93,7 +93,7 @@ class Actions:
                 raise InputError(f"'{change}': changes are KEY=VALUE")
         if not _EXTENSION.fullmatch(str(extend)):
             raise InputError(
-                f"'{extend}': longer by epochs, such as 10, or steps, such as 500steps"
+                f"'{extend}': longer by epochs (10) or by steps (500steps)"
             )
         longer = [f"--extend={extend}"] if extend else []
         workdir = self._index.folder.absolute() / name
