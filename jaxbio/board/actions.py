@@ -92,9 +92,7 @@ class Actions:
             if not _CHANGE.fullmatch(str(change)):
                 raise InputError(f"'{change}': changes are KEY=VALUE")
         if not _EXTENSION.fullmatch(str(extend)):
-            raise InputError(
-                f"'{extend}': longer by epochs (10) or by steps (500steps)"
-            )
+            raise InputError(f"'{extend}': longer by epochs (10) or by steps (500steps)")
         longer = [f"--extend={extend}"] if extend else []
         workdir = self._index.folder.absolute() / name
         return self._begin("train", experiment, *changes, *longer, f"--workdir={workdir}")

@@ -68,7 +68,7 @@ class RunTable {
     this.showChosen();
     if (rows.length > this.most) {
       this.most = Infinity;
-      requestAnimationFrame(() => setTimeout(() => this.draw()));
+      setTimeout(() => this.draw(), 50); // after the first ones are on the screen
     }
   }
 
