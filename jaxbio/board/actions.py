@@ -22,6 +22,7 @@ _SHOWN_BYTES = 4000  # of what a job says
 _MODES = ("accuracy", "robustness", "attacks", "similarity", "time", "physiology")
 _NAME = re.compile(r"[\w][\w.,=+-]*(/[\w][\w.,=+-]*)*")
 _VARIANT = re.compile(r"[\w.-]*")
+_EXTENSION = re.compile(r"(\d+(\.\d+)?(steps)?)?")
 _CHANGE = re.compile(r"[a-z_]\w*(\.\w+)*=[^\0\n]{0,300}")
 
 
@@ -66,8 +67,16 @@ class Actions:
         """Whether a token is ours."""
         return secrets.compare_digest(token.encode(errors="replace"), self.token.encode())
 
-    def start(self, experiment: str, name: str, changes: Sequence[str] = ()) -> Any:
+    def start(
+        self, experiment: str, name: str, changes: Sequence[str] = (), extend: str = ""
+    ) -> Any:
         """Trains an experiment that jaxbio brings, in ``<folder>/<name>``; goes on if it is there.
+
+        Args:
+            experiment: its name, and a variant after a colon.
+            name: of the run.
+            changes: of its keys.
+            extend: what ``--extend`` takes; "" trains as long as configured.
 
         Raises:
             InputError: an unknown experiment, a name that is none, changes that are not KEY=VALUE.
@@ -82,8 +91,11 @@ class Actions:
         for change in changes:
             if not _CHANGE.fullmatch(str(change)):
                 raise InputError(f"'{change}': changes are KEY=VALUE")
+        if not _EXTENSION.fullmatch(str(extend)):
+            raise InputError(f"'{extend}': longer by epochs (10) or by steps (500steps)")
+        longer = [f"--extend={extend}"] if extend else []
         workdir = self._index.folder.absolute() / name
-        return self._begin("train", experiment, *changes, f"--workdir={workdir}")
+        return self._begin("train", experiment, *changes, *longer, f"--workdir={workdir}")
 
     def stop(self, run: str) -> Any:
         """Asks the process that trains a run to save and end.

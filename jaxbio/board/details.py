@@ -178,6 +178,8 @@ def _all_of(
 
 def _robustness(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
     cells = {tuple(key.split("/")): cell["top1"] for key, cell in found["cells"].items()}
+    if not cells:
+        return  # is being measured
     kinds = list(dict.fromkeys(kind for kind, _ in cells))
     severities = sorted({severity for _, severity in cells}, key=int)
     yield {
@@ -193,6 +195,8 @@ def _similarity(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
     for limits in found["ceilings"]:
         where = limits["measure"], limits["bin"]
         rows = [row for row in found["scores"] if (row["measure"], row["bin"]) == where]
+        if not rows:
+            continue  # is being measured
         layers = list(dict.fromkeys(row["layer"] for row in rows))
         steps = list(dict.fromkeys(row["step"] for row in rows))
         at = {(row["layer"], row["step"]): row for row in rows}

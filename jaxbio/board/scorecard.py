@@ -4,6 +4,7 @@ Every entry has an ``id`` that is the same for runs whose numbers can stand in o
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from jaxbio.measures.intervals import wilson
 from jaxbio.runs.listing import Run
 
+_SET_ASIDE = re.compile(r"\.\d+$")  # results of another checkpoint, kept under another name
 _Z = 1.959964  # of a 95 % interval
 _MODES = {
     "accuracy": "--mode=accuracy",
@@ -72,6 +74,8 @@ def scorecard(run: Run, date: float, evaluations: list[Found]) -> tuple[list[Ent
     sources: list[tuple[str, float, Callable[[], Iterator[dict[str, Any]]]]]
     sources = [("results.json", date, lambda: _of_results(run))] if run.results else []
     for stem, when, content in evaluations:
+        if _SET_ASIDE.search(stem):
+            continue
         reader = _READERS.get(stem.split("_")[0])
         if reader is not None and not stem.startswith("accuracy_"):  # of a population's members
             sources.append((f"{stem}.json", when, _bound(reader, stem, content)))
@@ -158,6 +162,8 @@ def _of_accuracy(stem: str, found: Mapping[str, Any]) -> Iterator[dict[str, Any]
 
 def _of_robustness(stem: str, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     cells = found["cells"].values()
+    if not cells:
+        return  # is being measured
     value = sum(cell["top1"] for cell in cells) / len(cells)
     errors = [math.sqrt(c["top1"] * (1 - c["top1"]) / c["count"]) for c in cells]
     name = found["data"]["name"]
@@ -205,6 +211,8 @@ def _of_similarity(stem: str, found: Mapping[str, Any]) -> Iterator[dict[str, An
     for limits in found["ceilings"]:
         where = limits["measure"], limits["bin"]
         rows = [row for row in found["scores"] if (row["measure"], row["bin"]) == where]
+        if not rows:
+            continue  # is being measured
         best = max(rows, key=lambda row: row["score"])
         at = best["layer"] + ("" if best["step"] is None else f" at step {best['step']}")
         title = " ".join(filter(None, [limits["measure"], limits["bin"]]))

@@ -52,16 +52,19 @@ def post(actions, what, asked, token=None):
 def test_commands_are_those_that_one_would_type(actions, started, tmp_path):
     asked = {"experiment": "lc_snn:mnist", "name": "new/x=1", "changes": ["spiking.filters=4"]}
     assert post(actions, "start", asked)[0] == 200
+    longer = {"experiment": "svp_resnet", "name": "a", "extend": "500steps"}
+    assert post(actions, "start", longer)[0] == 200
     assert post(actions, "evaluate", {"run": "a", "mode": "attacks"})[0] == 200
     assert started == [
         ["train", "lc_snn:mnist", "spiking.filters=4", f"--workdir={tmp_path / 'new/x=1'}"],
+        ["train", "svp_resnet", "--extend=500steps", f"--workdir={tmp_path / 'a'}"],
         ["evaluate", str(tmp_path / "a"), "--mode=attacks"],
     ]
     for job in actions._jobs:
         job.process.wait()
     jobs = json.loads(post(actions, "jobs", {})[1])
-    assert [job["command"].split()[1] for job in jobs] == ["evaluate", "train"]
-    assert [(job["code"], job["said"]) for job in jobs] == [(0, "said\n")] * 2
+    assert [job["command"].split()[1] for job in jobs] == ["evaluate", "train", "train"]
+    assert [(job["code"], job["said"]) for job in jobs] == [(0, "said\n")] * 3
 
 
 @pytest.mark.parametrize("token", ["", "guess", "\u00e9"])
@@ -83,6 +86,7 @@ def test_nothing_without_the_token(actions, started, token):
         ("start", {"experiment": "lc_snn", "name": "x", "changes": ["--config=/tmp/evil.py"]}),
         ("start", {"experiment": "lc_snn", "name": "x", "changes": ["seed"]}),
         ("start", {"experiment": "lc_snn", "name": "x", "changes": 3}),
+        ("start", {"experiment": "lc_snn", "name": "x", "extend": "1 --seeds=0:9"}),
         ("evaluate", {"run": "../a", "mode": "accuracy"}),
         ("evaluate", {"run": "a", "mode": "features"}),
         ("stop", {"run": "a"}),

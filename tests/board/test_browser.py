@@ -380,11 +380,13 @@ def test_a_network_is_trained_from_the_page_and_reads_a_drawn_digit(page, tmp_pa
         page.mouse.down()
         page.mouse.move(box["x"] + 112, box["y"] + 190, steps=8)
         page.mouse.up()
-        drawn = digit.screenshot()
+        drawn = digit.evaluate("canvas => canvas.toDataURL()")
         with page.expect_response(lambda reply: "api/run" in reply.url and reply.status == 200):
             (folder / "tiny" / "report" / "weights.png").write_bytes(PNG)
         page.wait_for_timeout(200)
-        assert digit.screenshot() == drawn  # what is drawn stays while the network changes
+        assert (
+            digit.evaluate("canvas => canvas.toDataURL()") == drawn
+        )  # what is drawn stays while the network changes
         page.click("button:text-is('Show it to the network')")
         page.wait_for_selector("#answer strong", timeout=60_000)
         assert page.inner_text("#answer strong") in [*"0123456789", "nothing"]

@@ -19,6 +19,7 @@ from jaxbio.errors import InputError
 from tests.board.runs import (
     attacks,
     robustness,
+    similarity,
     training,
     write_evaluation,
     write_everything,
@@ -161,7 +162,7 @@ def test_a_changed_result_is_read_again(tmp_path):
         ("config.json", b"\xff"),
         ("config.json", b'{"config": {"task": "stdp", "data": 3}}'),
         ("evaluation/robustness.json", b"{}"),
-        ("evaluation/robustness.json", b'{"cells": {}, "data": {"name": "x"}}'),
+        ("evaluation/robustness.json", b'{"cells": {"fog/1": {}}, "data": {"name": "x"}}'),
         ("evaluation/similarity_x.json", b'{"ceilings": [{"measure": 1}], "scores": 7}'),
         ("evaluation/attacks_x.json", b"\x00"),
     ],
@@ -267,3 +268,16 @@ def test_attacks_and_robustness_of_a_run_are_entries(tmp_path):
     ids = {e["id"] for e in run_details(Index(tmp_path), "a")["scorecard"]}
     assert "robustness_imagenet_c/digits/10" in ids
     assert "attacks_apgd/linf/0.0156863/digits" in ids
+
+
+def test_a_measurement_under_way_is_no_damage(tmp_path):
+    run = write_run(tmp_path / "a")
+    clean = {"top1": 0.5, "count": 4}
+    write_evaluation(run, "robustness", {"step": 1, "clean": clean, "cells": {}})
+    whole = similarity(0.3)
+    whole["scores"] = [row for row in whole["scores"] if row["measure"] == "rsa"]
+    write_evaluation(run, "similarity_x", whole)
+    write_evaluation(run, "similarity_x.1", whole)  # of another checkpoint, set aside
+    details = run_details(Index(tmp_path), "a")
+    assert details["damage"] == []
+    assert [entry["id"] for entry in details["scorecard"]] == ["similarity_x/rsa"]

@@ -53,16 +53,19 @@ class ActionsPage {
     this.experiment = el("input", { list: "experiments", value: "lc_snn", "aria-label": "experiment" });
     this.names = el("datalist", { id: "experiments" });
     this.name = el("input", { placeholder: "name of the run", "aria-label": "name of the run" });
+    this.extend = el("input", { placeholder: "epochs, or 500steps", "aria-label": "longer by" });
     this.changes = el("textarea", { rows: 4, cols: 50, "aria-label": "changed keys",
       placeholder: "a change a line, such as\nspiking.filters=25\nspiking.train_images=2000" });
     this.jobs = el("div");
     const start = async () => {
       const changes = this.changes.value.split("\n").map((line) => line.trim()).filter(Boolean);
-      const job = await act("start", { experiment: this.experiment.value, name: this.name.value, changes });
+      const job = await act("start", { experiment: this.experiment.value, name: this.name.value, changes,
+        extend: this.extend.value.trim() });
       return `started: ${job.command}`;
     };
     root.replaceChildren(el("h1", {}, "Actions"), el("div", { class: "bar" },
-      el("label", {}, "experiment", this.experiment, this.names), el("label", {}, "run", this.name)),
+      el("label", {}, "experiment", this.experiment, this.names), el("label", {}, "run", this.name),
+      el("label", {}, "longer by", this.extend)),
     this.changes, el("div", { class: "bar" }, doing("Start", start)),
     el("p", { class: "faint" }, "Commands go on when this page or the board is closed."),
     el("h2", {}, "Commands"), this.jobs);

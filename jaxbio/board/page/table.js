@@ -59,7 +59,7 @@ class RunTable {
           el("th", { colspan: columns.length + 3, scope: "colgroup" }, `${by}: ${value || "-"}`)));
         last = value;
       }
-      children.push(this.row(row, columns));
+      children.push(this.row(row));
     }
     replaceChanged(this.body, children);
     const all = this.table.runs.length;
@@ -68,7 +68,7 @@ class RunTable {
     this.showChosen();
     if (rows.length > this.most) {
       this.most = Infinity;
-      requestAnimationFrame(() => setTimeout(() => this.draw()));
+      setTimeout(() => this.draw(), 50); // after the first ones are on the screen
     }
   }
 
@@ -87,12 +87,12 @@ class RunTable {
       };
       return el("th", { "aria-sort": order, scope: "col" }, el("button", { onclick: turn }, name + arrow));
     };
-    this.head.replaceChildren(el("tr", {}, el("th", { scope: "col" }, ""), columns.map(title),
-      el("th", { scope: "col" }, "course"), title("changed")));
+    this.head.replaceChildren(el("tr", {}, el("th", { scope: "col" }, ""), FIXED.map(title),
+      el("th", { scope: "col" }, "course"), title("changed"), this.table.keys.map(title)));
   }
 
   /** The row of the page; the same element as long as it would show the same. */
-  row(row, columns) {
+  row(row) {
     const key = JSON.stringify(row);
     const known = this.made.get(row.name);
     if (known?.key === key) return known.element;
@@ -101,9 +101,10 @@ class RunTable {
         for (const name of row.names) this.chosen[e.target.checked ? "add" : "delete"](name);
         this.showChosen();
       } });
-    const cells = columns.map((name) => this.cell(row, name));
-    const element = el("tr", { class: row.state }, el("td", {}, choose), cells,
-      el("td", {}, sparkline(row.spark)), el("td", { class: "faint" }, date(row.changed)));
+    const cells = (of) => of.map((name) => this.cell(row, name));
+    const element = el("tr", { class: row.state }, el("td", {}, choose), cells(FIXED),
+      el("td", {}, sparkline(row.spark)), el("td", { class: "faint" }, date(row.changed)),
+      cells(this.table.keys));
     this.made.set(row.name, { key, element });
     return element;
   }
@@ -119,7 +120,7 @@ class RunTable {
       return el("td", {}, el("progress", { value: row.step ?? 0, max: row.total, "aria-label": text }), ` ${text}`);
     }
     const text = cellText(row, name);
-    const differs = this.table.keys.includes(name) && text !== this.common[name];
+    const differs = text && name in this.common && text !== this.common[name];
     return el("td", { class: differs ? "differs" : null }, text);
   }
 
@@ -226,8 +227,8 @@ function mostCommon(table) {
   for (const key of table.keys) {
     const counts = new Map();
     for (const run of table.runs) {
-      const text = cellText(single(run), key);
-      counts.set(text, (counts.get(text) ?? 0) + 1);
+      const text = key in run.keys ? cellText(single(run), key) : "";
+      if (text) counts.set(text, (counts.get(text) ?? 0) + 1);
     }
     common[key] = [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
   }
