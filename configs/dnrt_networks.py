@@ -29,7 +29,7 @@ def get_config(variant: str = "deit_tiny-digits"):
     data = data or "digits"
     transformer = "patch" in NETWORKS[network][0]
     make = dnrt.vit_config if transformer else dnrt.resnet_config
-    config = make(f"dnrt_{network}", data, "raa")
+    config = make(f"dnrt_networks_{network}", data, "raa")
     config.model.name = NETWORKS[network][config.data.image_size > 32]
     config.arr.coefficient = dnrt.ARR_COEFFICIENTS[data]
     return config

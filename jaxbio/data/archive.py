@@ -60,11 +60,11 @@ def pictures_of(tar: Tar, name: str) -> Source:
         files.sort()
         for of_class, file, i in files:
             digest.update(f"{of_class}\0{os.path.basename(file)}\0{tar.size(i)}\0".encode())
-    splits = {split: _split(tar, files, names) for split, files in found.items()}
     return Source(
         name=name,
         class_names=names,
-        **splits,
+        train=_split(tar, found["train"], names),
+        eval=_split(tar, found["eval"], names),
         one_size=False,
         fingerprint=lambda: digest.hexdigest()[:16],
     )

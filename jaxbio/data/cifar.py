@@ -202,6 +202,7 @@ def _source(name: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], wher
 def _fingerprint(splits: Mapping[str, ArraySplit]) -> str:
     digest = hashlib.sha256()
     for split in splits.values():
-        digest.update(np.ascontiguousarray(split.images))
-        digest.update(split.labels)
+        for array in (split.images, split.labels):
+            values: Any = np.ascontiguousarray(array)
+            digest.update(values)
     return digest.hexdigest()[:16]

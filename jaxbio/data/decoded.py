@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from jaxbio.data.settings import DataError
-from jaxbio.data.splits import labels_of
-from jaxbio.data.types import ArraySplit, FileSplit, Source, Split
+from jaxbio.data.splits import labels_of, picture
+from jaxbio.data.types import Source, Split
 from jaxbio.errors import WriteError
 from jaxbio.files import atomic, cache_folder
-from jaxbio.files.pictures import open_picture
 
 Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
 
@@ -60,19 +59,15 @@ def _named(arrays: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _arrays(split: Split, side: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    assert not isinstance(split, ArraySplit)
     images = np.empty((len(split), side, side, 3), np.uint8)
     for i in range(len(split)):
-        where = split.example_name(i)
-        content: str | bytes
-        content = split.paths[i] if isinstance(split, FileSplit) else split.read(i)[0]  # type: ignore[misc]
-        picture = open_picture(content, upright=False, name=where)
-        if picture.size != (side, side):
+        pixels = picture(split, i)
+        if pixels.shape != (side, side, 3):
             raise DataError(
-                f"{where} has {picture.size[0]} x {picture.size[1]} pixels, the pictures of {name} "
-                f"{side} x {side}: use data.source=folder"
+                f"{split.example_name(i)} has {pixels.shape[1]} x {pixels.shape[0]} pixels, the "
+                f"pictures of {name} {side} x {side}: use data.source=folder"
             )
-        images[i] = np.asarray(picture.convert("RGB"))
+        images[i] = pixels
     return images, labels_of(split)
 
 

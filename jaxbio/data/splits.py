@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
+from jaxbio.files.pictures import open_picture
 
 
 def taken(split: Split, index: np.ndarray) -> Split:
@@ -42,6 +43,25 @@ def relabelled(split: Split, numbers: Sequence[int]) -> Split:
         memory=None if memory is None else (memory[0], table[memory[1]]),
         labels=None if split.labels is None else table[split.labels],
     )
+
+
+def picture(split: Split, index: int) -> np.ndarray:
+    """An example as it is in the data, uint8 ``[H, W, 3]`` or ``[H, W, 1]``.
+
+    Raises:
+        InputError: it does not decode.
+    """
+    if isinstance(split, ArraySplit):
+        return split.images[index]
+    content: str | bytes
+    if isinstance(split, FileSplit):
+        content = split.paths[index]
+    elif split.memory is not None:
+        content = split.memory[0][index]
+    else:
+        content = split.read(index)[0]  # type: ignore[misc]
+    decoded = open_picture(content, upright=False, name=split.example_name(index))
+    return np.asarray(decoded.convert("RGB"))
 
 
 def labels_of(split: Split) -> np.ndarray:

@@ -13,6 +13,8 @@ def resized(images: np.ndarray, settings: Settings, one_size: bool) -> np.ndarra
     """Evaluation's resize and crop: ``[B, H, W, C]`` to float32 ``[B, S, S, C]``, not rounded."""
     side, shorter = settings.image_size, settings.resize_side(one_size)
     height, width = images.shape[1:3]
+    sizes: tuple[int, ...]
+    corner: tuple[float, ...]
     if not shorter:
         if (height, width) == (side, side):
             return images.astype(np.float32)

@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import jax
@@ -33,6 +33,7 @@ class Layer:
         arrival_step: first step at which the image can have an effect; before it, the layer's
             activity is the same for every image. 0 for layers without time.
         projected: whether the units are random projections.
+        operation: whether it is a single operation within a layer, which ``"all"`` leaves out.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Layer:
     steps: tuple[int, ...] | None = None
     arrival_step: int = 0
     projected: bool = False
+    operation: bool = False
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -79,7 +81,8 @@ def layer_shapes(
 
     Example:
         >>> model = jaxbio.create_model("cornet_s", num_classes=10)
-        >>> variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+        >>> key, images = jax.random.key(0), jnp.zeros((1, 64, 64, 3))
+        >>> variables = jax.eval_shape(model.init, key, images)  # shapes are enough
         >>> layer_shapes(model, variables, 64)["V4"].feature_shape
         (4, 4, 4, 256)
     """
@@ -103,7 +106,7 @@ def activity_of(
             CORnet. In a compiled program what is not used of them is not computed.
         **keys: ``rngs``.
     """
-    if not operations:
+    if not operations or not isinstance(model, nn.Module):  # networks of the user's own have none
         _, endpoints = cast(Any, model.apply(variables, images, train=False, **keys))
         return cast("dict[str, jax.Array]", endpoints)
     found = model.apply(variables, images, train=False, mutable=[OPERATIONS], **keys)
@@ -148,6 +151,7 @@ def inspect_model(
             shape=shape[2:] if timed else shape[1:],
             steps=tuple(range(shape[0])) if timed else None,
             arrival_step=arrivals.get(name, at_readout) if timed else 0,
+            operation="." in name and isinstance(model, nn.Module),
         )
     return layers, noisy
 
@@ -162,7 +166,7 @@ def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> di
     Raises:
         InputError: an unknown layer or step; the message lists the valid ones.
     """
-    endpoints = [name for name in available if "." not in name]
+    endpoints = [name for name, layer in available.items() if not layer.operation]
     if not request.layers:
         raise InputError(f"layers='': use all or some of {', '.join(endpoints)}")
     wanted = endpoints if "all" in request.layers else []
@@ -187,6 +191,14 @@ def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> di
             layer = dataclasses.replace(layer, shape=(request.projection,), projected=True)
         selected[name] = layer
     return selected
+
+
+def only(model: Any, names: Collection[str]) -> Any:
+    """The model, without the work for other layers where it would make the effort.
+
+    jaxbio's own make none: compilation leaves out what is not used.
+    """
+    return model.only(names) if hasattr(model, "only") else model
 
 
 def _at_each_step(name: str, available: Mapping[str, Layer], request: FeatureRequest) -> list[str]:

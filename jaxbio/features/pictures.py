@@ -34,6 +34,11 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def paths(self) -> list[str]:
+        """The files of pictures that are files."""
+        return cast(FileSplit, self.source.eval).paths
+
     def digest(self) -> str:
         """SHA-256 of all names and contents (files, or pixels where there are none), in order."""
         digest = hashlib.sha256()
@@ -98,11 +103,7 @@ def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pi
     """
     files: list[str] = []
     for path in paths:
-        files += (
-            cast(FileSplit, open_pictures(path).source.eval).paths
-            if os.path.isdir(path)
-            else [str(path)]
-        )
+        files += open_pictures(path).paths if os.path.isdir(path) else [str(path)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(is_turned, files))  # opens each: what is no picture is found before the rest
     split = FileSplit(files, np.zeros(len(files), np.int32))

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from jaxbio.errors import InputError
 from jaxbio.files import write_text
+from jaxbio.measures.intervals import wilson
 from jaxbio.measures.measure import (
     identity,
     need_all_classes,
@@ -176,14 +177,6 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
         _save_figures(session, outcome, name)
     publish(session, name, result, text)
     return result
-
-
-def wilson(hits: "np.ndarray") -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); ``hits`` is bool ``[N]``."""
-    n, p, z = len(hits), float(hits.mean()), 1.959964
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def parse_radius(text: str) -> float:
@@ -385,7 +378,7 @@ def _batches(session: "Session", count: int) -> Iterator[Any]:
 
 
 def _share(hits: "np.ndarray") -> dict[str, Any]:
-    return {"accuracy": float(hits.mean()), "interval": wilson(hits)}
+    return {"accuracy": float(hits.mean()), "interval": wilson(float(hits.mean()), len(hits))}
 
 
 def _accuracies(cells: list[Cell], correct: "np.ndarray") -> dict[str, dict[str, Any]]:

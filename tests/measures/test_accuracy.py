@@ -191,3 +191,11 @@ def test_a_published_set_of_arrays(run, tmp_path, monkeypatch):
     np.save(tmp_path / "fog.npy", np.zeros((7, 32, 32, 3), np.uint8))
     with pytest.raises(InputError, match="all five severities"):
         measure(session, "robustness", corrupted=str(tmp_path), corruptions="fog", severities="3")
+
+
+def test_a_run_of_distances_predicts_nothing(tmp_path, capsys):
+    (tmp_path / "config.json").write_text(json.dumps({"config": {"task": "rdm"}, "resolved": {}}))
+    assert main(["predict", str(tmp_path), "x.png"]) == 2
+    text = capsys.readouterr().err
+    assert "task rdm" in text
+    assert text.count("\n") == 1
