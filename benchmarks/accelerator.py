@@ -79,7 +79,7 @@ class Sizes:
 
 TINY = Sizes(
     matrix=256, copy=2**20, image=32, batch=2, small_batch=4, corrupted=2, populations=(1, 2),
-    spiking_images=2, attacked=2, attack_steps=2, stimuli=(5, 8), units=300, sites=6, splits=3,
+    spiking_images=2, attacked=2, attack_steps=2, stimuli=(5, 16), units=300, sites=6, splits=3,
     examples=64, seconds=0.0, networks=("vit_mini_patch8_32", "squeezenet1_1", "cornet_z"),
     small_network="squeezenet1_1",
 )  # fmt: skip

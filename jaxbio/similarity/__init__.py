@@ -1,5 +1,6 @@
 """Similarity of representations: models against brains, or against each other."""
 
+from jaxbio.similarity.banded_ridge import BandedRidge, banded_ridge, banded_ridge_predict
 from jaxbio.similarity.behaviour import (
     Trials,
     discriminability,
@@ -67,6 +68,7 @@ __all__ = [
     "SELECTIONS",
     "SIT",
     "SVM_CS",
+    "BandedRidge",
     "Consistency",
     "Fold",
     "Inference",
@@ -78,6 +80,8 @@ __all__ = [
     "SVMScore",
     "Splits",
     "Trials",
+    "banded_ridge",
+    "banded_ridge_predict",
     "ceiled",
     "cka",
     "cka_from_gram",
