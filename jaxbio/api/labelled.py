@@ -1,6 +1,5 @@
 """Pictures with labels of the user's own, as the data of an evaluation."""
 
-import difflib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxbio.data.class_names import match_classes
 from jaxbio.data.types import ArraySplit, FileSplit, Source, Split
 from jaxbio.errors import InputError
 from jaxbio.files.pictures import find_pictures, is_turned
@@ -86,7 +86,7 @@ def _folder(root: Path, names: list[str], named: bool) -> tuple[list[str], np.nd
             f"data={root} has {len(classes)} class folders, the network {len(names)} classes "
             "without names: give class_names=[...] to wrap or load_model"
         )
-    numbers = [_number(name, names) for name in classes] if named else range(len(classes))
+    numbers = match_classes(classes, names, f"data={root}") if named else range(len(classes))
     paths: list[str] = []
     labels: list[int] = []
     for name, number in zip(classes, numbers, strict=True):
@@ -112,7 +112,8 @@ def _numbers(labels: Any, names: list[str], named: bool) -> np.ndarray:
                 "data has labels by name, the network has no names: give class_names=[...] to "
                 "wrap or load_model, or numbers"
             )
-        return np.array([_number(str(label), names) for label in array], np.int32)
+        kinds, row = np.unique(array, return_inverse=True)
+        return np.array(match_classes(kinds.tolist(), names, "data"), np.int32)[row]
     if array.dtype.kind not in "iu" and array.size:
         raise InputError(f"data has labels of type {array.dtype}: give numbers or names of classes")
     if array.size and not (array.min() >= 0 and array.max() < len(names)):
@@ -121,15 +122,6 @@ def _numbers(labels: Any, names: list[str], named: bool) -> np.ndarray:
             f"classes: use 0 to {len(names) - 1}"
         )
     return array.astype(np.int32)
-
-
-def _number(name: str, names: list[str]) -> int:
-    try:
-        return names.index(name)
-    except ValueError:
-        close = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"it has {', '.join(names[:5])}, ..."
-        raise InputError(f"data has a class '{name}', the network none: {hint}") from None
 
 
 def _of_files(paths: list[str], labels: np.ndarray) -> str:

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from jaxbio.api import pictures
 from jaxbio.api.labelled import Data, open_labelled
 from jaxbio.api.plots import draw
+from jaxbio.data.class_names import readable
 from jaxbio.data.settings import read_settings
+from jaxbio.data.splits import labels_of
 from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest
 from jaxbio.measures.measure import chosen_measure, take
@@ -87,7 +89,8 @@ class Network:
         batches = pictures.batches(groups, settings, size, self._one_size)
         self._step = make_step(session) if self._step is None else self._step
         found = predict(session, batches, self._step).probabilities
-        names = self._class_names(found.shape[1]) or list(map(str, range(found.shape[1])))
+        count = found.shape[1]
+        names = [readable(n) for n in self._class_names(count) or map(str, range(count))]
         order = np.argsort(-found, axis=1, kind="stable")[:, :top]
         return [
             Prediction(tuple(names[i] for i in best), tuple(float(row[i]) for i in best))
@@ -252,7 +255,9 @@ class Network:
         names = self._class_names(classes)
         source = open_labelled(data, names, classes, session.preprocessing.image_size)
         folder = session.run.path / "on" / f"{source.name}_{source.fingerprint()}"
-        return dataclasses.replace(session, source=source, run=RunDirectory(folder))
+        present = tuple(np.unique(labels_of(source.eval)).tolist())
+        run = RunDirectory(folder)
+        return dataclasses.replace(session, source=source, run=run, present=present)
 
     def _begin(self) -> None:
         """Makes sure that results can be written beside what is known of the network."""

@@ -14,12 +14,18 @@ from jaxbio.api.labelled import Data
 from jaxbio.api.network import Network, Prediction
 from jaxbio.api.pictures import Images
 from jaxbio.commands.experiments import find_run
+from jaxbio.data.settings import OF_SQUARES
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.measures.measure import chosen_measure
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.tasks.classification.build import data_source
-from jaxbio.tasks.classification.opened import Session, open_session, recorded_images
+from jaxbio.tasks.classification.opened import (
+    Session,
+    open_session,
+    recorded_images,
+    recorded_names,
+)
 from jaxbio.tasks.config import new_config, restored_config
 
 # Orbax warns of its own defaults whenever it opens a checkpoint.
@@ -203,7 +209,7 @@ class Run(Network):
         """Whether the network learned from small squares, which are resized without a crop."""
         name = self.config.data.get("source", "folder") if self._has_data else "folder"
         if not name.startswith("tfds:"):
-            return name in ("digits", "mnist")
+            return name in OF_SQUARES
         try:
             return bool(data_source(self.config).one_size)
         except InputError as error:
@@ -215,7 +221,7 @@ class Run(Network):
             return False
 
     def _class_names(self, count: int) -> list[str] | None:
-        names = self._recorded.get("resolved", {}).get("class_names")
+        names = recorded_names(self._recorded)
         if names is None and self._has_data and "config" not in self._recorded:
             names = data_source(self.config).class_names  # the data chosen for converted weights
         return None if names is None or len(names) != count else list(names)

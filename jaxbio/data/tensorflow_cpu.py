@@ -6,7 +6,9 @@ Import this module only from modules or functions that run when a pipeline is bu
 import logging
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# JAX sets 1, which shows a traceback for every picture that does not decode; we name it ourselves.
+if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 # oneDNN speeds up convolutions, of which a pipeline has none, and announces itself on stderr.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax.sharding import Mesh
 
 from jaxbio.errors import InputError
-from jaxbio.features.layers import Layer, inspect_model, only, select_layers
+from jaxbio.features.layers import Layer, activity_of, inspect_model, only, select_layers
 from jaxbio.features.projection import Projection, make_projection, project
 from jaxbio.features.request import FeatureRequest
 from jaxbio.ops.images import Preprocessing
@@ -117,7 +117,7 @@ class Extractor:
                 "start it alone"
             )
         image_size = preprocessing.image_size
-        available, self.noisy = inspect_model(model, variables, image_size)
+        available, self.noisy = inspect_model(model, variables, image_size, request.operations)
         self.layers: dict[str, Layer] = select_layers(available, request)
         self.noise_seed = noise_seed
         model = only(model, self.layers)
@@ -144,8 +144,12 @@ class Extractor:
             first_index: jax.Array,
         ) -> dict[str, jax.Array]:
             key = jax.random.fold_in(jax.random.key(noise_seed), first_index)
-            _, endpoints = model.apply(
-                variables, preprocessing.normalise(images), train=False, rngs={"noise": key}
+            endpoints = activity_of(
+                model,
+                variables,
+                preprocessing.normalise(images),
+                request.operations,
+                rngs={"noise": key},
             )
             return {
                 name: _finished(endpoints[name], layer, request.pool, projections.get(name))

@@ -226,16 +226,67 @@ def load_variables(
     if not run.checkpoints.is_dir():
         raise InputError(f"{run.path} has no checkpoints: train first, or set --workdir")
     options = ocp.CheckpointManagerOptions(read_only=True, step_prefix="step")
+    while True:
+        with _open_manager(run.checkpoints, options) as manager:
+            steps = manager.all_steps()
+            step = _choose_step(steps, which, run)
+            path = run.checkpoints / f"step_{step}"
+            try:
+                return _read_variables(manager, step, like, path), step
+            except DamagedCheckpointError as error:
+                if path.is_dir():
+                    others = [other for other in sorted(steps) if other != step]
+                    remedy = f"--checkpoint={others[-1]} is another" if others else "restore it"
+                    raise DamagedCheckpointError(
+                        f"{error}: {remedy}, or train again, which goes back to the one before it"
+                    ) from error
+        # It was removed meanwhile, by a training that has newer ones: choose again.
+
+
+def _read_variables(
+    manager: "_Manager", step: int, like: dict[str, Any], path: Path
+) -> dict[str, Any]:
+    """A model's variables, the averaged ones where there are such."""
+    if not (path / "ema").exists():
+        return _read(manager, step, "variables", like, path)
+    kept = {name: v for name, v in like.items() if name not in ("params", "constants")}
+    ema_like = {"params": like["params"], "model_state": kept}
+    ema = _read(manager, step, "ema", ema_like, path)
+    constants = _read(manager, step, "variables", like, path)["constants"]
+    return {"params": ema["params"], "constants": constants, **ema["model_state"]}
+
+
+def load_state(run: RunDirectory, like: StateT, step: int) -> StateT:
+    """Reads the whole training state at a step; changes nothing in the run.
+
+    Args:
+        run: a training run.
+        like: the state's shapes, dtypes and shardings.
+        step: of the checkpoint.
+
+    Raises:
+        CheckpointMismatchError: the checkpoint belongs to another model.
+        InputError: there is no such checkpoint, it is damaged, or of another optimiser.
+    """
+    if not run.checkpoints.is_dir():
+        raise InputError(f"{run.path} has no checkpoints: train it first")
+    options = ocp.CheckpointManagerOptions(read_only=True, step_prefix="step")
     with _open_manager(run.checkpoints, options) as manager:
-        step = _choose_step(manager.all_steps(), which, run)
+        steps = sorted(manager.all_steps())
+        if step not in steps:
+            raise InputError(
+                f"{run.path} has no checkpoint of step {step}: it has {', '.join(map(str, steps))} "
+                "(checkpoint.keep_last keeps more)"
+            )
         path = run.checkpoints / f"step_{step}"
-        if (path / "ema").exists():
-            kept = {name: v for name, v in like.items() if name not in ("params", "constants")}
-            ema_like = {"params": like["params"], "model_state": kept}
-            ema = _read(manager, step, "ema", ema_like, path)
-            constants = _read(manager, step, "variables", like, path)["constants"]
-            return {"params": ema["params"], "constants": constants, **ema["model_state"]}, step
-        return _read(manager, step, "variables", like, path), step
+        try:
+            items = {n: _read(manager, step, n, i, path) for n, i in like.items().items()}
+        except DamagedCheckpointError as error:
+            raise InputError(
+                f"{path} does not fit this configuration (optimizer, train.ema_decay or "
+                f"model.freeze differ), or is damaged: {error}"
+            ) from error
+        return like.with_items(step, items)
 
 
 def export_variables(
@@ -259,7 +310,25 @@ def export_variables(
     Raises:
         InputError: the directory is not writable or holds something else.
     """
-    run = RunDirectory(workdir)
+    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
+    config = {"model": model_config, **images, "provenance": provenance}
+    write_complete_run(RunDirectory(workdir), variables, config)
+
+
+def write_complete_run(
+    run: RunDirectory, variables: dict[str, Any], config: dict[str, Any], step: int = 0
+) -> None:
+    """Writes a run that was not trained here: one checkpoint, and what it is.
+
+    Args:
+        run: a new or empty directory.
+        variables: ``params``, ``constants`` and what else the model has.
+        config: for ``config.json``.
+        step: of the checkpoint.
+
+    Raises:
+        InputError: the directory is not writable or holds something else.
+    """
     run.create()
     if any(run.path.iterdir()):
         raise InputError(f"{run.path} is not empty: choose another --output")
@@ -267,10 +336,8 @@ def export_variables(
     options = ocp.CheckpointManagerOptions(step_prefix="step")
     with _writing(run.checkpoints), _open_manager(run.checkpoints, options) as manager:
         notes = {"variables": int(digest(variables))}
-        manager.save(0, args=_arguments({"variables": variables}, notes))
-    # Written last: a directory with a config.json is complete.
-    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
-    write_json(run.config_file, {"model": model_config, **images, "provenance": provenance})
+        manager.save(step, args=_arguments({"variables": variables}, notes))
+    write_json(run.config_file, config)  # last: a directory with a config.json is complete
 
 
 def _arguments(items: Mapping[str, Any], notes: dict[str, Any]) -> ocp.args.Composite:
