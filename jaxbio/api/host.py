@@ -2,12 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from jaxbio.api.host_call import host_call
 from jaxbio.api.outputs import LOGITS, choose, split_output
 from jaxbio.errors import InputError
 
@@ -73,44 +73,31 @@ class Hosted:
         return (self._logits(images) if LOGITS in self.shapes else None), layers
 
     def _call(self, names: tuple[str, ...], images: jax.Array) -> tuple[jax.Array, ...]:
-        def host(images: Any) -> tuple[np.ndarray, ...]:
-            several = np.asarray(images, np.float32)  # [..., N, S, S, 3] under vmap
-            flat = several.reshape(-1, *several.shape[-3:])
+        def host(images: np.ndarray) -> list[np.ndarray]:
+            flat = images.reshape(-1, *images.shape[-3:])  # [..., N, S, S, 3] under vmap
             _, layers = split_output(*self.model(flat, names), len(flat))
-            lead = several.shape[:-3]
-            return tuple(
-                np.asarray(layers[name], np.float32).reshape(*lead, *self.shapes[name])
-                for name in names
-            )
+            lead = images.shape[:-3]
+            return [np.reshape(layers[name], (*lead, *self.shapes[name])) for name in names]
 
-        shapes = tuple(
-            jax.ShapeDtypeStruct((len(images), *self.shapes[name]), jnp.float32) for name in names
-        )
-        return cast(
-            "tuple[jax.Array, ...]",
-            jax.pure_callback(host, shapes, images, vmap_method="expand_dims"),
-        )
+        shapes = [(len(images), *self.shapes[name]) for name in names]
+        return tuple(host_call(host, shapes, images))
 
     def _logits(self, images: jax.Array) -> jax.Array:
         gradient = self.model.gradient
         if gradient is None:
             return self._call((LOGITS,), images)[0]
 
-        def slope(images: Any, by_logits: Any) -> np.ndarray:
-            images, by_logits = np.asarray(images), np.asarray(by_logits)
+        def slope(images: np.ndarray, by_logits: np.ndarray) -> list[np.ndarray]:
             flat = images.reshape(-1, *images.shape[-3:])
-            found = gradient(flat, by_logits.reshape(len(flat), -1))
-            return np.asarray(found, np.float32).reshape(images.shape)
+            return [gradient(flat, by_logits.reshape(len(flat), -1)).reshape(images.shape)]
 
         @jax.custom_vjp
         def logits(images: jax.Array) -> jax.Array:
             return self._call((LOGITS,), images)[0]
 
         def backward(images: jax.Array, by_logits: jax.Array) -> tuple[jax.Array]:
-            shape = jax.ShapeDtypeStruct(images.shape, jnp.float32)
-            return (
-                jax.pure_callback(slope, shape, images, by_logits, vmap_method="broadcast_all"),
-            )
+            (found,) = host_call(slope, [images.shape], images, by_logits)
+            return (found,)
 
         logits.defvjp(lambda images: (logits(images), images), backward)
         return logits(images)

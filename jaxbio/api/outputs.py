@@ -11,7 +11,7 @@ _UNITS = (1, 2, 3)  # axes of one image's activity: [C], [positions, C], [H, W, 
 
 
 def split_output(output: Any, inner: Mapping[str, Any], count: int) -> tuple[Any, dict[str, Any]]:
-    """Logits ``[N, K]`` (or None), and layers by name, the logits being the last.
+    """Logits ``[N, K]`` (or None), and layers by name; the last is the logits, or ``output``.
 
     Args:
         output: an array ``[N, K]``; a mapping, whose entry ``logits`` they are; or a tuple, the
@@ -31,14 +31,12 @@ def split_output(output: Any, inner: Mapping[str, Any], count: int) -> tuple[Any
         own |= output
         output = own.pop(LOGITS, None)
     own.pop(LOGITS, None)
-    axes = len(getattr(output, "shape", ()))
-    if axes > 2:
-        own.setdefault("output", output)
-    logits = output if axes == 2 else None
     named = {name: x for name, x in own.items() if is_layer(x, count, timed=True)}
     layers = named or {name: x for name, x in inner.items() if is_layer(x, count)}
     layers.pop(LOGITS, None)
-    return logits, layers if logits is None else {**layers, LOGITS: logits}
+    if len(getattr(output, "shape", ())) == 2:
+        return output, {**layers, LOGITS: output}
+    return None, {**layers, "output": output} if is_layer(output, count) else layers
 
 
 def is_layer(x: Any, count: int, *, timed: bool = False) -> bool:

@@ -78,11 +78,11 @@ def score(
 
     Example:
         >>> rng = np.random.default_rng(0)
-        >>> features = rng.normal(size=(60, 20))
-        >>> neurons = features @ rng.normal(size=(20, 7)) + rng.normal(size=(2, 60, 7))
-        >>> found = jaxbio.score(features, neurons, "ridge")
+        >>> features = rng.normal(size=(40, 12))
+        >>> neurons = features @ rng.normal(size=(12, 6)) + rng.normal(size=(3, 40, 6)) / 2
+        >>> found = jaxbio.score(features, neurons, "ridge")  # 3 presentations of 40 images
         >>> found.score > 0.8, found.per_neuron.shape, found.ceiling is not None
-        (True, (7,), True)
+        (True, (6,), True)
     """
     layers = dict(features) if isinstance(features, Mapping) else {"features": features}
     if not layers:

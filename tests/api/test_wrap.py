@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -140,6 +143,16 @@ def test_jaxbios_own_networks_keep_their_time(images):
     model = jaxbio.wrap(Recurrent(), {}, SIZE)
     assert model.features(images, "area")["area"].shape == (6, 2, 4, 4, 3)
     assert model.features(images, "area", times=[1])["area"].shape == (6, 1, 4, 4, 3)
+
+
+def test_a_backbone_has_layers_and_an_output(images):
+    net = nn.Sequential([nn.Conv(2, (3, 3), strides=4), nn.relu])
+    variables = net.init(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)))
+    model = jaxbio.wrap(net, variables, SIZE)
+    found = model.features(images, "all")
+    assert list(found) == ["layers_0", "output"]
+    np.testing.assert_array_equal(found["output"], np.maximum(found["layers_0"], 0))
+    assert model.num_classes == 0
 
 
 def test_without_logits_there_is_what_needs_none(images):
@@ -306,3 +319,20 @@ def test_a_torch_module_with_hooks_and_gradients(colours, images):
     assert jaxbio.wrap(net, image_size=SIZE).session.run.path != one
     only = dataclasses.replace(model.module, names=("2",))
     assert list(only.apply({}, model.preprocessing.normalise(images))[1]) == ["2"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only: sets the core")
+def test_calls_of_the_host_do_not_wait_for_the_core_that_they_hold():
+    """With one core: handing over arrays by a thread of XLA's pool would wait for ever."""
+    code = """
+import os
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+import jax, numpy as np, jaxbio
+model = jaxbio.wrap(lambda x: x.mean((1, 2)), image_size=128, host=True)
+images = np.zeros((64, 128, 128, 3), np.uint8)
+for _ in range(3):
+    assert model.features(images, "logits")["logits"].shape == (64, 3)
+pairs = jax.vmap(lambda x: model.module.apply({}, x)[0])(np.ones((2, 3, 128, 128, 3), np.float32))
+assert pairs.shape == (2, 3, 3)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
