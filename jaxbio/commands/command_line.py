@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from jaxbio.errors import InputError, NonFiniteError, shorten_warnings
+from jaxbio.files import cache_folder
 
 _EXIT_ENVIRONMENT = 1  # the user's input, 2, and others say so themselves: error.exit_code
 _EXIT_INTERRUPTED = 130
@@ -131,8 +132,6 @@ def start_jax(options: argparse.Namespace | None = None) -> None:
     if options is not None and (options.coordinator or options.distributed):
         jax.distributed.initialize(options.coordinator, options.num_processes, options.process_id)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        from jaxbio.runs.waiting import cache_folder
-
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
     logging.getLogger("jaxbio").setLevel(logging.INFO)

@@ -35,7 +35,7 @@ def options(parser: Parser) -> None:
     add("--image_size", type=int, metavar="N", help="in pixels (default: FILE's if a ViT, or 224)")
     add("--mean", type=_three, metavar="R,G,B", help="of images in [0, 1] (default: the")
     add("--std", type=_three, metavar="R,G,B", help="published weights', as the output says)")
-    add("--front_end", metavar="KIND", help="none, vone or svp (default: by the names in FILE)")
+    add("--front_end", metavar="KIND", help="none, vone, svp or evnet (default: by the names)")
     add(
         "--front_end_options",
         type=_json_object,

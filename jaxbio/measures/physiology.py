@@ -196,7 +196,7 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
     import jax.numpy as jnp
 
     from jaxbio.features import FeatureRequest
-    from jaxbio.features.layers import inspect_model, select_layers
+    from jaxbio.features.layers import inspect_model, only, select_layers
     from jaxbio.physiology.recording import Probe, View
 
     size = session.preprocessing.image_size
@@ -221,9 +221,11 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
             f"--trials={options.trials}, --max_units={options.max_units}: use 0 or more"
         )
 
+    model = only(session.model, [layer.name])
+
     def forward(variables: Any, images: jax.Array, key: jax.Array) -> jax.Array:
         inputs = session.preprocessing.normalise(images)
-        _, endpoints = session.model.apply(variables, inputs, rngs={"noise": key})
+        _, endpoints = model.apply(variables, inputs, rngs={"noise": key})
         activity = endpoints[layer.name]
         if layer.steps is not None:
             activity = jnp.moveaxis(activity[jnp.array(layer.steps)], 1, 0)

@@ -292,7 +292,25 @@ def export_variables(
     Raises:
         InputError: the directory is not writable or holds something else.
     """
-    run = RunDirectory(workdir)
+    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
+    config = {"model": model_config, **images, "provenance": provenance}
+    write_complete_run(RunDirectory(workdir), variables, config)
+
+
+def write_complete_run(
+    run: RunDirectory, variables: dict[str, Any], config: dict[str, Any], step: int = 0
+) -> None:
+    """Writes a run that was not trained here: one checkpoint, and what it is.
+
+    Args:
+        run: a new or empty directory.
+        variables: ``params``, ``constants`` and what else the model has.
+        config: for ``config.json``.
+        step: of the checkpoint.
+
+    Raises:
+        InputError: the directory is not writable or holds something else.
+    """
     run.create()
     if any(run.path.iterdir()):
         raise InputError(f"{run.path} is not empty: choose another --output")
@@ -300,10 +318,8 @@ def export_variables(
     options = ocp.CheckpointManagerOptions(step_prefix="step")
     with _writing(run.checkpoints), _open_manager(run.checkpoints, options) as manager:
         notes = {"variables": int(digest(variables))}
-        manager.save(0, args=_arguments({"variables": variables}, notes))
-    # Written last: a directory with a config.json is complete.
-    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
-    write_json(run.config_file, {"model": model_config, **images, "provenance": provenance})
+        manager.save(step, args=_arguments({"variables": variables}, notes))
+    write_json(run.config_file, config)  # last: a directory with a config.json is complete
 
 
 def _arguments(items: Mapping[str, Any], notes: dict[str, Any]) -> ocp.args.Composite:

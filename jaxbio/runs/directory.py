@@ -20,6 +20,8 @@ _FREE_KEYS = (
     "data.num_threads",
     "data.prefetch",
     "data.cache",
+    "data.resident",
+    "eval.classes",
     "eval.corrupt",
     "eval.preprocessing",
     "log.",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError, WriteError
-from jaxbio.files import read_json, write_json
+from jaxbio.files import cache_folder, read_json, write_json
 from jaxbio.runs.progress import say
 
 _SILENCE = 5.0  # seconds before a wait of unknown length is said
@@ -80,11 +80,6 @@ def program_key(config: Mapping[str, Any], device: str, count: int) -> str:
             kept[section] = {k: v for k, v in kept[section].items() if k != key}
     text = json.dumps([kept, device, count], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def cache_folder() -> Path:
-    """Where jaxbio keeps what it can make anew."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxbio"
 
 
 def _file() -> Path:

@@ -295,6 +295,12 @@ class Eval(Evaluation):
         "model: size, mean and std must be those of the run or the weights; config: those of data",
         choices=("model", "config"),
     )
+    classes: str = option(
+        "all",
+        "other data, of fewer classes than the network's: answers among all of the network's, or "
+        "among those that the data have",
+        choices=("all", "data"),
+    )
 
 
 @dataclass(frozen=True)

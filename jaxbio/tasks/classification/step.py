@@ -3,11 +3,12 @@
 Every trainer of the library has this signature: ``step(state, batch) -> (state, metrics)``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from jax.typing import ArrayLike
@@ -207,14 +208,14 @@ def _fixed(frozen: Frozen, average: Any, new: Any) -> Any:
     return jax.tree.map(lambda learns, a, b: a if learns else b, frozen.learning(new), average, new)
 
 
-def make_eval_step(
+def make_answer(
     model: nn.Module,
     preprocessing: Preprocessing,
     *,
     seed: int,
-    regulariser: ResponseRegulariser | None = None,
-) -> Callable[[dict[str, Any], Batch], Metrics]:
-    """Builds ``step(variables, batch) -> metric sums``.
+    classes: Sequence[int] | None = None,
+) -> Callable[[dict[str, Any], Batch], tuple[jax.Array, Any]]:
+    """Builds ``answer(variables, batch) -> (logits, endpoints)`` of evaluation.
 
     Where the front-end's noise is on at evaluation, its key is a function of the seed and of the
     batch's first example.
@@ -223,22 +224,64 @@ def make_eval_step(
         model: called as ``model(images, train=False)``.
         preprocessing: of its images.
         seed: of the noise.
+        classes: the only ones that are answered: logits of the others are -inf. None: all.
+
+    Returns:
+        The function. Its batch has ``image`` and ``index``; logits are ``[B, K]``.
+    """
+
+    def answer(variables: dict[str, Any], batch: Batch) -> tuple[jax.Array, Any]:
+        key = jax.random.fold_in(jax.random.key(seed), batch["index"][0])
+        images = preprocessing.normalise(batch["image"])
+        logits: Any
+        logits, endpoints = model.apply(variables, images, train=False, rngs={"noise": key})
+        if classes is not None:
+            allowed = np.isin(np.arange(logits.shape[-1]), classes)[None]
+            logits = jnp.where(allowed, logits, -jnp.inf)
+        return logits, endpoints
+
+    return answer
+
+
+def eval_sums(
+    logits: jax.Array,
+    endpoints: Any,
+    variables: dict[str, Any],
+    batch: Batch,
+    regulariser: ResponseRegulariser | None = None,
+) -> Metrics:
+    """Metric sums of a batch that has ``label`` and ``mask``; see :func:`make_eval_step`."""
+    labels, mask = batch["label"], batch["mask"]
+    sums = metric_sums(logits, labels, cross_entropy(logits, labels), mask)
+    if regulariser is not None:
+        sums["arr"] = regulariser.evaluate(variables[COLLECTION], endpoints, labels, mask)
+    return sums
+
+
+def make_eval_step(
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    *,
+    seed: int,
+    regulariser: ResponseRegulariser | None = None,
+    classes: Sequence[int] | None = None,
+) -> Callable[[dict[str, Any], Batch], Metrics]:
+    """Builds ``step(variables, batch) -> metric sums``.
+
+    Args:
+        model: see :func:`make_answer`.
+        preprocessing: of its images.
+        seed: of the noise.
         regulariser: reports ARR too, against the memory among the variables, as the sum ``arr``.
+        classes: see :func:`make_answer`.
 
     Returns:
         The step. Its batch has ``image``, ``label``, ``index`` and ``mask`` ``[B]``; examples with
         a False mask do not count.
     """
+    answer = make_answer(model, preprocessing, seed=seed, classes=classes)
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
-        key = jax.random.fold_in(jax.random.key(seed), batch["index"][0])
-        images = preprocessing.normalise(batch["image"])
-        endpoints: Any
-        logits, endpoints = model.apply(variables, images, train=False, rngs={"noise": key})
-        labels, mask = batch["label"], batch["mask"]
-        sums = metric_sums(logits, labels, cross_entropy(logits, labels), mask)
-        if regulariser is not None:
-            sums["arr"] = regulariser.evaluate(variables[COLLECTION], endpoints, labels, mask)
-        return sums
+        return eval_sums(*answer(variables, batch), variables, batch, regulariser)
 
     return step

@@ -12,10 +12,12 @@ import optax
 from ml_collections import ConfigDict
 
 import jaxbio
-from jaxbio.data import steps_per_epoch, train_batches
+from jaxbio.data import resident, steps_per_epoch, train_batches
+from jaxbio.data.batches import rows_of_process
+from jaxbio.data.settings import read_settings
 from jaxbio.errors import InputError
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.mesh import abstract_state, batch_sharding, put_batches
+from jaxbio.runs.mesh import abstract_state, batch_sharding, put_batches, replicated
 from jaxbio.runs.periods import Periods, read_periods
 from jaxbio.runs.schedules import make_schedule, update_plateau
 from jaxbio.runs.state import TrainState
@@ -189,17 +191,25 @@ class Classification:
     def batches(self, start_step: int) -> Iterable[Batch]:
         """The batches from ``start_step`` to the end of the run, on the devices."""
         mesh = self.classifier.mesh
-        batches: Any = train_batches(
-            self.classifier.source,
-            self.config.data,
-            global_batch_size=self.config.train.batch_size,
-            seed=self.config.seed,
-            start_step=start_step,
-            num_steps=self.periods.total - start_step,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-        batches = put_batches(batches, mesh)
+        source, data = self.classifier.source, read_settings(self.config.data)
+        common: Any = {
+            "global_batch_size": self.config.train.batch_size,
+            "seed": self.config.seed,
+            "start_step": start_step,
+            "num_steps": self.periods.total - start_step,
+        }
+        process = (jax.process_index(), jax.process_count())
+        batches: Any
+        if resident.is_resident(source, data):
+            rows = rows_of_process(self.config.train.batch_size, *process)
+            shardings: Any = {"whole": replicated(mesh), "split": batch_sharding(mesh)}
+            batches = resident.train_batches(source, data, rows=rows, **common, **shardings)
+        else:
+            index, count = process
+            batches = train_batches(
+                source, self.config.data, **common, process_index=index, process_count=count
+            )
+            batches = put_batches(batches, mesh)
         if self.corruptions is None:
             return batches
         return corrupted(batches, self.corruptions, mesh, self.config.seed, start_step)
