@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from jaxbio.behaviour.categories import CATEGORIES
 from jaxbio.errors import InputError
 from jaxbio.files import write_text
+from jaxbio.files.reading import check_regular, reading
+from jaxbio.files.sizes import text_array
 
 COLUMNS = (
     "subj", "session", "trial", "rt", "object_response", "category", "condition", "imagename",
@@ -145,7 +147,8 @@ def read_trials(paths: str | Path | Iterable[str | Path]) -> Trials:
         rows += _rows(file)
     if not rows:
         raise InputError(f"no trials in {', '.join(map(str, paths)) or 'an empty list of files'}")
-    columns = [np.asarray(column) for column in zip(*rows, strict=True)]
+    size = sum(file.stat().st_size for file in files)
+    columns = [text_array(files[0], "a column", column, size) for column in zip(*rows, strict=True)]
     return Trials(*columns[:-1], rt=columns[-1].astype(np.float64))  # type: ignore[misc]
 
 
@@ -225,18 +228,16 @@ def model_trials(name: str, stimuli: Sequence[Stimulus], probabilities: ArrayLik
 
 def _rows(file: Path) -> list[tuple[str, ...]]:
     """Of one file, in the order of the fields of :class:`Trials`."""
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-            missing = [c for c in COLUMNS if c not in names and c not in ("trial", "rt")]
-            if missing:
-                raise InputError(
-                    f"{file}: column {missing[0]} is missing; needed are {', '.join(COLUMNS)}"
-                )
-            return [_row(file, reader.line_num, row, names) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} cannot be read as a CSV of trials: {error}") from error
+    check_regular(file)
+    with reading(file, "a CSV of trials"), file.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.DictReader(lines)
+        names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+        missing = [c for c in COLUMNS if c not in names and c not in ("trial", "rt")]
+        if missing:
+            raise InputError(
+                f"{file}: column {missing[0]} is missing; needed are {', '.join(COLUMNS)}"
+            )
+        return [_row(file, reader.line_num, row, names) for row in reader]
 
 
 def _row(file: Path, line: int, row: dict[str, str], names: dict[str, str]) -> tuple[str, ...]:

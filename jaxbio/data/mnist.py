@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.types import ArraySplit, Source, existing_data_dir
-from jaxbio.files.sizes import INFLATION, check_size
+from jaxbio.files.sizes import check_size, inflated
 
 _IMAGES = 3  # dimensions, the last byte of the file's magic number
 _LABELS = 1
@@ -95,7 +95,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
             shape = tuple(int(n) for n in np.frombuffer(begin, ">u4", dimensions, offset=4))
             size = math.prod(shape)
             stored = path.stat().st_size
-            check_size(path, f"its header {shape}", size, stored * INFLATION if packed else stored)
+            check_size(path, f"its header {shape}", size, inflated(stored) if packed else stored)
             content = file.read(size + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is broken or truncated ({error}): fetch it again") from error

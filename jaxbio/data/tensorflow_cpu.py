@@ -6,7 +6,7 @@ Import this module only from modules or functions that run when a pipeline is bu
 import logging
 import os
 
-# JAX sets 1, which shows a traceback for every picture that cannot be decoded; we name the file.
+# JAX sets 1, which shows a traceback for every picture that does not decode; we name it ourselves.
 if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 # oneDNN speeds up convolutions, of which a pipeline has none, and announces itself on stderr.

@@ -1,6 +1,7 @@
 """Reading a file of features back."""
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from jaxbio.errors import InputError
 from jaxbio.features.layers import Layer, time_labels
 from jaxbio.features.npz import TEXTS
 from jaxbio.files import hdf5
+from jaxbio.files.reading import check_regular, reading
 from jaxbio.neural.npz import check_npz
 
 FORMAT = "jaxbio features"
@@ -43,32 +45,34 @@ class FeatureFile(Mapping[str, np.ndarray]):
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self._file: h5py.File | np.lib.npyio.NpzFile
-        try:
-            if zipfile.is_zipfile(self.path):
-                check_npz(self.path)
-                self._file = np.load(self.path, allow_pickle=False)
-                text = {name: str(self._file[name]) for name in TEXTS}
-                names = {name: self._file[name].tolist() for name in ("image", "skipped")}
-            else:
-                self._file = hdf5.open_hdf5(self.path)
-                text = {name: self._file.attrs[name] for name in TEXTS}
-                if text["format"] == FORMAT and not self._file.attrs["complete"]:
-                    raise InputError(
-                        f"{path} is not complete: repeat the command that makes it, which goes on"
-                    )
-                names = {
-                    name: self._file[name].asstr()[:].tolist() for name in ("image", "skipped")
-                }
-        except FileNotFoundError:
-            raise InputError(f"{path} does not exist: make it with --mode=features") from None
-        except InputError:
-            raise
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
-            raise InputError(f"{path} is not a file of features ({error})") from error
+        if not os.path.lexists(self.path):
+            raise InputError(f"{path} does not exist: make it with --mode=features")
+        check_regular(self.path)
+        with reading(path, "a file of features"):
+            self._open()
+
+    def _open(self) -> None:
+        if zipfile.is_zipfile(self.path):
+            check_npz(self.path)
+            self._file = np.load(self.path, allow_pickle=False)
+            text = {name: str(self._file[name]) for name in TEXTS}
+            names = {name: self._file[name] for name in ("image", "skipped")}
+        else:
+            self._file = hdf5.open_hdf5(self.path)
+            text = {name: str(self._file.attrs[name]) for name in TEXTS}
+            if text["format"] == FORMAT and not self._file.attrs["complete"]:
+                raise InputError(
+                    f"{self.path} is not complete: repeat the command that makes it, which goes on"
+                )
+            names = {name: hdf5.read_dataset(self._file[name]) for name in ("image", "skipped")}
         if text["format"] != FORMAT:
-            raise InputError(f"{path} is not a file of features (format '{text['format']}')")
-        self.images: list[str] = names["image"]
-        self.skipped: list[str] = names["skipped"]
+            raise InputError(f"{self.path} is not a file of features (format '{text['format']}')")
+        if any(
+            found.dtype.kind != "U" or found.ndim != 1 for found in names.values() if found.size
+        ):
+            raise ValueError("names that are no text")
+        self.images: list[str] = [str(name) for name in names["image"]]
+        self.skipped: list[str] = [str(name) for name in names["skipped"]]
         self.content_key = text["content_key"]
         self.description: dict[str, Any] = json.loads(text["description"])
         self.about: dict[str, Any] = json.loads(text["about"])
@@ -119,15 +123,9 @@ class FeatureFile(Mapping[str, np.ndarray]):
             raise InputError(
                 f"{self.path} has no layer '{layer}': use one of {', '.join(self.layers)}"
             )
-        stored = (
-            self._file[f"layers/{layer}/features"]
-            if isinstance(self._file, h5py.File)
-            else self._file[f"layer/{layer}"]
-        )
-        if isinstance(stored, h5py.Dataset):
-            hdf5.check_dataset(stored)
         if times is None:
-            return stored[images]
+            with reading(self.path, "a file of features"):
+                return self._stored(layer)[images]
         steps = self.layers[layer].steps or ()
         unknown = [step for step in times if step not in steps]
         if unknown:
@@ -135,7 +133,22 @@ class FeatureFile(Mapping[str, np.ndarray]):
                 f"{self.path}: layer '{layer}' has no step {unknown[0]}: use one of "
                 f"{', '.join(map(str, steps)) or 'no steps, it has no time'}"
             )
-        return np.stack([stored[images, steps.index(step)] for step in times], axis=1)
+        with reading(self.path, "a file of features"):
+            stored = self._stored(layer)
+            return np.stack([stored[images, steps.index(step)] for step in times], axis=1)
+
+    def _stored(self, layer: str) -> np.ndarray | h5py.Dataset:
+        if isinstance(self._file, h5py.File):
+            stored: Any = self._file[f"layers/{layer}/features"]
+            hdf5.check_dataset(stored)
+        else:
+            stored = self._file[f"layer/{layer}"]
+        expected = (len(self.images), *self.layers[layer].feature_shape)
+        if stored.dtype != np.float32 or stored.shape != expected:
+            raise ValueError(
+                f"layer '{layer}' is {stored.dtype} of shape {stored.shape}, not {expected}"
+            )
+        return stored
 
     def to_xarray(self, layer: str) -> Any:
         """A layer as an ``xarray.DataArray`` with the coordinates of images, steps and units.

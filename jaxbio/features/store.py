@@ -31,6 +31,7 @@ from jaxbio.features.layers import Layer, time_labels
 from jaxbio.features.load import FORMAT
 from jaxbio.features.npz import write_npz
 from jaxbio.files import hdf5
+from jaxbio.files.reading import reason
 
 # Reading one image should not cost more than this many bytes, nor every image a chunk.
 _CHUNK_BYTES = 2**20
@@ -174,8 +175,8 @@ class Writer:
                 self._places = {name: _Place(file[_path(name)]) for name in self._layers}
         except InputError:
             raise
-        except (OSError, KeyError, RuntimeError, ValueError) as error:
-            raise InputError(f"{self._partial} is damaged ({error}): remove it") from error
+        except Exception as error:  # whatever damaged bytes lead to
+            raise InputError(f"{self._partial} is damaged ({reason(error)}): remove it") from error
         todo = np.flatnonzero(self._status == _TODO)
         self.done = int(todo[0]) if len(todo) else len(self._status)
         self._rows = int(np.count_nonzero(self._status[: self.done] == _WRITTEN))

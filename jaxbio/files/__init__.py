@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError, WriteError
+from jaxbio.files.reading import check_regular, reason
 
 # .NAME.HOST.PID.NUMBER.tmp.SUFFIX: says whose it is, so that what a killed process left can go.
 _TEMPORARY = re.compile(r"\..*\.(?P<host>[^.]*)\.(?P<pid>\d+)\.\d+\.tmp(\.[^.]*)?")
@@ -79,12 +80,17 @@ def read_json(path: str | Path) -> dict[str, Any]:
         InputError: the file does not exist, cannot be read or holds something else.
     """
     try:
+        if os.path.lexists(path):
+            check_regular(path)
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path} does not exist: is --workdir a run directory?") from None
+    except InputError:
+        raise
     except (OSError, ValueError, RecursionError) as error:  # not UTF-8 and not JSON are ValueErrors
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"{path} cannot be read ({reason[:200]}): restore or remove it") from error
+        raise InputError(
+            f"{path} cannot be read ({reason(error)}): restore or remove it"
+        ) from error
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no JSON object: restore or remove it")
     return value

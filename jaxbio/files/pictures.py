@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from jaxbio.errors import InputError
+from jaxbio.files.reading import check_regular
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif",
@@ -17,8 +18,8 @@ MAX_PIXELS = 100_000_000  # a small file may unfold into any number: 16,000 squa
 
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _ORIENTATION = 0x0112  # of EXIF
-# What Pillow's plugins raise for files that are damaged or of another kind.
-_FAILURES = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError)
+# Others are not tried: of PostScript Pillow would have the program run.
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "AVIF")
 
 # The limit above is an error; Pillow's, a little lower, would be a warning on the way to it.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -51,14 +52,17 @@ def open_picture(
     """
     name = name or ("the picture" if isinstance(source, bytes) else str(source))
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        if not isinstance(source, bytes):
+            check_regular(source)
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(stream, formats=_FORMATS) as image:
             _check_size(image, name)
             if image.mode in ("I", "F") and not (image.mode == "I" and image.format == "PNG"):
                 raise InputError(f"{name} has pixels of mode {image.mode}: save it with 8 bits")
             return _converted(ImageOps.exif_transpose(image) if upright else image, background)
     except InputError:
         raise
-    except (*_FAILURES, Image.DecompressionBombError) as error:
+    except Exception as error:  # whatever damaged bytes lead to
         raise _unreadable(name, error) from error
 
 
@@ -69,12 +73,13 @@ def is_turned(path: str | Path) -> bool:
         InputError: there is no such file, it is no picture, or has more than ``MAX_PIXELS``.
     """
     try:
-        with Image.open(path) as image:
+        check_regular(path)
+        with Image.open(path, formats=_FORMATS) as image:
             _check_size(image, str(path))
             return image.getexif().get(_ORIENTATION, 1) != 1
     except InputError:
         raise
-    except (*_FAILURES, Image.DecompressionBombError) as error:
+    except Exception as error:  # whatever damaged bytes lead to
         raise _unreadable(str(path), error) from error
 
 
@@ -111,9 +116,10 @@ def _is_picture(name: str, path: str) -> bool:
     if suffix:
         return suffix in SUFFIXES
     try:
+        check_regular(path)
         with open(path, "rb") as file:
             start = file.read(16)
-    except OSError:
+    except (OSError, InputError):
         return False
     webp = start.startswith(b"RIFF") and start[8:12] == b"WEBP"
     return webp or start[4:12] == b"ftypavif" or start.startswith(_BEGINNINGS)

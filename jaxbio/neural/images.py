@@ -2,7 +2,6 @@
 
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,16 +12,8 @@ from PIL import Image
 
 from jaxbio.errors import InputError
 from jaxbio.files.pictures import open_picture
-from jaxbio.files.sizes import INFLATION, check_size
-
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-)
+from jaxbio.files.reading import check_regular, reading
+from jaxbio.files.sizes import check_size, inflated
 
 
 @dataclass(frozen=True)
@@ -116,7 +107,7 @@ def zip_members(archive: Path) -> list[str]:
             if stat.S_ISLNK(info.external_attr >> 16):
                 raise InputError(f"{archive}: zip member '{info.filename}' is a link: refused")
             what = f"zip member '{info.filename}'"
-            check_size(archive, what, info.file_size, info.compress_size * INFLATION)
+            check_size(archive, what, info.file_size, inflated(info.compress_size))
         return [info.filename for info in file.infolist() if not info.is_dir()]
 
 
@@ -128,11 +119,9 @@ def read_member(archive: Path, member: str) -> bytes:
 
 @contextmanager
 def _open_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        with zipfile.ZipFile(archive) as file:
-            yield file
-    except _ZIP_ERRORS as error:
-        raise InputError(f"{archive} cannot be read as a zip archive ({error})") from error
+    check_regular(archive)
+    with reading(archive, "a zip archive"), zipfile.ZipFile(archive) as file:
+        yield file
 
 
 @contextmanager
@@ -140,6 +129,7 @@ def _opener(root: Path) -> Iterator[Callable[[str], bytes]]:
     if root.is_dir():
 
         def read(name: str) -> bytes:
+            check_regular(root / name)
             try:
                 return (root / name).read_bytes()
             except OSError as error:

@@ -1,6 +1,7 @@
 """MATLAB files as arrays; errors name the file and the field."""
 
 import io
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -12,10 +13,13 @@ import scipy.io
 
 from jaxbio.errors import InputError
 from jaxbio.files import hdf5
-from jaxbio.files.sizes import INFLATION, check_size
+from jaxbio.files.reading import check_regular, reading
+from jaxbio.files.sizes import check_size, inflated
 
 _HEADER = 128  # bytes of a version 5 file
 _MATRIX, _COMPRESSED = 14, 15  # kinds of elements; the other ones are numbers and text
+_CONTAINERS = (1, 2, 3)  # classes of matrices: cells, structs, objects
+_WIDTHS = {0: 8, 1: 4, 2: 4, 3: 2, 4: 2, 5: 1}  # of version 4's numbers, bytes
 _KINDS = {*range(1, 8), 9, *range(12, 19)}
 
 
@@ -34,23 +38,39 @@ def read_mat(path: Path, data: bytes | None = None) -> dict[str, Any]:
         InputError: it cannot be read, declares more than the file or the memory has, or takes
             values from other files.
     """
-    try:
-        stream = io.BytesIO(data) if data is not None else path.open("rb")
-        with stream:
-            begin = stream.read(1024)
-            if hdf5.MAGIC in begin:  # 7.3, behind up to 512 bytes of MATLAB's own
-                stream.seek(0)
-                with hdf5.open_hdf5(stream if data is not None else path) as file:
-                    return _Reader73(file).read()
-            _check_version_5(path, stream)
+    if data is None:
+        check_regular(path)
+    with (
+        reading(path, "a MATLAB file"),
+        io.BytesIO(data) if data is not None else path.open("rb") as stream,
+    ):
+        begin = stream.read(1024)
+        if hdf5.MAGIC in begin:  # 7.3, behind up to 512 bytes of MATLAB's own
             stream.seek(0)
-            # No code runs: MATLAB function handles and objects stay opaque arrays.
-            return scipy.io.loadmat(stream)
-    except InputError:
-        raise
-    except Exception as error:  # the readers raise whatever damaged bytes lead to
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be read as a MATLAB file ({reason})") from error
+            with hdf5.open_hdf5(stream if data is not None else path) as file:
+                return _Reader73(file).read()
+        (_check_version_4 if 0 in begin[:4] else _check_version_5)(path, stream)
+        stream.seek(0)
+        # No code runs: MATLAB function handles and objects stay opaque arrays.
+        return scipy.io.loadmat(stream)
+
+
+def _check_version_4(path: Path, stream: IO[bytes]) -> None:
+    """Holds declared sizes against the file."""
+    size, place = stream.seek(0, io.SEEK_END), 0
+    stream.seek(0)
+    order = "<" if int.from_bytes(stream.read(4), "little") < 5000 else ">"
+    while place + 20 <= size:
+        stream.seek(place)
+        kind, rows, columns, imaginary, letters = struct.unpack(f"{order}5i", stream.read(20))
+        width = _WIDTHS.get(kind // 10 % 10, 8)
+        declared = rows * columns * width * (2 if imaginary and kind % 10 != 2 else 1)
+        if min(rows, columns, letters) < 0:
+            raise ValueError(f"a variable of {rows} x {columns}")
+        check_size(path, "a variable", declared + letters, size - place - 20)
+        if declared + letters > size - place - 20:
+            raise ValueError("truncated")
+        place += 20 + declared + letters
 
 
 def _check_version_5(path: Path, stream: IO[bytes]) -> None:
@@ -71,9 +91,9 @@ def _check_version_5(path: Path, stream: IO[bytes]) -> None:
         if kind == _COMPRESSED:
             inflate = zlib.decompressobj()
             tag = inflate.decompress(content[8:], 8)
-            inflated = struct.unpack(f"{order}II", tag)[1]
-            check_size(path, "a variable", inflated, length * INFLATION)
-            content = tag + inflate.decompress(inflate.unconsumed_tail, inflated)
+            whole = struct.unpack(f"{order}II", tag)[1]
+            check_size(path, "a variable", whole, inflated(length))
+            content = tag + inflate.decompress(inflate.unconsumed_tail, whole)
         _check_kinds(memoryview(content), order)
         place += 8 + length
 
@@ -88,7 +108,18 @@ def _check_kinds(elements: memoryview, order: str) -> None:
             raise ValueError(f"an element of kind {kind & 0xFFFF} and {length} bytes")
         if kind == _MATRIX:
             _check_kinds(elements[place + 8 : end], order)
+            _check_parts(elements[place + 8 : end], order)
         place = end + -end % 8 if not inside else end
+
+
+def _check_parts(matrix: memoryview, order: str) -> None:
+    """Cells and structs take room for every part, and every part has at least its tag here."""
+    if len(matrix) < 32 or struct.unpack_from(f"{order}I", matrix, 8)[0] & 255 not in _CONTAINERS:
+        return
+    kind, length = struct.unpack_from(f"{order}II", matrix, 16)
+    shape = struct.unpack_from(f"{order}{length // 4}i", matrix, 24) if kind >> 16 == 0 else ()
+    if any(size < 0 for size in shape) or 8 * math.prod(shape) > len(matrix):
+        raise ValueError(f"cells or structs of shape {shape} in {len(matrix)} bytes")
 
 
 class _Reader73:
@@ -115,6 +146,7 @@ class _Reader73:
     def _read(self, entry: h5py.Group | h5py.Dataset) -> Any:
         kind = entry.attrs.get("MATLAB_class", b"")
         if isinstance(entry, h5py.Group):
+            hdf5.check_group(entry)
             return self._struct({name: entry[name] for name in entry})
         if entry.attrs.get("MATLAB_empty"):
             return np.empty((0, 0))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.io
 
-from jaxbio.errors import InputError
 from jaxbio.files import hdf5
+from jaxbio.files.reading import check_regular, reading
 
 # HDF5 marks a dimension without values of its own like this.
 _NO_VARIABLE = b"This is a netCDF dimension but not a netCDF variable"
@@ -35,27 +35,25 @@ def read_netcdf(path: Path) -> dict[str, Variable]:
     Raises:
         InputError: the file cannot be read as NetCDF.
     """
-    try:
+    check_regular(path)
+    with reading(path, "a NetCDF file"):
         with path.open("rb") as file:
             is_hdf5 = file.read(len(hdf5.MAGIC)) == hdf5.MAGIC
         return _read_hdf5(path) if is_hdf5 else _read_classic(path)
-    except InputError:
-        raise
-    except Exception as error:  # both readers raise whatever damaged bytes lead to
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be read as a NetCDF file ({reason})") from error
 
 
 def _read_hdf5(path: Path) -> dict[str, Variable]:
     variables = {}
     with hdf5.open_hdf5(path) as file:
         for name, dataset in file.items():
-            if not hasattr(dataset, "dtype"):  # a group
+            if not hasattr(dataset, "dtype") or not hdf5.is_plain(dataset):  # a group; compounds
                 continue
             if np.bytes_(dataset.attrs.get("NAME", b"")).startswith(_NO_VARIABLE):
                 continue
             dims = _hdf5_dims(file, dataset, name)
-            variables[name] = _joined(Variable(dims, hdf5.read_dataset(dataset)))
+            default = _default_fill(dataset.dtype)
+            fill = default if default is not None and dataset.fillvalue == default else None
+            variables[name] = _joined(Variable(dims, hdf5.read_dataset(dataset, fill)))
     return variables
 
 
@@ -76,11 +74,23 @@ def _read_classic(path: Path) -> dict[str, Variable]:
             name: _joined(
                 Variable(
                     tuple(variable.dimensions),
-                    hdf5.unpacked(np.array(variable[...]), vars(variable)["_attributes"]),
+                    hdf5.unpacked(
+                        np.array(variable[...]),
+                        vars(variable)["_attributes"],
+                        _default_fill(variable[...].dtype),
+                    ),
                 )
             )
             for name, variable in file.variables.items()
         }
+
+
+def _default_fill(dtype: np.dtype) -> float | None:
+    """What the netCDF libraries leave where nothing was written."""
+    if dtype.kind == "f":
+        return float(np.float32(9.9692099683868690e36))
+    fills = {2: -32767, 4: -2147483647, 8: -9223372036854775806}  # bytes have none
+    return fills.get(dtype.itemsize) if dtype.kind == "i" else None
 
 
 def _joined(variable: Variable) -> Variable:

@@ -1,8 +1,8 @@
 """Reading of ``.npz`` files that others made: no pickles, errors that name file and field."""
 
 import math
+import warnings
 import zipfile
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
@@ -10,9 +10,10 @@ from typing import IO
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.files.sizes import INFLATION, check_size
+from jaxbio.files.reading import check_regular, reading, reason
+from jaxbio.files.sizes import check_size, inflated
 
-_ZIP_ERRORS = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+_KIND = "an .npz file"
 
 
 def read_npz(
@@ -36,11 +37,8 @@ def read_npz(
                 f"{path}: field '{name}' is missing; it has {', '.join(names) or 'nothing'}"
             )
     wanted = names if optional is None else [*required, *optional]
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: _array(file, name, path) for name in names if name in wanted}
-    except _ZIP_ERRORS as error:
-        raise InputError(f"{path} cannot be read as an .npz file ({error})") from error
+    with reading(path, _KIND), np.load(path, allow_pickle=False) as file:
+        return {name: _array(file, name, path) for name in names if name in wanted}
 
 
 def check_npz(path: Path) -> list[str]:
@@ -49,21 +47,20 @@ def check_npz(path: Path) -> list[str]:
     Raises:
         InputError: not an ``.npz`` file, or an array larger than the file or the memory.
     """
-    try:
-        with zipfile.ZipFile(path) as file:
-            for info in file.infolist():
-                what = f"field '{info.filename.removesuffix('.npy')}'"
-                stored = info.compress_size
-                packed = info.compress_type != zipfile.ZIP_STORED
-                check_size(path, what, info.file_size, stored * INFLATION if packed else stored)
-                if info.filename.endswith(".npy"):
-                    with file.open(info) as member:
-                        check_size(path, what, _declared(member), info.file_size)
+    check_regular(path)
+    with reading(path, _KIND), zipfile.ZipFile(path) as file:
+        infos = file.infolist()
+        for info in infos:
+            what = f"field '{info.filename.removesuffix('.npy')}'"
+            stored = info.compress_size
+            packed = info.compress_type != zipfile.ZIP_STORED
+            check_size(path, what, info.file_size, inflated(stored) if packed else stored)
+            if info.filename.endswith(".npy"):
+                with file.open(info) as member:
+                    check_size(path, what, _declared(member), info.file_size)
+        total = sum(info.file_size for info in infos)  # members may lie over each other
+        check_size(path, "all fields together", total, inflated(path.stat().st_size))
         return npz_names(path)
-    except (*_ZIP_ERRORS, ValueError, SyntaxError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read as an .npz file ({error})") from error
 
 
 def check_npy(path: Path) -> None:
@@ -72,13 +69,9 @@ def check_npy(path: Path) -> None:
     Raises:
         InputError: not such a file, or it declares more.
     """
-    try:
-        with path.open("rb") as file:
-            check_size(path, "the array", _declared(file), path.stat().st_size)
-    except (OSError, EOFError, ValueError, SyntaxError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read as an .npy file ({error})") from error
+    check_regular(path)
+    with reading(path, "an .npy file"), path.open("rb") as file:
+        check_size(path, "the array", _declared(file), path.stat().st_size)
 
 
 def _declared(member: IO[bytes]) -> int:
@@ -87,8 +80,12 @@ def _declared(member: IO[bytes]) -> int:
     read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
         version, np.lib.format.read_array_header_2_0
     )
-    shape, _, dtype = read(member)
-    return math.prod(shape) * dtype.itemsize
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a header of Python 2
+        shape, _, dtype = read(member)
+    if any(size < 0 for size in shape) or math.prod(filter(None, shape)) >= 2**62:
+        raise ValueError(f"an array of shape {shape}")
+    return math.prod(shape) * max(1, dtype.itemsize)
 
 
 def npz_names(path: Path) -> list[str]:
@@ -97,15 +94,14 @@ def npz_names(path: Path) -> list[str]:
     Raises:
         InputError: not an ``.npz`` file.
     """
-    try:
-        with zipfile.ZipFile(path) as file:
-            return [name.removesuffix(".npy") for name in file.namelist()]
-    except _ZIP_ERRORS as error:
-        raise InputError(f"{path} cannot be read as an .npz file ({error})") from error
+    check_regular(path)
+    with reading(path, _KIND), zipfile.ZipFile(path) as file:
+        return [name.removesuffix(".npy") for name in file.namelist()]
 
 
 def _array(file: np.lib.npyio.NpzFile, name: str, path: Path) -> np.ndarray:
     try:
-        return file[name]
+        values = file[name]
+        return np.zeros(values.shape, "<U1") if values.dtype == "<U0" else values
     except ValueError as error:  # NumPy's refusal of pickles, or a damaged header
-        raise InputError(f"{path}: field '{name}' cannot be read ({error})") from error
+        raise InputError(f"{path}: field '{name}' cannot be read ({reason(error)})") from error

@@ -10,7 +10,7 @@ Reference:
     science", eLife 11:e78362.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.files import hdf5
+from jaxbio.files.reading import reading
 from jaxbio.neural.presentations import IDS, recordings_of_presentations
 from jaxbio.neural.recordings import Recordings
 
@@ -46,21 +47,15 @@ def load_nwb(
     path, table = Path(path), Path(stimuli) if stimuli else None
     if table is not None and table.suffix != ".csv":
         raise InputError(f"--stimuli={table}: NWB needs the CSV of its stimulus set")
-    try:
-        with hdf5.open_hdf5(path) as file:
-            assembly, shown, neuroids, bins = _presentations(file, path, time_bins)
-    except InputError:
-        raise
-    except Exception as error:  # whatever damaged bytes lead to
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} cannot be read as an NWB file ({reason})") from error
+    with reading(path, "an NWB file"), hdf5.open_hdf5(path) as file:
+        assembly, shown, neuroids, bins = _presentations(file, path, time_bins)
     return recordings_of_presentations(
         assembly, shown, path, table, neuroids=neuroids, time_bins=bins
     )
 
 
 def _presentations(file: h5py.File, path: Path, time_bins: Any) -> tuple:
-    tables = [(group, name) for group in _groups(file) if (name := _shown(group))]
+    tables = [(g, name) for g in hdf5.groups(file) if g.name != "/units" and (name := _shown(g))]
     timed = [(group, name) for group, name in tables if "start_time" in group]
     if "units" in file and "spike_times" in file["units"] and timed:
         if len(timed) > 1:
@@ -85,13 +80,6 @@ def _presentations(file: h5py.File, path: Path, time_bins: Any) -> tuple:
     )
 
 
-def _groups(file: h5py.File) -> Iterator[h5py.Group]:
-    """All groups but those of units."""
-    found = []
-    file.visititems(lambda _, entry: found.append(entry) if isinstance(entry, h5py.Group) else None)
-    return (group for group in found if group.name != "/units")
-
-
 def _shown(group: h5py.Group) -> str | None:
     return next((n for n in _SHOWN if isinstance(group.get(n), h5py.Dataset)), None)
 
@@ -107,6 +95,8 @@ def _spike_trains(units: h5py.Group) -> list[np.ndarray]:
     """Sorted spike times of every unit, s."""
     times = hdf5.read_dataset(units["spike_times"]).astype(np.float64)
     ends = hdf5.read_dataset(units["spike_times_index"]).astype(np.int64)
+    if (np.diff(ends, prepend=0) < 0).any() or (len(ends) and ends[-1] != len(times)):
+        raise ValueError(f"spike_times_index does not divide the {len(times)} spike_times")
     return [np.sort(train) for train in np.split(times, ends)[: len(ends)]]
 
 
@@ -121,7 +111,8 @@ def _properties(units: h5py.Group, count: int) -> dict[str, np.ndarray]:
     """Columns of text and ids of the units."""
     found = {"neuroid_id": np.array([f"unit_{i}" for i in range(count)])}
     for name, entry in units.items():
-        if isinstance(entry, h5py.Dataset) and entry.shape == (count,):
+        plain = isinstance(entry, h5py.Dataset) and hdf5.is_plain(entry)
+        if plain and entry.shape == (count,):
             values = hdf5.read_dataset(entry)
             if name == "id":
                 found["neuroid_id"] = values.astype(str)

@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 from jaxbio.errors import InputError
+from jaxbio.files.reading import check_regular, reading
 from jaxbio.neural.brainio import load_brainio
 from jaxbio.neural.cadieu import OBJECTS_PER_CATEGORY, load_cadieu
 from jaxbio.neural.kriegeskorte import BRAIN_RDMS, SUPPLEMENT, load_kriegeskorte
@@ -50,6 +51,19 @@ def open_recordings(
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path} does not exist: give a file or folder of neural recordings")
+    if not path.is_dir():
+        check_regular(path)
+    with reading(path, "neural recordings"):
+        return _open(path, region, stimuli, objects_per_category, drop_nan)
+
+
+def _open(
+    path: Path,
+    region: str | None,
+    stimuli: str | Path | None,
+    objects_per_category: int,
+    drop_nan: bool,
+) -> Recordings:
     kind = _recognise(path)
     if kind == "cadieu":
         recordings = load_cadieu(

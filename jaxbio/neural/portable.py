@@ -16,6 +16,8 @@ import numpy as np
 from jaxbio import files
 from jaxbio.errors import InputError
 from jaxbio.files import hdf5
+from jaxbio.files.reading import reading
+from jaxbio.files.sizes import check_size, inflated
 from jaxbio.neural.images import check_inside, image_files
 from jaxbio.neural.npz import read_npz
 from jaxbio.neural.recordings import Recordings, StimulusSet
@@ -60,8 +62,9 @@ def read_portable(path: str | Path, images: str | Path | None = None) -> Recordi
         InputError: unreadable, a missing key, or arrays whose shapes do not fit.
     """
     path = Path(path)
-    arrays = read_npz(path, optional=None) if path.suffix == ".npz" else _read_hdf5(path)
-    return _recordings(arrays, path, Path(images) if images else path.parent)
+    with reading(path, "a file of recordings"):
+        arrays = read_npz(path, optional=None) if path.suffix == ".npz" else _read_hdf5(path)
+        return _recordings(arrays, path, Path(images) if images else path.parent)
 
 
 def _arrays(recordings: Recordings, image_size: int) -> dict[str, np.ndarray]:
@@ -160,13 +163,19 @@ def _write_hdf5(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with hdf5.open_hdf5(path) as file:
-            return {
-                name: hdf5.read_dataset(dataset)
-                for name, dataset in file.items()
-                if hasattr(dataset, "dtype")  # no group
-            }
-    except (OSError, RuntimeError, KeyError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read as an HDF5 file ({reason})") from error
+    import h5py
+
+    known: dict[int, np.ndarray] = {}  # by address: one data set may have many names
+    arrays, total = {}, 0
+    with reading(path, "an HDF5 file"), hdf5.open_hdf5(path) as file:
+        for name, dataset in file.items():
+            if not isinstance(dataset, h5py.Dataset):
+                continue
+            address = h5py.h5o.get_info(dataset.id).addr
+            if address not in known:
+                hdf5.check_dataset(dataset)
+                total += (dataset.size or 0) * dataset.dtype.itemsize
+                check_size(path, "all fields together", total, inflated(path.stat().st_size))
+                known[address] = hdf5.read_dataset(dataset)
+            arrays[name] = known[address]
+    return arrays

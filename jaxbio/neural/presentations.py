@@ -8,6 +8,8 @@ from typing import overload
 import numpy as np
 
 from jaxbio.errors import InputError
+from jaxbio.files.reading import check_regular, reading
+from jaxbio.files.sizes import text_array
 from jaxbio.neural.images import image_files
 from jaxbio.neural.recordings import Recordings, StimulusSet
 
@@ -83,19 +85,21 @@ def read_csv(table: Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: not a CSV file, no lines, or lines of different lengths.
     """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
-            names = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table} cannot be read as a CSV file ({error})") from error
+    check_regular(table)
+    with (
+        reading(table, "a CSV file"),
+        table.open(newline="", encoding="utf-8-sig") as file,
+    ):
+        reader = csv.DictReader(file, strict=True)
+        rows = list(reader)
+        names = reader.fieldnames or []
     if not rows:
         raise InputError(f"{table} has no lines: it is not a stimulus set")
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
             raise InputError(f"{table}: line {number} has not {len(names)} fields")
-    return {name: np.array([row[name] for row in rows]) for name in names}
+    size = table.stat().st_size
+    return {n: text_array(table, f"column {n[:40]}", [row[n] for row in rows], size) for n in names}
 
 
 def _stimulus_order(

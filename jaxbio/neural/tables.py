@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from jaxbio.errors import InputError
+from jaxbio.files.reading import reading
 from jaxbio.neural.images import ImageFiles, zip_members
 from jaxbio.neural.npz import check_npy
 from jaxbio.neural.presentations import IDS, column, read_csv, stimulus_set
@@ -82,10 +83,8 @@ def _stimuli(source: Path) -> StimulusSet:
 
 def _read_npy(path: Path) -> np.ndarray:
     check_npy(path)
-    try:
+    with reading(path, "an .npy file"):
         values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as an .npy file ({error})") from error
     if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
         raise InputError(
             f"{path} is {values.dtype} of shape {values.shape}: must be numbers, images x neurons "

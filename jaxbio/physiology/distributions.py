@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxbio.errors import InputError
+from jaxbio.files.reading import check_regular, reading
+from jaxbio.files.sizes import text_array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,20 +245,18 @@ def read_csv(path: Path) -> dict[str, Distribution]:
     Raises:
         InputError: it cannot be read, a line is too short, or see :func:`from_columns`.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as CSV: {error}") from error
+    check_regular(path)
+    with reading(path, "CSV"), open(path, newline="", encoding="utf-8-sig") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
     rows = [row for row in rows if row]
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise InputError(
                 f"{path}: line {number} has {len(row)} cells, the header has {len(header)}"
             )
-    cells = np.array(rows, object).reshape(len(rows), len(header))
-    columns = {
-        name.strip(): np.where(np.char.strip(column.astype(str)) == "", "nan", column)
-        for name, column in zip(header, cells.T, strict=True)
-    }
+    size = path.stat().st_size
+    columns = {}
+    for number, name in enumerate(header):
+        cells = text_array(path, f"column {name[:40]}", [row[number] for row in rows], size)
+        columns[name.strip()] = np.where(np.char.strip(cells) == "", "nan", cells)
     return from_columns(columns, str(path))

@@ -226,16 +226,34 @@ def load_variables(
     if not run.checkpoints.is_dir():
         raise InputError(f"{run.path} has no checkpoints: train first, or set --workdir")
     options = ocp.CheckpointManagerOptions(read_only=True, step_prefix="step")
-    with _open_manager(run.checkpoints, options) as manager:
-        step = _choose_step(manager.all_steps(), which, run)
-        path = run.checkpoints / f"step_{step}"
-        if (path / "ema").exists():
-            kept = {name: v for name, v in like.items() if name not in ("params", "constants")}
-            ema_like = {"params": like["params"], "model_state": kept}
-            ema = _read(manager, step, "ema", ema_like, path)
-            constants = _read(manager, step, "variables", like, path)["constants"]
-            return {"params": ema["params"], "constants": constants, **ema["model_state"]}, step
-        return _read(manager, step, "variables", like, path), step
+    while True:
+        with _open_manager(run.checkpoints, options) as manager:
+            steps = manager.all_steps()
+            step = _choose_step(steps, which, run)
+            path = run.checkpoints / f"step_{step}"
+            try:
+                return _read_variables(manager, step, like, path), step
+            except DamagedCheckpointError as error:
+                if path.is_dir():
+                    others = [other for other in sorted(steps) if other != step]
+                    remedy = f"--checkpoint={others[-1]} is another" if others else "restore it"
+                    raise DamagedCheckpointError(
+                        f"{error}: {remedy}, or train again, which goes back to the one before it"
+                    ) from error
+        # It was removed meanwhile, by a training that has newer ones: choose again.
+
+
+def _read_variables(
+    manager: "_Manager", step: int, like: dict[str, Any], path: Path
+) -> dict[str, Any]:
+    """A model's variables, the averaged ones where there are such."""
+    if not (path / "ema").exists():
+        return _read(manager, step, "variables", like, path)
+    kept = {name: v for name, v in like.items() if name not in ("params", "constants")}
+    ema_like = {"params": like["params"], "model_state": kept}
+    ema = _read(manager, step, "ema", ema_like, path)
+    constants = _read(manager, step, "variables", like, path)["constants"]
+    return {"params": ema["params"], "constants": constants, **ema["model_state"]}
 
 
 def load_state(run: RunDirectory, like: StateT, step: int) -> StateT:

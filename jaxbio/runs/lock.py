@@ -69,7 +69,8 @@ class RunLock:
 
     def _acquire(self) -> int:
         while True:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            # What a link leads to is not ours to write over.
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
             try:
                 if self._is_free(handle):
                     return handle

@@ -5,6 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from jaxbio.errors import InputError
+from jaxbio.files.reading import check_regular
+
 _MOST_STEP = 2**31 - 1  # steps are int32 on the device
 
 
@@ -37,6 +40,7 @@ class MetricsReader:
         """
         anew = False
         try:
+            check_regular(self._file)
             with self._file.open("rb") as file:
                 found = os.fstat(file.fileno())
                 if found.st_ino != self._inode or found.st_size < self._end:
@@ -45,7 +49,7 @@ class MetricsReader:
                 new = file.read(most)
                 if most >= 0 and b"\n" not in new:  # a line that is longer
                     new += file.readline()
-        except OSError:  # none yet, or a folder in its place
+        except (OSError, InputError):  # none yet, or something else in its place
             return b"", False
         whole = new[: new.rfind(b"\n") + 1]
         self._end += len(whole)

@@ -257,7 +257,7 @@ def test_damaged_files_are_refused_by_name(content, values, tmp_path):
         content = output.read_bytes()[:-4000]
     output.write_bytes(content)
     partial_path(output).write_bytes(content)
-    with pytest.raises(InputError, match=f"{output} is not a file of features"):
+    with pytest.raises(InputError, match=f"{output} cannot be read as a file of features"):
         features.load(output)
     with pytest.raises(InputError, match=r"feats.h5.partial is damaged .*: remove it"):
         _writer(output)
@@ -279,5 +279,5 @@ def test_wrong_reading_is_one_line(values, tmp_path):
         (tmp_path / "a.h5", lambda p: h5py.File(p, "w").close()),
     ):
         write(path)
-        with pytest.raises(InputError, match="is not a file of features"):
+        with pytest.raises(InputError, match="a file of features"):
             features.load(path)

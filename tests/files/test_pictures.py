@@ -133,3 +133,44 @@ def test_a_folder_is_searched_once_and_what_is_left_out_is_said(tmp_path):
     )
     assert found == ["a.TIF", "b.jfif", "d.webp", "deep/c.avif", "e.jpeg", "gone.png", "no_suffix"]
     assert left_out == ["README", "Thumbs.db", "deep/above", "loop", "notes.txt"]
+
+
+def test_programs_are_no_pictures(tmp_path):
+    """Pillow would have PostScript run by the program for it."""
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "a.png").write_bytes(program)
+    with pytest.raises(InputError, match=r"a\.png cannot be read"):
+        open_picture(tmp_path / "a.png")
+
+
+def test_pipes_and_devices_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    found, left_out = find_pictures(tmp_path)
+    assert [os.path.basename(path) for path in found] == ["pipe.png", "zero.jpg"]
+    assert len(left_out) == 1
+    for path in found:
+        with pytest.raises(InputError, match="pipe or device"):
+            open_picture(path)
+        with pytest.raises(InputError, match="pipe or device"):
+            is_turned(path)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_every_orientation_stands_upright(turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    turned = np.asarray(open_picture(saved(PIXELS[:12], "PNG", exif=exif)))
+    flips = {1: (0, 0), 2: (0, 1), 3: (1, 1), 4: (1, 0), 5: (0, 0), 6: (0, 1), 7: (1, 1), 8: (1, 0)}
+    expected = PIXELS[:12].transpose(1, 0, 2) if turn > 4 else PIXELS[:12]
+    down, across = flips[turn]
+    expected = expected[::-1] if down else expected
+    expected = expected[:, ::-1] if across else expected
+    np.testing.assert_array_equal(turned, expected)
+
+
+def test_cmyk_and_moving_png():
+    cmyk = saved(Image.fromarray(PIXELS).convert("CMYK"), "JPEG", quality=95)
+    assert np.abs(np.asarray(open_picture(cmyk)).astype(int) - PIXELS).mean() < 5
+    np.testing.assert_array_equal(np.asarray(open_picture(animated("PNG"))), PIXELS)

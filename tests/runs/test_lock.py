@@ -118,3 +118,11 @@ def test_it_beats(tmp_path, monkeypatch):
         while (tmp_path / "lock").stat().st_mtime == 0 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert (tmp_path / "lock").stat().st_mtime > 0
+
+
+def test_a_link_in_its_place_is_not_written_through(tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "lock").symlink_to("mine")
+    with pytest.raises(WriteError, match="lock"):
+        _enter(tmp_path)
+    assert (tmp_path / "mine").read_text() == "precious"

@@ -5,6 +5,7 @@ something, needs the same counts. They are kept in ``<run>/activity`` and used a
 and settings are the same: the file holds their digest.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxbio.errors import InputError
 from jaxbio.files import atomic
+from jaxbio.neural.npz import read_npz
 
 Counts = tuple[np.ndarray, np.ndarray]
 
@@ -58,10 +61,12 @@ def recorded_counts(path: Path, digest: str, record: Callable[[], Counts]) -> Co
 
 
 def _read(path: Path, digest: str) -> Counts | None:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["digest"]) == digest:
-                return file["counts"], file["labels"]
-    except Exception:  # whatever numpy meets in a damaged file
+    if not path.exists():
         return None
+    with contextlib.suppress(InputError):
+        kept = read_npz(path, ("digest", "counts", "labels"))
+        counts, labels = kept["counts"], kept["labels"]
+        numbers = counts.dtype.kind in "iu" and labels.dtype.kind in "iu" and labels.ndim == 1
+        if str(kept["digest"]) == digest and numbers and counts.shape[:1] == labels.shape:
+            return counts, labels
     return None

@@ -1,0 +1,41 @@
+"""Shortened campaigns; docs/reliability.md has the commands of the whole ones."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+_ROOT = Path(__file__).parents[2]
+
+
+def _run(module, work, *options):
+    """The program as a user starts it: on one device, forks without the threads of tests."""
+    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(_ROOT)}
+    command = [sys.executable, "-m", f"tests.faults.{module}", f"--work={work}", *options]
+    done = subprocess.run(
+        command, cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_malformed_files(tmp_path):
+    """Sound and hand-made files of every kind, and two damaged versions of each sound one."""
+    said = _run("malformed", tmp_path, "--per_file=2")
+    tried = int(said.splitlines()[-1].split()[0])
+    assert tried > 1000
+    assert ", 0 failures;" in said
+
+
+@pytest.mark.parametrize("kind", ["classification", "rdm", "stdp", "population"])
+def test_killed_runs_end_as_others(tmp_path, kind):
+    said = _run("kills", tmp_path, f"--kind={kind}", "--kills=3")
+    assert said.startswith(f"{kind}: 3 kills")
+
+
+def test_damaged_checkpoints(tmp_path):
+    said = _run("checkpoints", tmp_path, "--times=1")
+    assert ", 0 failures:" in said
