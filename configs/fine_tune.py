@@ -32,7 +32,10 @@ def get_config(variant: str = "folder"):
     train.batch_size = 32
     train.total_epochs = 10.0
     config.eval.batch_size = 32
-    config.optimizer.learning_rate = 0.01
+    # Small steps: SGD of usual rates leaves SqueezeNet's logits, which a ReLU gives, at zero.
+    config.optimizer.name = "adamw"
+    config.optimizer.learning_rate = 2e-4
+    config.optimizer.weight_decay = 0.01
     config.schedule.name = "cosine"
     config.schedule.warmup_epochs = 0.5
     return config

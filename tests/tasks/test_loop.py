@@ -93,6 +93,18 @@ def test_the_test_is_compiled_before_the_first_step():
     assert not [name for name in compiled if "backend_compile" in name]
 
 
+def test_runs_of_a_sweep_share_a_program():
+    """What differs in seed and learning rate alone is compiled once, also by other processes."""
+    programs = set()
+    for changes in ({}, {"seed": 4294967295}, {"optimizer.learning_rate": 0.5}):
+        task = loop.prepare(_config(**changes))
+        step = task.train_step()
+        shapes = {"image": ((64, 32, 32, 3), "uint8"), "label": ((64,), "int32")}
+        batch = {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
+        programs.add(step.func.lower(task.like, batch, **step.keywords).as_text())
+    assert len(programs) == 1
+
+
 def test_a_finished_run_says_so_and_does_nothing(tmp_path, capsys, monkeypatch):
     results = loop.train(_config(), str(tmp_path))
     monkeypatch.setattr(loop, "_Loop", None)  # would fail if called

@@ -24,7 +24,7 @@ def _models() -> Sequence[str]:
 # Those of jaxbio.models.activations, which needs flax.
 ACTIVATIONS = (
     *("relu", "gelu", "raa", "raa_simple", "raa_elementwise"),
-    *("raa2", "raa2_simple", "raa2_elementwise"),
+    *("raa2", "raa2_simple", "raa2_elementwise", "relu6"),
 )
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
+from jax.typing import ArrayLike
 
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.state import NEVER, TrainState
@@ -37,7 +38,7 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     schedule: Callable[[jax.Array], jax.Array],
     *,
-    seed: int,
+    seed: ArrayLike,
     label_smoothing: float = 0.0,
     accumulate: int = 1,
     ema_decay: float = 0.0,

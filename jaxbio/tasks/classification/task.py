@@ -43,7 +43,7 @@ from jaxbio.tasks.classification.mixing import Mixing, read_mixing
 from jaxbio.tasks.classification.opened import Classifier, open_model
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.tasks.classification.pretrained import Pretrained, open_pretrained
-from jaxbio.tasks.classification.step import Batch, Step, make_train_step
+from jaxbio.tasks.classification.step import Batch, Metrics, Step, make_train_step
 from jaxbio.tasks.task import Results
 
 
@@ -55,7 +55,7 @@ class Classification:
         config: see ``configs/base.py``.
         classifier: the network, its data, the devices.
         periods: when things happen.
-        schedule: step -> learning rate.
+        schedule: step -> share of the learning rate.
         optimizer: the update's direction.
         like: the state's shapes, dtypes and shardings.
         v2_filters: those that replace the model's stand-in, or None.
@@ -112,9 +112,7 @@ class Classification:
             config=config,
             classifier=classifier,
             periods=periods,
-            schedule=make_schedule(
-                config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
-            ),
+            schedule=make_schedule(config.schedule, 1.0, periods.total, steps_in_epoch),
             optimizer=optimizer,
             like=abstract_state(new_state, classifier.mesh, jax.random.key(config.seed)),
             v2_filters=None if pretrained else read_v2_filters(arguments["front_end"], v2_weights),
@@ -147,24 +145,34 @@ class Classification:
 
     def train_step(self) -> Step:
         """The jitted step; it takes the memory of the state that it is given."""
-        train = self.config.train
-        step = make_train_step(
-            self.classifier.model,
-            self.classifier.preprocessing,
-            self.optimizer,
-            self.schedule,
-            seed=self.config.seed,
-            label_smoothing=train.label_smoothing,
-            accumulate=train.accumulate,
-            ema_decay=train.ema_decay,
-            ema_warmup=train.ema_warmup,
-            regulariser=self.classifier.regulariser,
-            augmentation=self.augmentation,
-            adversary=self.adversary,
-            frozen=self.frozen,
-            mixing=self.mixing,
+        train, classifier = self.config.train, self.classifier
+
+        def step(
+            state: TrainState, batch: Batch, *, seed: jax.Array, rate: jax.Array
+        ) -> tuple[TrainState, Metrics]:
+            return make_train_step(
+                classifier.model,
+                classifier.preprocessing,
+                self.optimizer,
+                lambda now: rate * self.schedule(now),
+                seed=seed,
+                label_smoothing=train.label_smoothing,
+                accumulate=train.accumulate,
+                ema_decay=train.ema_decay,
+                ema_warmup=train.ema_warmup,
+                regulariser=classifier.regulariser,
+                augmentation=self.augmentation,
+                adversary=self.adversary,
+                frozen=self.frozen,
+                mixing=self.mixing,
+            )(state, batch)
+
+        # Arguments, not constants: runs of a sweep that differ in these alone share the program.
+        return partial(
+            jax.jit(step, donate_argnums=0),
+            seed=np.uint32(self.config.seed),
+            rate=np.float32(self.config.optimizer.learning_rate),
         )
-        return jax.jit(step, donate_argnums=0)
 
     def warm_up(self, state: TrainState) -> None:
         """Compiles the evaluation step; see :class:`jaxbio.tasks.task.Task`."""
