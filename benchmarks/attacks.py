@@ -89,7 +89,12 @@ def peers(folder: Path, count: int, epochs: int) -> None:
     images = torch.from_numpy(data["images"]).permute(0, 3, 1, 2).contiguous()
     labels = torch.from_numpy(data["labels"])
     net = squeezenet()
-    optimizer = torch.optim.Adam(net.parameters(), 1e-3)
+    for layer in net.modules():  # as torchvision does: PyTorch's default leaves dead units
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_uniform_(layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+    torch.nn.init.normal_(net.classifier[1].weight, 0.0, 0.01)
+    optimizer = torch.optim.Adam(net.parameters(), 3e-4)
     for _ in range(epochs):
         for rows in torch.randperm(len(images) - count).split(64):
             optimizer.zero_grad()
@@ -234,7 +239,7 @@ def main() -> None:
     parser.add_argument("--peers", help="Python of an environment with the peers")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--count", type=int, default=500, help="images that are attacked")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--model", default="resnet18")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--steps", type=int, default=20)

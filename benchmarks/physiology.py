@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from jaxbio import create_model
 from jaxbio.physiology import protocol
@@ -28,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     probe = _probe(options)
     first = protocol.receptive_field_set().parameters[: options.batch]
-    _timed("compilation", lambda: (probe.blank(), probe.responses(first, np.arange(1))))
+    _timed("compilation", lambda: _compile(probe, first))
     start = time.perf_counter()
     fields = _timed("receptive fields", lambda: find_central_units(probe))
     print(f"{len(fields.units)} units at the centre of {fields.answered}")
@@ -57,14 +58,18 @@ def _probe(options: argparse.Namespace) -> Probe:
     images = jnp.zeros((1, options.size, options.size, 3))
     variables = jax.jit(model.init)(jax.random.key(0), images)
 
-    @jax.jit
     def layer(variables: Any, images: jax.Array, key: jax.Array) -> jax.Array:
         _, endpoints = model.apply(variables, (images / 255.0 - 0.5) / 0.5, rngs={"noise": key})
         return endpoints[options.layer].reshape(len(images), -1)
 
-    return Probe(
-        lambda images, key: layer(variables, images, key), View(options.size), batch=options.batch
-    )
+    return Probe(Partial(layer, variables), View(options.size), batch=options.batch)
+
+
+def _compile(probe: Probe, parameters: np.ndarray) -> None:
+    """Runs each of the protocol's programs once."""
+    blank = probe.blank()
+    next(probe.field_responses(parameters, blank))
+    probe.responses(parameters, np.arange(1))
 
 
 def _timed(what: str, work: Callable[[], Any]) -> Any:

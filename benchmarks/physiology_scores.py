@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from jaxbio import create_model
 from jaxbio.physiology.distributions import PUBLISHED
@@ -66,14 +67,11 @@ def _examine(name: str, options: argparse.Namespace) -> tuple[Any, Any]:
     images = jnp.zeros((1, options.size, options.size, 3))
     variables = jax.jit(model.init)(jax.random.key(0), images)
 
-    @jax.jit
     def layer(variables: Any, images: jax.Array, key: jax.Array) -> jax.Array:
         _, endpoints = model.apply(variables, (images / 255.0 - 0.5) / 0.5)
         return endpoints["v1"].reshape(len(images), -1)
 
-    probe = Probe(
-        lambda images, key: layer(variables, images, key), View(options.size, options.degrees)
-    )
+    probe = Probe(Partial(layer, variables), View(options.size, options.degrees))
     (recording,) = record(probe, options.stimuli, max_units=4096)
     studies = measure_properties(recording)
     return studies, score_properties(studies, PUBLISHED)

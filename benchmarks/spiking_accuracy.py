@@ -22,60 +22,17 @@ from pathlib import Path
 
 import numpy as np
 
-from configs import c_snn, fc_snn, lc_snn, lc_snn_competition, lc_snn_two_step
+from jaxbio.reproduce.spiking import NETWORKS, VOTING, configured
 
-# name: experiment, changes (chosen by --grid), published voting and linear accuracy (mean, standard
-# deviation, %)
-_ROWS = {
-    "lc_25_12": (lc_snn, {"train_images": 2000}, (80.1, 1.0), (85.5, 0.8)),
-    "lc_25_8": (lc_snn, {"kernel": 8, "mean_weight": 0.6, "c_w": -100.0}, (73.6, 1.0), (80.3, 0.7)),
-    "lc_100_12": (
-        lc_snn,
-        {"filters": 100, "mean_weight": 0.4, "c_w": -60.0, "train_images": 3200},
-        (87.5, 0.9),
-        (91.5, 0.6),
-    ),
-    "lc_100_8": (
-        lc_snn,
-        {"filters": 100, "kernel": 8, "mean_weight": 0.6, "c_w": -60.0, "train_images": 2000},
-        (82.9, 0.6),
-        (88.1, 0.7),
-    ),
-    "lc_1000_12": (
-        lc_snn,
-        {"filters": 1000, "mean_weight": 0.4, "c_w": -100.0},
-        (92.3, 0.7),
-        (95.1, 0.5),
-    ),
-    "lc_25_12_trained": (lc_snn_competition, {}, (82.3, 1.0), (82.3, 0.6)),
-    "lc_25_12_two_step": (lc_snn_two_step, {}, (76.2, 0.7), (85.1, 2.0)),
-    "c_25_12": (c_snn, {"c_w": -110.0, "train_images": 2000}, (65.8, 0.7), (77.1, 0.6)),
-    "c_25_8": (c_snn, {"kernel": 8, "mean_weight": 0.6}, (63.1, 1.2), (75.8, 0.5)),
-    "c_81_12": (
-        c_snn,
-        {"filters": 81, "mean_weight": 0.5, "train_images": 1000},
-        (77.2, 1.7),
-        (83.1, 1.2),
-    ),
-    "c_100_8": (
-        c_snn,
-        {"filters": 100, "kernel": 8, "mean_weight": 0.5, "c_w": -60.0, "train_images": 1000},
-        (77.4, 1.9),
-        (82.1, 1.3),
-    ),
-    "c_169_12": (c_snn, {"filters": 169, "train_images": 1000}, (79.2, 1.6), (85.7, 1.4)),
-    "fc_100": (fc_snn, {}, (81.4, 0.9), (82.1, 0.8)),
-}
 _FIRST_GRID_SEED = 100
-_VOTING = ("patch_voting", "all_voting", "spikes_first")
 
 
 def measure(name: str, seeds: int, runs: Path, changes: list[str]) -> str:
     """Trains and tests what is missing of a row; returns the row."""
     from jaxbio.tasks.loop import train
 
-    experiment, numbers, voting, linear = _ROWS[name]
-    config = _config(experiment, numbers, changes)
+    voting, linear = (_percent(one) for one in (NETWORKS[name].voting, NETWORKS[name].linear))
+    config = _config(name, changes)
     config.population.seeds = seeds
     began = time.monotonic()
     workdir = runs / "-".join([name, f"{seeds}seeds", *changes])
@@ -85,7 +42,7 @@ def measure(name: str, seeds: int, runs: Path, changes: list[str]) -> str:
     seconds = _seconds(workdir / "seconds.json", time.monotonic() - began)
     readouts = results["readouts"]
     members = results.get("population", [{"readouts": readouts}])
-    best = max(_VOTING, key=lambda vote: readouts[vote]["accuracy"])
+    best = max(VOTING, key=lambda vote: readouts[vote]["accuracy"])
 
     def ours(readout: str) -> str:
         values = [100 * member["readouts"][readout]["accuracy"] for member in members]
@@ -102,8 +59,8 @@ def compare(name: str, grid: str, seeds: int, runs: Path, changes: list[str]) ->
     """Trains every point of a grid and tests it on validation images; lines, the best first."""
     from jaxbio.tasks.loop import train
 
-    experiment, numbers, *published = _ROWS[name]
-    config = _config(experiment, numbers, changes)
+    published = [_percent(one) for one in (NETWORKS[name].voting, NETWORKS[name].linear)]
+    config = _config(name, changes)
     config.seed = _FIRST_GRID_SEED
     config.spiking.test_on = "validation"
     config.spiking.calibration_images = config.spiking.test_images = 5000
@@ -121,18 +78,22 @@ def compare(name: str, grid: str, seeds: int, runs: Path, changes: list[str]) ->
     for point, members in points.items():
         means = {
             readout: 100 * np.mean([member[readout]["accuracy"] for member in members])
-            for readout in (*_VOTING, "linear")
+            for readout in (*VOTING, "linear")
         }
-        best = (max(means[vote] for vote in _VOTING), means["linear"])
+        best = (max(means[vote] for vote in VOTING), means["linear"])
         margin = min(ours - (mean - std) for ours, (mean, std) in zip(best, published, strict=True))
         shown = ", ".join(f"{readout} {mean:.1f}" for readout, mean in means.items())
         lines.append((margin, f"{name} {point}: {shown}, margin {margin:.1f}"))
     return [line for _, line in sorted(lines, reverse=True)]
 
 
-def _config(experiment, numbers: dict, changes: list[str]):
-    config = experiment.get_config("mnist")
-    config.spiking.update(numbers)
+def _percent(published) -> tuple[float, float]:
+    """The table's mean and standard deviation."""
+    return 100 * published[0].value, 100 * published[0].spread
+
+
+def _config(name: str, changes: list[str]):
+    config = configured(name)
     for change in changes:
         key, _, value = change.partition("=")
         config.spiking[key] = type(config.spiking[key])(value)
@@ -157,10 +118,10 @@ def main() -> None:
     options = parser.parse_args()
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
     if options.list:
-        print("\n".join(_ROWS))
+        print("\n".join(NETWORKS))
         return
     for name in options.rows:
-        if name not in _ROWS:
+        if name not in NETWORKS:
             parser.error(f"unknown row '{name}': use --list")
     if options.grid:
         for name in options.rows:
@@ -171,7 +132,7 @@ def main() -> None:
         "| network | voting % | published | linear % | published | seeds | minutes |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name in options.rows or _ROWS:
+    for name in options.rows or NETWORKS:
         lines.append(measure(name, options.seeds, options.runs, options.set))
     print("\n" + "\n".join(lines))
 

@@ -30,7 +30,7 @@ def apply_dataset(config: ConfigDict, variant: str) -> ConfigDict:
         train.total_epochs = 8.0 if variant == "digits" else 2.0
         _short_training(config)
     elif variant in ("cifar10", "cifar100"):
-        data.source = f"tfds:{variant}"
+        data.source = variant
         data.image_size = 32
         data.augmentation = "crop_flip"
         data.crop_scale = (0.25, 1.0)

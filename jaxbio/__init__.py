@@ -1,8 +1,8 @@
 """jaxbio: brain-inspired vision in JAX and Flax.
 
-``train``, ``open_run``, ``load_model`` and ``rsa`` are where programs and notebooks begin; the
-parts (``models``, ``features``, ``similarity``, ...) are modules of their own. Nothing is imported
-before it is used.
+``train``, ``open_run``, ``load_model``, ``wrap``, ``rsa`` and ``score`` are where programs and
+notebooks begin; the parts (``models``, ``features``, ``similarity``, ...) are modules of their own.
+Nothing is imported before it is used.
 """
 
 import importlib
@@ -18,7 +18,9 @@ _LAZY = {
     "load_model": "jaxbio.api.model",
     "open_run": "jaxbio.api.run",
     "rsa": "jaxbio.api.rsa",
+    "score": "jaxbio.api.score",
     "train": "jaxbio.api.run",
+    "wrap": "jaxbio.api.wrap",
 }
 _PARTS = (
     *("attacks", "behaviour", "brainscore", "corruptions", "data", "features", "models", "neural"),

@@ -21,6 +21,7 @@ _RANKS = (
     {"features", "weights", "behaviour"},
     {"tasks"},
     {"measures", "configs"},
+    {"board", "reproduce"},
     {"commands", "brainscore"},
     {"api"},
     {"__init__", "__main__"},  # the public names, resolved lazily

@@ -1,4 +1,4 @@
 """The front door for programs and notebooks; its names are those of the package.
 
-``jaxbio.train``, ``jaxbio.open_run``, ``jaxbio.load_model`` and ``jaxbio.rsa``: see docs/python.md.
+``jaxbio.train``, ``open_run``, ``load_model``, ``wrap``, ``rsa`` and ``score``: see docs/python.md.
 """

@@ -8,6 +8,8 @@ import jax
 import numpy as np
 
 from jaxbio.errors import InputError
+from jaxbio.similarity import checks
+from jaxbio.similarity.compare import COMPARATORS, vectors
 from jaxbio.similarity.inference import evaluate_bootstrap
 from jaxbio.similarity.rdm import rdm, upper
 
@@ -73,11 +75,16 @@ def rsa(
             features that do not vary, or an unknown name.
 
     Example:
-        >>> patterns = np.random.default_rng(0).normal(size=(20, 50))
-        >>> noise = np.random.default_rng(1).normal(size=(5, 20, 50))
-        >>> subjects = jaxbio.similarity.rdm(patterns + noise)
-        >>> print(jaxbio.rsa(patterns, subjects))  # score [interval], ceiling, p
+        >>> patterns = np.random.default_rng(0).normal(size=(12, 30))
+        >>> noise = np.random.default_rng(1).normal(size=(4, 12, 30))
+        >>> subjects = jaxbio.similarity.rdm(patterns + noise / 2)
+        >>> found = jaxbio.rsa(patterns, subjects, over="subjects", n_bootstrap=200)
+        >>> found.low < found.score < found.high, found.p < 0.05
+        (True, True)
+        >>> print(found)  # score [interval], ceiling, p
+        0.7... [0.7..., 0.8...], ceiling 0.7... to 0.8..., p = ...
     """
+    checks.choice(method, COMPARATORS, "comparator")
     layers = dict(features) if isinstance(features, Mapping) else {"features": features}
     if not layers:
         raise InputError("features is empty: give at least one layer")
@@ -87,7 +94,7 @@ def rsa(
         raise InputError(f"the layers have {sorted(counts)} images: give the same images to all")
     found = evaluate_bootstrap(
         np.stack(models),
-        _vectors(rdms, counts.pop()),
+        _vectors(rdms, counts.pop(), method),
         jax.random.key(seed),
         method,
         over=over,
@@ -112,25 +119,15 @@ def _pattern_rdm(values: Any, dissimilarity: str, name: str) -> np.ndarray:
     patterns = np.asarray(values)
     if patterns.ndim < 2 or len(patterns) < 4:
         raise InputError(f"{name} has shape {patterns.shape}: give [images, ...], 4 images or more")
-    return np.asarray(upper(rdm(patterns.reshape(len(patterns), -1), dissimilarity, name=name)))
+    return np.asarray(upper(rdm(patterns, dissimilarity, flatten=True, name=name)))
 
 
-def _vectors(rdms: Any, n: int) -> np.ndarray:
+def _vectors(rdms: Any, n: int, method: str) -> np.ndarray:
     """Upper triangles ``[S, n (n - 1) / 2]``."""
-    given, pairs = np.asarray(rdms), n * (n - 1) // 2
-    if given.shape == (n, n):
-        given = given[None]  # one square: of 4 images or more there are more pairs than images
-    if given.ndim == 3 and given.shape[1:] == (n, n):
-        scale = np.abs(given).max()
-        if not np.allclose(given, given.swapaxes(1, 2), atol=1e-5 * scale):
-            raise InputError("rdms are not symmetric: give dissimilarities, not responses")
-        diagonal = given[:, np.arange(n), np.arange(n)]
-        if not np.allclose(diagonal, 0, atol=1e-4 * scale):
-            raise InputError("rdms have a diagonal that is not 0: give dissimilarities (1 - r)")
-        given = np.asarray(upper(given))
-    if given.ndim != 2 or given.shape[1] != pairs:
+    given, pairs = np.atleast_2d(np.asarray(vectors(rdms, method, "rdms"))), n * (n - 1) // 2
+    if given.shape[1] != pairs:
         raise InputError(
-            f"rdms has shape {given.shape}, the features have {n} images: give "
+            f"rdms has shape {np.shape(rdms)}, the features have {n} images: give "
             f"[subjects, {n}, {n}] or [subjects, {pairs}]"
         )
     if len(given) < 2:

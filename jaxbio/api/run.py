@@ -1,52 +1,37 @@
-"""A run in a program: trained or opened, then asked."""
+"""A run in a program: trained or opened, then asked (see :mod:`jaxbio.api.network`)."""
 
-import dataclasses
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ml_collections import ConfigDict
 
-from jaxbio.api import pictures
 from jaxbio.api.configuration import changed, make_config
+from jaxbio.api.labelled import Data
+from jaxbio.api.network import Network, Prediction
+from jaxbio.api.pictures import Images
 from jaxbio.commands.experiments import find_run
-from jaxbio.data.settings import read_settings
+from jaxbio.data.settings import OF_SQUARES
 from jaxbio.errors import InputError
-from jaxbio.features import FeatureRequest
 from jaxbio.files import read_json
-from jaxbio.measures.measure import chosen_measure, take
-from jaxbio.measures.predictions import make_step, predict
+from jaxbio.measures.measure import chosen_measure
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.tasks.classification.build import data_source
-from jaxbio.tasks.classification.opened import Session, open_session, recorded_images
+from jaxbio.tasks.classification.opened import (
+    Session,
+    open_session,
+    recorded_images,
+    recorded_names,
+)
 from jaxbio.tasks.config import new_config, restored_config
 
 # Orbax warns of its own defaults whenever it opens a checkpoint.
 logging.getLogger("absl").addFilter(
     lambda record: record.levelno >= logging.ERROR or "orbax" not in record.pathname
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """What a classifier sees in a picture.
-
-    Attributes:
-        classes: names of the likeliest classes, the likeliest first.
-        probabilities: theirs.
-    """
-
-    classes: tuple[str, ...]
-    probabilities: tuple[float, ...]
-
-    @property
-    def name(self) -> str:
-        """The likeliest class."""
-        return self.classes[0]
 
 
 def train(
@@ -69,8 +54,10 @@ def train(
         NonFiniteError: the loss or a gradient became NaN or infinite.
 
     Example:
-        >>> run = jaxbio.train("svp_resnet", {"train.total_steps": 2}, "runs/two_steps")
-        >>> run.results["top1"]
+        >>> changes = {"train.total_steps": 2, "log.tensorboard": False}
+        >>> run = jaxbio.train("svp_resnet", changes, "runs/two_steps")  # real digits, offline
+        >>> run.results["step"], 0 <= run.results["top1"] <= 1
+        (2, True)
     """
     made = make_config(config, overrides)
     if made.get("teachers"):
@@ -104,7 +91,8 @@ def open_run(
 
     Example:
         >>> run = jaxbio.open_run("runs/svp_resnet_digits")
-        >>> run.evaluate("accuracy")["top1"]
+        >>> run.config.model.name
+        'resnet18'
     """
     workdir = find_run(str(path))
     made = None if config is None else make_config(config)
@@ -121,7 +109,7 @@ def open_run(
     return run
 
 
-class Run:
+class Run(Network):
     """A run; made by :func:`jaxbio.train` and :func:`jaxbio.open_run`.
 
     Attributes:
@@ -158,7 +146,7 @@ class Run:
         return RunDirectory(self.path).results()
 
     @cached_property
-    def session(self) -> Session:
+    def session(self) -> Session:  # type: ignore[override]
         """The network with its variables, without data.
 
         Raises:
@@ -167,136 +155,61 @@ class Run:
         self._refuse_spiking("this")
         return open_session(self.config, str(self.path), self.checkpoint, with_data=False)
 
-    def predict(self, images: pictures.Images, top: int = 5) -> list[Prediction]:
-        """What is in pictures, one :class:`Prediction` each.
-
-        Files are turned as their camera says, resized and cropped as in the evaluation. So are
-        arrays, unless they have the network's size already.
-
-        Args:
-            images: a file, a folder, an array uint8 ``[N, H, W, 3]`` or ``[H, W, 3]``, or a list of
-                these, also mixed.
-            top: how many classes to name, at most all.
+    def predict(self, images: Images, top: int = 5) -> list[Prediction]:
+        """See :meth:`jaxbio.api.network.Network.predict`; the class names are those of the run.
 
         Raises:
             InputError: not a classifier's run, or something that is no picture.
 
         Example:
-            >>> cat, noise = run.predict(["cat.jpg", np.zeros((64, 64, 3), np.uint8)])
-            >>> cat.name, cat.probabilities[0]
+            >>> cat, black = run.predict(["cat.jpg", np.zeros((64, 64, 3), np.uint8)])
+            >>> cat.name in map(str, range(10)), cat.probabilities[0] >= cat.probabilities[1]
+            (True, True)
         """
         if self.task != "classification":
             remedy = "jaxbio spiking classify" if self.task == "stdp" else "a classifier's run"
             raise InputError(f"{self.path} is a run of task {self.task}: use {remedy}")
-        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-            raise InputError(f"top={top!r}: use 1 or more")
-        groups = pictures.read_images(images, self._one_size)
-        session = self.session
-        settings = dataclasses.replace(
-            read_settings(self.config.data), max_bad_files=0, exif_rotation=True
-        )
-        count, devices = sum(map(len, groups)), session.mesh.size
-        size = pictures.fitting_batch(count, devices, self.config.eval.batch_size)
-        batches = pictures.batches(groups, settings, size, self._one_size)
-        found = predict(session, batches, self._step).probabilities
-        names = self._class_names(found.shape[1])
-        order = np.argsort(-found, axis=1, kind="stable")[:, :top]
-        return [
-            Prediction(tuple(names[i] for i in best), tuple(float(row[i]) for i in best))
-            for row, best in zip(found, order, strict=True)
-        ]
+        return super().predict(images, top)
 
-    def evaluate(self, measure: str = "accuracy", **options: Any) -> Any:
-        """Takes a measure, prints and writes it as ``jaxbio evaluate --mode=MEASURE`` does.
-
-        Args:
-            measure: accuracy, robustness, attacks, behaviour, features, similarity, time or
-                physiology.
-            options: of the measure, as ``jaxbio evaluate --mode=MEASURE --help`` lists them; lists
-                may be lists. Others keep their defaults.
-
-        Returns:
-            The results, as the measure's JSON file has them; of ``features`` the file.
-
-        Raises:
-            InputError: an unknown measure or option, or what the measure refuses.
+    def evaluate(
+        self, measure: str = "accuracy", *, data: Data | None = None, **options: Any
+    ) -> Any:
+        """See :meth:`jaxbio.api.network.Network.evaluate`.
 
         Example:
-            >>> run.evaluate("robustness", corruptions=["fog"], severities=[1, 3])
+            >>> result = run.evaluate("robustness", corruptions="contrast", severities=(3, 5))
+            >>> sorted(result["cells"])
+            ['contrast/3', 'contrast/5']
         """
-        chosen, complete = chosen_measure(measure, **options)
-        if self.task == "stdp":
-            if measure != "accuracy":
-                self._refuse_spiking(measure)
-            from jaxbio.tasks.stdp.evaluate import report_spiking
+        if self.task != "stdp":
+            return super().evaluate(measure, data=data, **options)
+        _, complete = chosen_measure(measure, **options)
+        if measure != "accuracy":
+            self._refuse_spiking(measure)
+        if data is not None:
+            raise InputError(f"{self.path} is a spiking network: leave out data")
+        from jaxbio.tasks.stdp.evaluate import report_spiking
 
-            return report_spiking(self.config, str(self.path), self.checkpoint, complete.member)
-        needs_data = chosen.needs_data(complete)
-        if needs_data and (not self._has_data or "source" not in self.config.data):
+        return report_spiking(self.config, str(self.path), self.checkpoint, complete.member)
+
+    def _with_own_data(self, measure: str) -> Session:
+        if not self._has_data or "source" not in self.config.data:
             raise InputError(
-                f"{self.path} brings no labelled images for {measure}: choose a classifier's data, "
-                "open_run(path, config='NAME:VARIANT')"
+                f"{self.path} brings no labelled images for {measure}: give data=FOLDER, or choose "
+                "a classifier's data, open_run(path, config='NAME:VARIANT')"
             )
-        return take(self._session_with_data if needs_data else self.session, chosen, complete)
-
-    def features(
-        self,
-        images: pictures.Images,
-        layers: Sequence[str] | str = "penultimate",
-        *,
-        times: Sequence[int] | str = "all",
-        pool: str = "none",
-        projection: int = 0,
-        seed: int = 0,
-    ) -> dict[str, np.ndarray]:
-        """The activity of layers, in memory; for much of it ``evaluate("features")`` writes a file.
-
-        Args:
-            images: as in :meth:`predict`; files are not turned, as in the evaluation.
-            layers: endpoints of the network, or ``"all"``.
-            times: ``"all"``, ``"last"`` or steps, of layers that have time.
-            pool: over space: ``"none"``, ``"mean"`` or ``"max"``.
-            projection: components of a random projection; 0: none.
-            seed: of the projection.
-
-        Returns:
-            Layer to float32 ``[N, H, W, C]`` or ``[N, C]``, with ``[N, T, ...]`` where it has time.
-
-        Raises:
-            InputError: an unknown layer or step, or something that is no picture.
-
-        Example:
-            >>> run.features("photographs/", ["layer4", "penultimate"])["penultimate"].shape
-        """
-        session = self.session
-        request = FeatureRequest(layers, times, pool, projection, seed)
-        return pictures.layer_features(
-            session.model,
-            session.variables,
-            session.preprocessing,
-            request,
-            pictures.read_images(images, self._one_size),
-            read_settings(self.config.data),
-            one_size=self._one_size,
-            most=self.config.eval.batch_size,
-            mesh=session.mesh,
-            noise_seed=self.config.seed,
-        )
+        return self._session_with_data
 
     @cached_property
     def _session_with_data(self) -> Session:
         return open_session(self.config, str(self.path), self.checkpoint)
 
     @cached_property
-    def _step(self) -> Any:
-        return make_step(self.session)
-
-    @cached_property
-    def _one_size(self) -> bool:
+    def _one_size(self) -> bool:  # type: ignore[override]
         """Whether the network learned from small squares, which are resized without a crop."""
         name = self.config.data.get("source", "folder") if self._has_data else "folder"
         if not name.startswith("tfds:"):
-            return name in ("digits", "mnist")
+            return name in OF_SQUARES
         try:
             return bool(data_source(self.config).one_size)
         except InputError as error:
@@ -307,13 +220,11 @@ class Run:
             )
             return False
 
-    def _class_names(self, count: int) -> list[str]:
-        names = self._recorded.get("resolved", {}).get("class_names")
+    def _class_names(self, count: int) -> list[str] | None:
+        names = recorded_names(self._recorded)
         if names is None and self._has_data and "config" not in self._recorded:
             names = data_source(self.config).class_names  # the data chosen for converted weights
-        if names is None or len(names) != count:
-            return [str(number) for number in range(count)]
-        return list(names)
+        return None if names is None or len(names) != count else list(names)
 
     def _refuse_spiking(self, what: str) -> None:
         if self.task == "stdp":

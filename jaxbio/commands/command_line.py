@@ -12,10 +12,10 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from jaxbio.errors import InputError, NonFiniteError, shorten_warnings
+from jaxbio.files import cache_folder
 
 _EXIT_ENVIRONMENT = 1  # the user's input, 2, and others say so themselves: error.exit_code
 _EXIT_INTERRUPTED = 130
@@ -90,7 +90,13 @@ def all_flags(parser: Parser) -> list[str]:
 
 def add_processes(parser: Parser) -> None:
     """The flags of distributed runs."""
-    group = parser.add_argument_group("several processes")
+    group = parser.add_argument_group("several devices and processes")
+    group.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="of this process: as many accelerators, or parts of the CPU; default: all, one CPU",
+    )
     group.add_argument(
         "--distributed",
         action=argparse.BooleanOptionalAction,
@@ -114,17 +120,40 @@ def start_jax(options: argparse.Namespace | None = None) -> None:
 
     Args:
         options: with the flags of :func:`add_processes`; None joins nobody.
+
+    Raises:
+        InputError: there are fewer devices than asked for.
     """
     import jax
 
+    devices = getattr(options, "devices", None)
+    if devices is not None:
+        _choose_devices(devices)
     if options is not None and (options.coordinator or options.distributed):
         jax.distributed.initialize(options.coordinator, options.num_processes, options.process_id)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(_cache_home() / "jaxbio" / "xla"))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
     logging.getLogger("jaxbio").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
     shorten_warnings()
+    if devices is not None and jax.local_device_count() != devices:
+        kind = jax.local_devices()[0].device_kind
+        raise InputError(f"--devices={devices}: there are {jax.local_device_count()} ({kind})")
+
+
+def _choose_devices(count: int) -> None:
+    """Lets JAX see the first accelerators only, or cuts the CPU; before it looks for them."""
+    if count < 1:
+        raise InputError(f"--devices={count}: use 1 or more")
+    import jax
+
+    first = ",".join(map(str, range(count)))
+    jax.config.update("jax_cuda_visible_devices", first)
+    jax.config.update("jax_rocm_visible_devices", first)
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    cut = [flag for flag in flags if "xla_force_host_platform_device_count" not in flag]
+    os.environ["XLA_FLAGS"] = " ".join([*cut, f"--xla_force_host_platform_device_count={count}"])
 
 
 @contextlib.contextmanager
@@ -147,10 +176,6 @@ def one_line_errors(program: str) -> Iterator[None]:
     except KeyboardInterrupt:
         print(f"{program}: interrupted; repeat the command", file=sys.stderr)
         sys.exit(_EXIT_INTERRUPTED)
-
-
-def _cache_home() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _split_overrides(

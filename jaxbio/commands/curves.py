@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _lines(run: str) -> list[dict]:
-    from jaxbio.runs.metrics import read_metrics
+    from jaxbio.runs.metrics_file import read_metrics
 
     path = Path(run) / "metrics.jsonl"
     lines = read_metrics(path, "loss", "top1")

@@ -2,6 +2,7 @@
 
   jaxbio evaluate svp_resnet                 # the run in runs/svp_resnet_digits
   jaxbio evaluate runs/svp_resnet_digits --checkpoint=last
+  jaxbio evaluate runs/squeezenet1_0 --data=DIR      # other pictures than the run's, by class
   jaxbio evaluate svp_resnet --mode=robustness --severity=3
   jaxbio evaluate svp_resnet --mode=features --images=DIR --layers=v2,layer4
   jaxbio evaluate svp_resnet --mode=similarity --neural=FILE --region=IT
@@ -20,7 +21,13 @@ from ml_collections import ConfigDict
 
 import jaxbio
 from jaxbio.commands.command_line import Parser, add_processes, start_jax
-from jaxbio.commands.experiments import add_experiment, chosen, open_config, trained
+from jaxbio.commands.experiments import (
+    add_experiment,
+    chosen,
+    config_of_run,
+    open_config,
+    trained,
+)
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.measures.measure import measures, take
@@ -31,6 +38,11 @@ def options(parser: Parser) -> None:
     add_experiment(parser, " or RUN_DIRECTORY")
     parser.add_argument(
         "--mode", choices=list(measures()), default="accuracy", help="what to measure"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder of pictures by class: short for data.source=folder data.data_dir=DIR",
     )
     parser.add_argument(
         "--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step"
@@ -60,11 +72,16 @@ def run(options: argparse.Namespace) -> None:
     if workdir is None and options.config is None and options.words[:1]:
         workdir = options.words.pop(0) if Path(options.words[0]).is_dir() else None
     experiment, overrides = chosen(options)
+    if options.data is not None:
+        values = {"data.source": "folder", "data.data_dir": options.data}
+        overrides += [("--data", key, value) for key, value in values.items()]
     if experiment is None and workdir is None:
-        raise InputError("--config and --workdir are missing: give one of them")
+        raise InputError("which run? give its directory, or the name of its experiment")
     config: Any = None if experiment is None else open_config(experiment, overrides)
     workdir = str(trained(Path(workdir or Path("runs") / config.name), experiment))
     recorded = read_json(Path(workdir) / "config.json")
+    if experiment is None and overrides:
+        config = config_of_run(recorded, overrides)
     if not options.process_id:
         print(f"jaxbio {jaxbio.__version__}: {options.mode} of {workdir}; starting JAX", flush=True)
     start_jax(options)

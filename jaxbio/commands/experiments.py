@@ -16,7 +16,7 @@ import jaxbio.configs
 from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError
 from jaxbio.options import set_key
-from jaxbio.tasks.config import check_config
+from jaxbio.tasks.config import check_config, new_config, restored_config
 
 _FOLDER = Path(jaxbio.configs.__path__[0]).resolve()
 _BOOLS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -65,8 +65,6 @@ def chosen(options: Any) -> tuple[str | None, list[Override]]:
             experiment = word
         else:
             raise InputError(f"unexpected argument '{word}': changed keys are KEY=VALUE")
-    if experiment is None and overrides:
-        raise InputError(f"{overrides[0][0]} needs an experiment as well: --config=FILE or a name")
     return experiment, overrides
 
 
@@ -81,7 +79,29 @@ def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDi
         InputError: an unknown experiment, variant or key, or a value of the wrong type or out of
             its range.
     """
-    config = _load(experiment)
+    return _changed(_load(experiment), overrides)
+
+
+def config_of_run(recorded: Mapping[str, Any], overrides: Iterable[Override]) -> ConfigDict:
+    """A run's own configuration with changes, locked; of converted weights, one for their images.
+
+    Args:
+        recorded: the content of its config.json.
+        overrides: changes, in order.
+
+    Raises:
+        InputError: see :func:`open_config`.
+    """
+    if "config" in recorded:
+        return _changed(restored_config(recorded), overrides)
+    config = new_config("classification")
+    config.train.total_epochs = 1  # nothing is trained, but the check wants a duration
+    for key, value in recorded.get("preprocessing", {}).items():
+        set_key(config, f"data.{key}", tuple(value) if isinstance(value, list) else value)
+    return _changed(config, overrides)
+
+
+def _changed(config: ConfigDict, overrides: Iterable[Override]) -> ConfigDict:
     config.lock()
     for flag, key, text in overrides:
         _change(config, flag, key, text)

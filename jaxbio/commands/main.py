@@ -15,13 +15,16 @@ COMMANDS = {
     "sweep": "train at every point of a grid, with several seeds",
     "evaluate": "accuracy, robustness, attacks, features, similarity of a run",
     "predict": "what a classifier sees in pictures",
+    "data": "classes, counts, sizes and samples of a data set",
     "weights": "convert PyTorch files",
     "neural": "describe or convert neural recordings",
     "runs": "list the runs of a folder, or compare two",
+    "board": "all runs in the browser, live; or as static files",
     "spiking": "list, show and try spiking networks",
     "corruptions": "a picture under the 19 corruptions",
     "curves": "loss and accuracy over the steps of runs",
     "responses": "responses by class and activation curves of runs",
+    "reproduce": "published tables, measured again",
     "completion": "what a shell needs to complete all these",
 }
 

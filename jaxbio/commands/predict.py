@@ -4,13 +4,14 @@
   jaxbio predict svp_resnet digit.png --top=3 --output=predictions.csv
 
 Pictures are prepared as in the evaluation, and turned as their camera says. The CSV has the
-probability of every class.
+probability of every class; of a spiking network (task stdp) the share of the votes.
 """
 
 import argparse
 import csv
 import dataclasses
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxbio.commands.command_line import Parser, start_jax
@@ -32,6 +33,7 @@ def options(parser: Parser) -> None:
     add("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step")
     add("--top", type=int, default=1, metavar="N", help="classes to show; default: 1")
     add("--output", metavar="FILE", help="CSV to write")
+    add("--invert", action="store_true", help="spiking networks: dark digits on light paper")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -39,14 +41,21 @@ def run(options: argparse.Namespace) -> None:
     workdir = find_run(options.run)
     recorded = read_json(workdir / "config.json")
     task = recorded.get("config", {}).get("task", "classification")
-    if task == "stdp":
-        raise InputError(f"{workdir} is a spiking network: use jaxbio spiking classify")
-    if task != "classification":
-        raise InputError(f"{workdir} is a run of task {task}: give a classifier's")
+    if task not in ("classification", "stdp"):
+        raise InputError(
+            f"{workdir} is a run of task {task}, whose network was fitted to distances between "
+            "pictures and names none: predict with the classifier that it began from"
+        )
     if options.top < 1:
         raise InputError(f"--top={options.top}: use 1 or more")
+    if task == "stdp":
+        _predict_spiking(options, workdir)
+        return
+    if options.invert:
+        raise InputError("--invert is for spiking networks")
     config = None if options.config is None else open_config(options.config)
     start_jax()
+    from jaxbio.data.class_names import readable
     from jaxbio.data.settings import read_settings
     from jaxbio.features.pictures import given_pictures
     from jaxbio.measures.predictions import predict
@@ -56,8 +65,8 @@ def run(options: argparse.Namespace) -> None:
         session = open_session(config, str(workdir), options.checkpoint)
     except InputError:  # its data may be elsewhere; the pictures are the user's own
         session = open_session(config, str(workdir), options.checkpoint, with_data=False)
-    names = recorded.get("resolved", {}).get("class_names")
-    if session.source is not None:
+    names = session.class_names
+    if names is None and session.source is not None:
         names = session.source.class_names
     one_size = session.source is not None and session.source.one_size
     pictures = given_pictures(options.pictures, one_size=one_size)
@@ -67,10 +76,40 @@ def run(options: argparse.Namespace) -> None:
     settings = read_settings(session.config.data)
     settings = dataclasses.replace(settings, max_bad_files=0, exif_rotation=True)
     found = predict(session, pictures.batches(settings, size))
-    names = names or [str(number) for number in range(found.probabilities.shape[1])]
-    print(format_table(_rows(pictures.names, names, found.probabilities, options.top)))
+    if names is None or len(names) != found.probabilities.shape[1]:
+        names = [str(number) for number in range(found.probabilities.shape[1])]
+    names = [readable(name) for name in names]
+    _tell(options, pictures.names, names, found.probabilities)
+
+
+def _predict_spiking(options: argparse.Namespace, workdir: Path) -> None:
+    import numpy as np
+
+    from jaxbio.features.pictures import given_pictures
+    from jaxbio.spiking.classify import read_picture
+    from jaxbio.tasks.stdp.registry import find_network
+    from jaxbio.tasks.stdp.saved import open_network
+
+    if options.config is not None:
+        raise InputError(f"--config is for converted weights, {workdir} is a run of task stdp")
+    pictures = given_pictures(options.pictures)
+    start_jax()
+    saved = open_network(find_network(workdir.parent, workdir.name), options.checkpoint)
+    votes = []
+    for file in pictures.paths:
+        pixels = saved.fitted(read_picture(Path(file), saved.picture_size, options.invert))
+        votes.append(saved.classify(pixels, saved.task.config.seed).scores)
+    scores = np.asarray(votes, np.float64)
+    shares = scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-12)
+    _tell(options, pictures.names, saved.class_names, shares)
+
+
+def _tell(
+    options: argparse.Namespace, files: list[str], names: list[str], probabilities: "np.ndarray"
+) -> None:
+    print(format_table(_rows(files, names, probabilities, options.top)))
     if options.output:
-        write_text(options.output, _csv(pictures.names, names, found.probabilities))
+        write_text(options.output, _csv(files, names, probabilities))
         print(f"\nwritten to {options.output}")
 
 

@@ -6,25 +6,20 @@ jaxbio runs compare runs/A runs/B  # what differs; paired tests on the same test
 """
 
 import argparse
-import os
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jaxbio.commands.command_line import Parser, start_jax
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
+from jaxbio.runs.listing import Run, differences, find_runs, read_run
 from jaxbio.runs.progress import format_table
 
-# The entry of results.json that a task is judged by, and how it reads.
 _RESULTS = {
     "top1": "top-1 {:.2%}",
     "accuracy": "accuracy {:.2%}",
     "similarity": "similarity {:.3f}",
 }
-_BEAT_SECONDS = 30.0  # a process that trains touches its lock more often
-_PARTS = ("config.json", "checkpoints", "metrics.jsonl", "results.json")
 
 
 class Row(NamedTuple):
@@ -74,25 +69,7 @@ def list_runs(folder: Path) -> list[Row]:
     Raises:
         InputError: no such folder.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: give the one that holds the runs")
-    rows = []
-    for path, below, files in os.walk(folder):
-        if set(_PARTS) & {*below, *files}:
-            below.clear()  # nothing of a run is a run
-            rows.append(_row(Path(path).relative_to(folder).as_posix(), Path(path)))
-        below.sort()
-    return sorted(rows)
-
-
-def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The keys in which two configurations differ, and both values; - where one has no such key."""
-    one, other = _flat(first), _flat(second)
-    return [
-        (key, str(one.get(key, "-")), str(other.get(key, "-")))
-        for key in sorted(one.keys() | other.keys())
-        if one.get(key, "-") != other.get(key, "-")
-    ]
+    return [_row(read_run(name, path)) for name, path in find_runs(folder).items()]
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -103,59 +80,16 @@ def _list(options: argparse.Namespace) -> None:
     print(format_table([Row._fields, *rows]))
 
 
-def _row(name: str, path: Path) -> Row:
-    task = data = model = result = ""
-    try:
-        recorded = read_json(path / "config.json")
-        if "config" not in recorded:
-            arguments = recorded["model"]
-            return Row(name, "", "", str(arguments["name"]), "", "converted weights")
-        config = recorded["config"]
-        task = str(config["task"])
-        data = str(config["rdm"]["neural"] if task == "rdm" else config["data"]["source"])
-        model = _model(config, task)
-        if not (path / "results.json").is_file():
-            steps = [int(step.name.removeprefix("step_")) for step in _checkpoints(path)]
-            step = f"step {max(steps)}" if steps else "no step yet"
-            return Row(name, task, data, model, "", f"{step}{_training(path)}")
-        results = read_json(path / "results.json")
-        key = next(key for key in _RESULTS if key in results)
-        result = _RESULTS[key].format(results[key])
-    except (InputError, OSError) as error:
-        return Row(name, task, data, model, result, f"DAMAGED: {error}")
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
-        what = f"{type(error).__name__}: {error}"
-        return Row(name, task, data, model, result, f"DAMAGED: not what jaxbio writes ({what})")
-    return Row(name, task, data, model, result, "finished")
-
-
-def _model(config: Mapping[str, Any], task: str) -> str:
-    if task == "stdp":
-        spiking = config["spiking"]
-        return f"{spiking['kind']} {spiking['filters']}/{spiking['kernel']}"
-    front_end = config["model"]["front_end"]
-    return config["model"]["name"] + (f" + {front_end}" if front_end != "none" else "")
-
-
-def _checkpoints(path: Path) -> list[Path]:
-    found = (path / "checkpoints").glob("step_*")
-    return [step for step in found if step.name.removeprefix("step_").isdecimal()]
-
-
-def _training(path: Path) -> str:
-    try:
-        fresh = time.time() - (path / "lock").stat().st_mtime < _BEAT_SECONDS
-    except OSError:
-        return ""
-    return ", training" if fresh else ""
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        inner = isinstance(value, Mapping)
-        flat |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
-    return flat
+def _row(run: Run) -> Row:
+    step = "no step yet" if run.step is None else f"step {run.step}"
+    state = {
+        "running": f"{step}, training",
+        "stopped": step,
+        "weights": "converted weights",
+        "damaged": f"DAMAGED: {run.damage}",
+    }.get(run.state, run.state)
+    result = _RESULTS[run.score[0]].format(run.score[1]) if run.score else ""
+    return Row(run.name, run.task, run.data, run.model, result, state)
 
 
 def _compare(options: argparse.Namespace) -> None:

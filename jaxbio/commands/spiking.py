@@ -1,4 +1,4 @@
-"""The saved spiking networks: listed, shown, tried out, reported, watched."""
+"""The saved spiking networks: listed, shown, tried out, reported, imported."""
 
 import argparse
 import logging
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxbio.commands.command_line import Parser
-from jaxbio.errors import InputError, shorten_warnings
+from jaxbio.errors import InputError, WriteError, shorten_warnings
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -33,14 +33,24 @@ def options(parser: Parser) -> None:
         "classify": command(_classify, "classify", "shows one an image file"),
         "random": command(_random, "random", "shows one a random test image of a label"),
         "report": command(_report, "report", "writes report/network.html of one"),
-        "watch": command(_watch, "watch", "serves a browser page that shows one while it trains"),
     }
+    imports = command(_import, "import", "makes runs of networks that the published program saved")
+    imports.add_argument(
+        "folder",
+        type=Path,
+        help="one folder per network: network, parameters.json, votes, ...; or a .nir file",
+    )
+    imports.add_argument("--output", type=Path, metavar="RUNS", help="default: --runs")
+    exports = named["export"] = command(_export, "export", "writes one for other programs (NIR)")
+    exports.add_argument("network", nargs="?", help="name; may be left out if there is only one")
+    exports.add_argument("--format", choices=["nir"], default="nir", help="default: %(default)s")
+    exports.add_argument("--output", type=Path, metavar="FILE", help="default: NAME.nir")
+    exports.add_argument(
+        "--leave_out", action="append", default=[], metavar="WHAT", help="refractory: NIR has none"
+    )
     for name in ("show", "rename", "delete"):
         named[name].add_argument("name", help="of the network, as listed")
-    for name in ("report", "watch"):
-        named[name].add_argument("network", nargs="?", help="name; may be left out if there is one")
-    named["watch"].add_argument("--host", default="127.0.0.1", help="default: this machine only")
-    named["watch"].add_argument("--port", type=int, default=8000, help="0: any free one")
+    named["report"].add_argument("network", nargs="?", help="name; may be left out if there is one")
     for name in ("classify", "random"):
         named[name].add_argument("--network", help="name; may be left out if there is only one")
     named["rename"].add_argument("new_name")
@@ -50,9 +60,10 @@ def options(parser: Parser) -> None:
         "--invert", action="store_true", help="for dark digits on light paper"
     )
     named["random"].add_argument("--label", type=int, required=True)
-    for name in ("classify", "random", "report"):
+    for name in ("classify", "random", "report", "export"):
         named[name].add_argument("--checkpoint", default="best", help="best, last or a step")
         named[name].add_argument("--member", type=int, default=0, help="of a population, from 0")
+    for name in ("classify", "random", "report"):
         named[name].add_argument(
             "--top_n", type=int, help="of the readout top_n; default: as configured"
         )
@@ -91,12 +102,50 @@ def _show(options: argparse.Namespace) -> None:
     ]
     for readout, (accuracy, error) in entry.accuracies().items():
         rows.append((f"{readout} accuracy", f"{100 * accuracy:.2f} +- {100 * error:.2f} %"))
+    for readout, score in entry.results.get("published", {}).items():
+        told = f"{100 * score['accuracy']:.2f} +- {100 * score['error']:.2f} %"
+        rows.append((f"{readout} accuracy, published", told))
     print(format_table([("parameter", "value"), *rows, ("run directory", str(entry.run.path))]))
     if "population" in entry.results:
         from jaxbio.tasks.stdp.results import grid_points, search_table
 
         print()
         print(format_table(search_table(grid_points(entry.results["population"]))))
+
+
+def _import(options: argparse.Namespace) -> None:
+    from jaxbio.tasks.stdp.imported import import_network
+    from jaxbio.tasks.stdp.neuromorphic import read_nir
+    from jaxbio.tasks.stdp.published import find_published, read_published
+
+    runs, imported = options.output or options.runs, 0
+    graph = options.folder.suffix == ".nir"
+    for folder in [options.folder] if graph else find_published(options.folder):
+        try:
+            saved = read_nir(folder) if graph else read_published(folder)
+            path = import_network(saved, runs)
+        except WriteError:
+            raise
+        except InputError as error:
+            print(f"left out: {' '.join(str(error).split())}")
+            continue
+        imported += 1
+        net = saved.shape
+        print(f"{path}: {net.kind.upper()} {net.filters}/{net.kernel}, refractory {net.refractory}")
+        for note in saved.notes:
+            print(f"  {note}")
+    if not imported:
+        raise InputError(f"none of the networks in {options.folder} could be imported")
+    print(f"{imported} networks in {runs}: jaxbio spiking --runs={runs} list")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from jaxbio.tasks.stdp.neuromorphic import write_nir
+
+    saved = _open(options)
+    path = options.output or Path(f"{Path(saved.entry.name).name}.nir")
+    write_nir(path, saved.network, saved.parameters, saved.weights, options.leave_out)
+    print(f"{saved.entry.name}: {saved.network.neurons} neurons at rest, written to {path}")
 
 
 def _rename(options: argparse.Namespace) -> None:
@@ -136,12 +185,6 @@ def _report(options: argparse.Namespace) -> None:
     saved = _open(options)
     path = report_network(saved, _top_n(options, saved))
     print(f"report: {path}")
-
-
-def _watch(options: argparse.Namespace) -> None:
-    from jaxbio.tasks.stdp.watch import watch
-
-    watch(_entry(options), options.host, options.port)
 
 
 def _entry(options: argparse.Namespace) -> "Entry":

@@ -27,6 +27,8 @@ from jaxbio.commands.experiments import Override, add_experiment, chosen, open_c
 from jaxbio.errors import InputError, NonFiniteError
 from jaxbio.files import write_text
 from jaxbio.runs.progress import format_table, say
+from jaxbio.runs.waiting import waiting
+from jaxbio.tasks.config import check_training
 
 _MOST_RUNS = 10_000
 _JUDGED_BY = ("top1", "accuracy", "similarity")  # of the tasks
@@ -92,10 +94,11 @@ def run_sweep(
     points = _points(experiment, fixed, varied, options.seeds, options.workdir)
     folder = points[0].workdir.parent
     say(f"{len(points)} runs in {folder}; starting JAX")
-    start_jax(options)
-    import jax
+    with waiting("starting JAX"):
+        start_jax(options)
+        import jax
 
-    from jaxbio.tasks.loop import train
+        from jaxbio.tasks.loop import train
 
     finished: list[tuple[Point, dict[str, Any] | None]] = []
     for number, point in enumerate(points, 1):
@@ -159,6 +162,7 @@ def _points(
         for seed in numbers:
             of_seed = [] if seed is None else [("--seeds", "seed", str(seed))]
             config = open_config(experiment, [*fixed, *changes, *of_seed])
+            check_training(config)
             words = [f"{key}={value}" for key, value in [*values.items(), ("seed", config.seed)]]
             name = re.sub(r"[/\s]", "_", ",".join(words))
             points.append(Point(values, config.seed, config, folder / name))

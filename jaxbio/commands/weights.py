@@ -1,7 +1,7 @@
 r"""Converts a PyTorch checkpoint into a run directory, or lists what is in it.
 
   jaxbio weights resnet50-0676ba61.pth --list
-  jaxbio weights resnet50-0676ba61.pth --model=resnet50 --output=runs/resnet50
+  jaxbio weights resnet50-0676ba61.pth                   # resnet50, to runs/resnet50-0676ba61
   jaxbio weights model_best.pth.tar --model=resnet18 --front_end=svp \
       --image_size=64 --output=runs/svp_resnet18
 
@@ -29,13 +29,13 @@ def options(parser: Parser) -> None:
     add = parser.add_argument
     add("file", metavar="FILE", help="PyTorch checkpoint")
     add("--list", action="store_true", help="print name, shape and type of every tensor, and stop")
-    add("--model", metavar="NAME", help="a name of jaxbio.list_models()")
-    add("--output", metavar="DIR", help="run directory to write")
+    add("--model", metavar="NAME", help="of jaxbio.list_models() (default: as FILE is called)")
+    add("--output", metavar="DIR", help="run directory to write (default: runs/ and FILE's name)")
     add("--num_classes", type=int, metavar="N", help="default: what the classifier in FILE has")
     add("--image_size", type=int, metavar="N", help="in pixels (default: FILE's if a ViT, or 224)")
     add("--mean", type=_three, metavar="R,G,B", help="of images in [0, 1] (default: the")
     add("--std", type=_three, metavar="R,G,B", help="published weights', as the output says)")
-    add("--front_end", metavar="KIND", help="none, vone or svp (default: by the names in FILE)")
+    add("--front_end", metavar="KIND", help="none, vone, svp or evnet (default: by the names)")
     add(
         "--front_end_options",
         type=_json_object,
@@ -95,9 +95,9 @@ def _three(text: str) -> tuple[float, ...]:
 
 
 def _convert(content: Any, options: argparse.Namespace) -> None:
-    if not (options.model and options.output):
-        raise ValueError("give --model=NAME and --output=DIR, or --list")
     print(f"{options.file}: {_summary(content)}")
+    model = options.model or _model_called(Path(options.file).name)
+    output = options.output or str(Path("runs") / Path(options.file).name.partition(".")[0])
 
     # jax and the models load slowly; --list and --help do without them.
     from jaxbio.runs.checkpoints import export_variables
@@ -106,11 +106,11 @@ def _convert(content: Any, options: argparse.Namespace) -> None:
     names: tuple[str, ...]
     names = ("strict", "entry", "prefix", "mean", "std", "num_classes", "image_size", "front_end")
     names += ("front_end_options", "activation")
-    found = convert(options.model, content, **{name: getattr(options, name) for name in names})
+    found = convert(model, content, **{name: getattr(options, name) for name in names})
     for line in (*found.notes, *(_report_lines(found.report) if not options.strict else ())):
         print(f"  {_printable(line)}")
     described = ", ".join(f"{k}={v}" for k, v in found.arguments.items() if k != "name")
-    print(f"{options.model} ({described}): {found.count} tensors converted")
+    print(f"{model} ({described}): {found.count} tensors converted")
     images = found.preprocessing
     print(
         f"images: {images.image_size} pixels, mean {images.mean}, std {images.std} (--image_size, "
@@ -124,13 +124,27 @@ def _convert(content: Any, options: argparse.Namespace) -> None:
         "converted_tensors": found.count,
     }
     export_variables(
-        options.output,
+        output,
         found.arguments,
         found.variables,
         preprocessing=images,
         provenance=provenance,
     )
-    print(f"written to {options.output}")
+    print(f"written to {output}: jaxbio evaluate {output} --data=DIR")
+
+
+def _model_called(file: str) -> str:
+    """The model whose name a file's begins with; of several, the longest.
+
+    Raises:
+        ValueError: there is none.
+    """
+    from jaxbio import list_models
+
+    called = [name for name in list_models() if file.lower().startswith(name)]
+    if not called:
+        raise ValueError(f"{file} is called like no model: give --model=NAME, or --list")
+    return max(called, key=len)
 
 
 def _arrays(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:

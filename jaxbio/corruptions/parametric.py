@@ -21,7 +21,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxbio.corruptions.corrupt import check_images, image_keys
+from jaxbio.corruptions.compiled import check_images, image_keys
 
 _REACHES = (1, 2, 4, 8, 16, 32, 64, 128)
 CONDITIONS: dict[str, tuple[str, ...]] = {

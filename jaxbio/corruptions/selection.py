@@ -1,5 +1,6 @@
 """Corruptions and severities as people write them: in configurations and on command lines."""
 
+import difflib
 from collections.abc import Sequence
 
 from jaxbio.corruptions.names import corruption_names
@@ -27,8 +28,10 @@ def parse_corruptions(names: Sequence[str], option: str = "--corruptions") -> li
         elif name in known:
             expanded.append(name)
         else:
+            close = difflib.get_close_matches(name, [*known, *_SUBSETS], n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
             raise InputError(
-                f"{option}={name}: use {', '.join(_SUBSETS)} or some of {', '.join(known)}"
+                f"{option}={name}: {hint}use {', '.join(_SUBSETS)} or some of {', '.join(known)}"
             )
     if not expanded:
         raise InputError(f"{option} is empty: use {', '.join(_SUBSETS)} or some names")

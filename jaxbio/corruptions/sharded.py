@@ -7,7 +7,7 @@ import jax
 from jax import Array
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxbio.corruptions.corrupt import corrupt
+from jaxbio.corruptions.compiled import corrupt
 
 
 @functools.cache

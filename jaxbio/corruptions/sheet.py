@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxbio.corruptions.corrupt import corrupt
+from jaxbio.corruptions.compiled import corrupt
 from jaxbio.corruptions.names import check_name, check_severity, corruption_names
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from jaxbio.data import arrays
+from jaxbio.data.background import in_background
 from jaxbio.data.settings import DataError, read_settings
-from jaxbio.data.types import Batch, Source, Transform
+from jaxbio.data.transformed import transformed
+from jaxbio.data.types import ArraySplit, Batch, Source, Transform
 
 
 def steps_per_epoch(source: Source, global_batch_size: int) -> int:
@@ -15,6 +18,8 @@ def steps_per_epoch(source: Source, global_batch_size: int) -> int:
     """
     if global_batch_size < 1:
         raise DataError(f"a batch size of {global_batch_size}: use a positive integer")
+    if not source.num_train:
+        raise DataError(f"data.source={source.name!r} has no training examples: add train/")
     if global_batch_size > source.num_train:
         raise DataError(
             f"a training batch of {global_batch_size} is larger than the {source.num_train} "
@@ -62,15 +67,17 @@ def train_batches(
         DataError: a setting does not fit; from the iterator: too many files that do not decode.
     """
     settings = read_settings(cfg)
-    rows = _rows_of_process(global_batch_size, process_index, process_count)
+    rows = rows_of_process(global_batch_size, process_index, process_count)
     steps_per_epoch(source, global_batch_size)
     if start_step < 0 or (num_steps is not None and num_steps < 0):
         raise DataError(f"start_step={start_step}, num_steps={num_steps}: use 0 or more")
     if not -(2**62) <= seed < 2**62:
         raise DataError(f"seed={seed}: use an integer of at most 62 bits")
-    from jaxbio.data import pipeline  # imports tensorflow
+    make: Any = arrays
+    if not isinstance(source.train, ArraySplit):
+        from jaxbio.data import pipeline as make  # imports tensorflow
 
-    return pipeline.train_batches(
+    return make.train_batches(
         source, settings, global_batch_size, rows, int(seed), int(start_step), num_steps
     )
 
@@ -114,22 +121,28 @@ def eval_batches(
             a transform that returns something else.
     """
     settings = read_settings(cfg)
-    rows = _rows_of_process(global_batch_size, process_index, process_count)
+    rows = rows_of_process(global_batch_size, process_index, process_count)
     if split not in ("eval", "train"):
         raise DataError(f"split={split!r}: use eval or train")
-    from jaxbio.data import pipeline  # imports tensorflow
+    chosen = source.train if split == "train" else source.eval
+    make: Any = arrays
+    if not isinstance(chosen, ArraySplit):
+        from jaxbio.data import pipeline as make  # imports tensorflow
 
-    return pipeline.eval_batches(
-        source,
-        source.train if split == "train" else source.eval,
-        settings,
-        global_batch_size,
-        rows,
-        transform,
-    )
+    whole = transform is not None
+    batches = make.eval_batches(source, chosen, settings, global_batch_size, rows, whole)
+    if transform is None:
+        return batches
+    finish = make.finisher(settings, source.one_size)
+    return in_background(transformed(batches, transform, settings, finish), settings.prefetch)
 
 
-def _rows_of_process(global_batch_size: int, process_index: int, process_count: int) -> slice:
+def rows_of_process(global_batch_size: int, process_index: int, process_count: int) -> slice:
+    """A process's rows of the global batch.
+
+    Raises:
+        DataError: they cannot be divided, or there is no such process.
+    """
     if global_batch_size < 1 or process_count < 1 or global_batch_size % process_count:
         raise DataError(
             f"a batch of {global_batch_size} cannot be divided among {process_count} processes: "

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from jaxbio.data.class_names import check_distinct
 from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.types import FileSplit, Source, existing_data_dir
 from jaxbio.files.pictures import SUFFIXES, find_pictures
@@ -20,33 +21,40 @@ def open_image_folder(settings: Settings) -> Source:
 
     Classes are the folders' names, sorted; examples are sorted by class and path. Images may lie
     deeper within a class folder. :func:`jaxbio.files.pictures.find_pictures` says which files
-    count; they are decoded by content. Others are warned about.
+    count; they are decoded by content. Others are warned about. Without ``train/`` the data are
+    for evaluation alone; a folder that has the class folders themselves is such a test set.
 
     Raises:
-        DataError: no such folders, no images, or classes that differ between the splits.
+        DataError: no such folders, no images, or classes that collide or differ between the splits.
     """
     if settings.cache is True:
         raise DataError(
             "data.cache=True: the system's file cache serves folders; use auto or False"
         )
     root = existing_data_dir(settings)
-    train_dir = os.path.join(root, "train")
+    train_dir: str | None = os.path.join(root, "train")
     eval_dir = next(
         (d for name in ("val", "test") if os.path.isdir(d := os.path.join(root, name))), None
     )
-    if not os.path.isdir(train_dir) or eval_dir is None:
+    if not os.path.isdir(os.path.join(root, "train")):
+        train_dir, eval_dir = None, eval_dir or root
+    if eval_dir is None and not settings.split:
         raise DataError(
-            f"data.data_dir={root!r} lacks {'val/ (or test/)' if eval_dir is None else 'train/'}: "
-            "images belong in train/<class>/ and val/<class>/"
+            f"data.data_dir={root!r} lacks val/ (or test/): images belong in train/<class>/ and "
+            "val/<class>/; or set data.split=0.1 to hold out a tenth of train/"
         )
-    classes = _class_names(train_dir)
-    different = sorted(set(classes) ^ set(_class_names(eval_dir)))
-    if different:
-        raise DataError(
-            f"{train_dir} and {eval_dir} differ in {len(different)} class folders, first "
-            f"{different[0]!r}: give both the same classes"
-        )
-    train, evaluation = _list_split(train_dir, classes), _list_split(eval_dir, classes)
+    classes = _class_names(train_dir or eval_dir or root, root)
+    if train_dir and eval_dir:
+        different = sorted(set(classes) ^ set(_class_names(eval_dir, root)))
+        if different:
+            raise DataError(
+                f"{train_dir} and {eval_dir} differ in {len(different)} class folders, first "
+                f"{different[0]!r}: give both the same classes"
+            )
+    train, evaluation = (
+        FileSplit([], np.zeros(0, np.int32)) if folder is None else _list_split(folder, classes)
+        for folder in (train_dir, eval_dir)
+    )
     return Source(
         name="folder",
         class_names=classes,
@@ -57,14 +65,28 @@ def open_image_folder(settings: Settings) -> Source:
     )
 
 
-def _class_names(split_dir: str) -> list[str]:
+def list_classes(folder: str) -> tuple[FileSplit, list[str]]:
+    """The images in a folder's class folders, and the classes.
+
+    Raises:
+        DataError: as :func:`open_image_folder`.
+    """
+    classes = _class_names(folder, folder)
+    return _list_split(folder, classes), classes
+
+
+def _class_names(split_dir: str, root: str) -> list[str]:
     names = sorted(
         name
         for name in os.listdir(split_dir)
         if not name.startswith(".") and os.path.isdir(os.path.join(split_dir, name))
     )
     if not names:
-        raise DataError(f"{split_dir} has no class folders: images belong in {split_dir}/<class>/")
+        where = f"{split_dir}/<class>/"
+        if split_dir == root:
+            where = f"{root}/train/<class>/ and {root}/val/<class>/ (or test/)"
+        raise DataError(f"{split_dir} has no class folders: images belong in {where}")
+    check_distinct(names, split_dir)
     return names
 
 

@@ -109,37 +109,6 @@ def random_window(
     return tuple(tf.cast(x, tf.int32) for x in (top, left, window_h, window_w))
 
 
-def crop_flip(
-    images: "tf.Tensor", draws: "tf.Tensor", scale: tuple[float, float], flip: bool
-) -> "tf.Tensor":
-    """Random resized crop and mirroring of a batch of squares, at their size.
-
-    Crops are enlarged, never shrunk, so that no antialiasing is needed.
-
-    Args:
-        images: float32 ``[B, S, S, C]``.
-        draws: uniform numbers, ``[B, WINDOW_DRAWS + 1]``; the last one decides about the flip.
-        scale: smallest and largest area, as shares of the image.
-        flip: whether to mirror every second image.
-
-    Returns:
-        float32 ``[B, S, S, C]``, not rounded.
-    """
-    side = tf.shape(images)[1]
-    size = tf.cast(side, tf.float32)
-    top, left, height, width = (
-        tf.cast(x, tf.float32) for x in random_window(draws[:, :WINDOW_DRAWS], side, side, scale)
-    )
-    zoom_y, zoom_x = height / size, width / size
-    # Half-pixel centres: x_in + 0.5 = left + zoom * (x_out + 0.5).
-    start_y, start_x = top + zoom_y / 2 - 0.5, left + zoom_x / 2 - 0.5
-    if flip:
-        mirrored = draws[:, WINDOW_DRAWS] < 0.5
-        start_x = tf.where(mirrored, start_x + zoom_x * (size - 1), start_x)
-        zoom_x = tf.where(mirrored, -zoom_x, zoom_x)
-    return _sample(images, zoom_y, start_y, zoom_x, start_x, fill_mode="NEAREST")
-
-
 def shift_zoom(
     images: "tf.Tensor", draws: "tf.Tensor", max_shift: float, max_zoom: float
 ) -> "tf.Tensor":

@@ -1,6 +1,7 @@
 """The keys under ``config.data`` that the input pipeline reads, checked."""
 
 import dataclasses
+import difflib
 import os
 import re
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from jaxbio.errors import InputError
 from jaxbio.options import option, read
 
+OF_SQUARES = ("digits", "mnist", "cifar10", "cifar100")  # all of one size
+SOURCES = (*OF_SQUARES, "folder")
 AUGMENTATIONS = ("none", "crop_flip", "shift")
 
 
@@ -19,13 +22,15 @@ class DataError(InputError):
 class Place:
     """Which data, and where it lies."""
 
-    source: str = option("digits", "digits, mnist, folder or tfds:<name>")
+    source: str = option("digits", f"{', '.join(SOURCES)} or tfds:<name>")
     data_dir: str | None = option(None, "default: the environment variable JAXBIO_DATA_DIR")
 
     def __post_init__(self) -> None:
         name = self.source
-        if name not in ("digits", "mnist", "folder") and not re.fullmatch(r"tfds:\w[\w/.-]*", name):
-            raise DataError(f"data.source={name!r}: use digits, mnist, folder or tfds:<name>")
+        if name not in SOURCES and not re.fullmatch(r"tfds:\w[\w/.-]*", name):
+            close = difflib.get_close_matches(name, SOURCES, n=1)
+            hint = f"did you mean {close[0]!r}? There are" if close else "use"
+            raise DataError(f"data.source={name!r}: {hint} {', '.join(SOURCES)} or tfds:<name>")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +51,13 @@ class Settings(Place):
     flip: bool = option(True, "crop_flip: mirror every second image")
     max_shift: float = option(0.1, "shift: largest translation, a share of image_size", "[0, 1)")
     max_zoom: float = option(0.1, "shift: largest enlargement or reduction", "[0, 1)")
+    split: float = option(
+        0.0,
+        "share of the training set that is held out and tested on, of every class alike; 0: the "
+        "data's own test set is tested on",
+        "[0, 1)",
+    )
+    split_seed: int = option(0, "chooses what is held out", "[0, 4294967295]")
     exif_rotation: bool = option(
         False, "turn photographs as their EXIF orientation says; slower, and published nets do not"
     )
@@ -53,6 +65,11 @@ class Settings(Place):
     cache: str | bool = option(
         "auto",
         "tfds: keep encoded images in memory; auto: if there is no faster way",
+        choices=("auto", "True", "False", True, False),
+    )
+    resident: str | bool = option(
+        "auto",
+        "training images in the devices' memory, cropped there; auto: on accelerators, up to 4 GiB",
         choices=("auto", "True", "False", True, False),
     )
     num_threads: int = option(0, "of the pipeline; 0: as many as cores", "[0, 4096]")
@@ -104,4 +121,5 @@ def read_settings(cfg: Any) -> Settings:
         settings,
         data_dir=os.path.expanduser(data_dir) if data_dir else None,
         cache=words.get(settings.cache, settings.cache),
+        resident=words.get(settings.resident, settings.resident),
     )

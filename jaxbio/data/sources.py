@@ -1,9 +1,11 @@
 """What data there is: a source has a training and an evaluation split and class names."""
 
+from pathlib import Path
 from typing import Any
 
-from jaxbio.data.settings import DataError, read_settings
+from jaxbio.data.settings import Settings, read_settings
 from jaxbio.data.types import Source
+from jaxbio.files.tars import is_tar
 
 
 def open_source(cfg: Any) -> Source:
@@ -25,6 +27,15 @@ def open_source(cfg: Any) -> Source:
         (10, 1433, 364)
     """
     settings = read_settings(cfg)
+    source = _open(settings)
+    if not settings.split:
+        return source
+    from jaxbio.data.holdout import hold_out
+
+    return hold_out(source, settings.split, settings.split_seed)
+
+
+def _open(settings: Settings) -> Source:
     # Each opener is imported where it is needed: a run pays for its own source only.
     if settings.source == "digits":
         from jaxbio.data.digits import open_digits
@@ -34,12 +45,18 @@ def open_source(cfg: Any) -> Source:
         from jaxbio.data.mnist import open_mnist
 
         return open_mnist(settings)
+    if settings.source in ("cifar10", "cifar100"):
+        from jaxbio.data.cifar import open_cifar
+
+        return open_cifar(settings, settings.source)
+    if settings.source == "folder" and settings.data_dir and is_tar(settings.data_dir):
+        from jaxbio.data.archive import open_archive
+
+        return open_archive(Path(settings.data_dir))
     if settings.source == "folder":
         from jaxbio.data.folder import open_image_folder
 
         return open_image_folder(settings)
-    if settings.source.startswith("tfds:") and len(settings.source) > len("tfds:"):
-        from jaxbio.data.tfds import open_tfds
+    from jaxbio.data.tfds import open_tfds
 
-        return open_tfds(settings, settings.source.removeprefix("tfds:"))
-    raise DataError(f"data.source={settings.source!r}: use digits, mnist, folder or tfds:<name>")
+    return open_tfds(settings, settings.source.removeprefix("tfds:"))

@@ -28,6 +28,10 @@ class ArraySplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def example_name(self, index: int) -> str:
+        """What to call an example: its number."""
+        return str(index)
+
 
 @dataclasses.dataclass(frozen=True)
 class FileSplit:
@@ -66,19 +70,23 @@ class RecordSplit:
         size: number of examples.
         read: index -> (encoded image, label), fast at any index; None if ``memory`` is given.
         memory: (array of N byte strings, int32 labels), or None.
+        names: of the examples; None where they have none.
+        labels: int32 ``[N]``, if they are known without reading.
     """
 
     name: str
     size: int
     read: Callable[[int], tuple[bytes, int]] | None = None
     memory: tuple[np.ndarray, np.ndarray] | None = None
+    names: list[str] | None = None
+    labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.size
 
     def example_name(self, index: int) -> str:
-        """What to call an example in a message: the split and its index."""
-        return f"{self.name}[{index}]"
+        """What to call an example in a message: its name, or the split and its index."""
+        return f"{self.name}[{index}]" if self.names is None else self.names[index]
 
     def reader(self) -> Callable:
         """A graph function: scalar index -> (encoded image, int32 label)."""
@@ -110,7 +118,7 @@ class Source:
     Attributes:
         name: the configuration's ``data.source``.
         class_names: one per label.
-        train: the training split.
+        train: the training split; empty where the data are for evaluation alone.
         eval: the evaluation split.
         one_size: whether all images are squares of one size (then evaluation does not crop).
         fingerprint: computes a short hash of the content.
@@ -152,8 +160,8 @@ class Source:
         }
 
 
-def existing_data_dir(settings: Settings) -> str:
-    """The data directory.
+def existing_data_path(settings: Settings) -> str:
+    """The data directory, or the archive that stands for it.
 
     Raises:
         DataError: it is not set, or does not exist.
@@ -163,6 +171,18 @@ def existing_data_dir(settings: Settings) -> str:
             f"data.source={settings.source!r} needs data: set data.data_dir or the environment "
             "variable JAXBIO_DATA_DIR"
         )
-    if not os.path.isdir(settings.data_dir):
-        raise DataError(f"data.data_dir={settings.data_dir!r} is not a directory: correct it")
+    if not os.path.exists(settings.data_dir):
+        raise DataError(f"data.data_dir={settings.data_dir!r} does not exist: correct it")
     return os.fspath(settings.data_dir)
+
+
+def existing_data_dir(settings: Settings) -> str:
+    """The data directory.
+
+    Raises:
+        DataError: it is not set, or does not exist.
+    """
+    path = existing_data_path(settings)
+    if not os.path.isdir(path):
+        raise DataError(f"data.data_dir={path!r} is not a directory: correct it")
+    return path

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax.sharding import Mesh
 
 from jaxbio.errors import InputError
-from jaxbio.features.layers import Layer, inspect_model, select_layers
+from jaxbio.features.layers import Layer, activity_of, inspect_model, only, select_layers
 from jaxbio.features.projection import Projection, make_projection, project
 from jaxbio.features.request import FeatureRequest
 from jaxbio.ops.images import Preprocessing
@@ -55,9 +55,13 @@ def extract(
         InputError: an unknown layer or step, or images of another shape or type.
 
     Example:
-        >>> prepared = Preprocessing(224, mean=(0.5,) * 3, std=(0.5,) * 3)
+        >>> model = jaxbio.create_model("cornet_z", num_classes=5, image_size=32)
+        >>> variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+        >>> prepared = Preprocessing(32, mean=(0.5,) * 3, std=(0.5,) * 3)
+        >>> images = np.zeros((20, 32, 32, 3), np.uint8)
         >>> batches = extract(model, variables, images, FeatureRequest("IT"), prepared)
-        >>> it = np.concatenate([batch["IT"] for batch in batches])
+        >>> np.concatenate([batch["IT"] for batch in batches]).shape  # of 1 time step
+        (20, 1, 1, 1, 512)
     """
     extractor = Extractor(model, variables, request, preprocessing, mesh=mesh)
     if isinstance(images, np.ndarray | jax.Array):
@@ -113,9 +117,10 @@ class Extractor:
                 "start it alone"
             )
         image_size = preprocessing.image_size
-        available, self.noisy = inspect_model(model, variables, image_size)
+        available, self.noisy = inspect_model(model, variables, image_size, request.operations)
         self.layers: dict[str, Layer] = select_layers(available, request)
         self.noise_seed = noise_seed
+        model = only(model, self.layers)
         self._request = request
         self._mesh = make_mesh() if mesh is None else mesh
         self._image_shape = (image_size, image_size, 3)
@@ -139,8 +144,12 @@ class Extractor:
             first_index: jax.Array,
         ) -> dict[str, jax.Array]:
             key = jax.random.fold_in(jax.random.key(noise_seed), first_index)
-            _, endpoints = model.apply(
-                variables, preprocessing.normalise(images), train=False, rngs={"noise": key}
+            endpoints = activity_of(
+                model,
+                variables,
+                preprocessing.normalise(images),
+                request.operations,
+                rngs={"noise": key},
             )
             return {
                 name: _finished(endpoints[name], layer, request.pool, projections.get(name))

@@ -3,7 +3,8 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import jax
@@ -13,6 +14,7 @@ from flax.errors import InvalidRngError
 
 from jaxbio.errors import InputError
 from jaxbio.features.request import FeatureRequest
+from jaxbio.models.cornet import OPERATIONS, operations_by_name
 
 # Traced, never computed: a batch size that no other axis of an activation has, so that the batch
 # axis shows itself.
@@ -77,23 +79,56 @@ def layer_shapes(
 
     Example:
         >>> model = jaxbio.create_model("cornet_s", num_classes=10)
-        >>> variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+        >>> key, images = jax.random.key(0), jnp.zeros((1, 64, 64, 3))
+        >>> variables = jax.eval_shape(model.init, key, images)  # shapes are enough
         >>> layer_shapes(model, variables, 64)["V4"].feature_shape
         (4, 4, 4, 256)
     """
     return inspect_model(model, variables, image_size)[0]
 
 
+def activity_of(
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    images: jax.Array,
+    operations: bool = False,
+    **keys: Any,
+) -> dict[str, jax.Array]:
+    """A model's endpoints.
+
+    Args:
+        model: from :func:`jaxbio.create_model`.
+        variables: the model's.
+        images: normalised, ``[B, S, S, 3]``.
+        operations: whether those of single operations are among them, such as ``"V4.conv1_0"`` of a
+            CORnet. In a compiled program what is not used of them is not computed.
+        **keys: ``rngs``.
+    """
+    if not operations:
+        _, endpoints = cast(Any, model.apply(variables, images, train=False, **keys))
+        return cast("dict[str, jax.Array]", endpoints)
+    found = model.apply(variables, images, train=False, mutable=[OPERATIONS], **keys)
+    (_, endpoints), collected = cast(Any, found)
+    return endpoints | operations_by_name(collected.get(OPERATIONS, {}))
+
+
 def inspect_model(
-    model: nn.Module, variables: Mapping[str, Any], image_size: int
+    model: nn.Module, variables: Mapping[str, Any], image_size: int, operations: bool = False
 ) -> tuple[dict[str, Layer], bool]:
-    """As :func:`layer_shapes`, and whether the model draws noise even when it is not trained."""
+    """As :func:`layer_shapes`, and whether the model draws noise even when it is not trained.
+
+    Args:
+        model: as there.
+        variables: as there.
+        image_size: as there.
+        operations: whether single operations are among the layers, see :func:`activity_of`.
+    """
     order: list[str] = []
 
     def endpoints(variables: dict[str, Any], images: jax.Array, **keys: Any) -> dict[str, Any]:
-        _, found = model.apply(variables, images, train=False, **keys)
+        found = activity_of(model, variables, images, operations, **keys)
         order[:] = found  # the traced result comes back sorted
-        return cast("dict[str, Any]", found)
+        return found
 
     images = jax.ShapeDtypeStruct((_PROBE, image_size, image_size, 3), jnp.float32)
     noisy = False
@@ -128,16 +163,21 @@ def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> di
     Raises:
         InputError: an unknown layer or step; the message lists the valid ones.
     """
-    wanted = list(available) if "all" in request.layers else request.layers
-    if not wanted:
-        raise InputError(f"layers='': use all or some of {', '.join(available)}")
+    endpoints = [name for name in available if "." not in name]
+    if not request.layers:
+        raise InputError(f"layers='': use all or some of {', '.join(endpoints)}")
+    wanted = endpoints if "all" in request.layers else []
+    for name in request.layers:
+        wanted = wanted + _at_each_step(name, available, request)
     selected = {}
     for name in wanted:
         if name not in available:
-            close = difflib.get_close_matches(name, available, 1)
+            area = name.partition(".")[0] + "."
+            of_area = [other for other in available if other.startswith(area)] or endpoints
+            close = difflib.get_close_matches(name, of_area, 1)
             hint = f" (did you mean '{close[0]}'?)" if close else ""
             raise InputError(
-                f"unknown layer '{name}'{hint}: use all or some of {', '.join(available)}"
+                f"unknown layer '{name}'{hint}: use all or some of {', '.join(of_area)}"
             )
         layer = available[name]
         if layer.steps is not None:
@@ -148,6 +188,29 @@ def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> di
             layer = dataclasses.replace(layer, shape=(request.projection,), projected=True)
         selected[name] = layer
     return selected
+
+
+def only(model: Any, names: Collection[str]) -> Any:
+    """The model, without the work for other layers where it would make the effort.
+
+    jaxbio's own make none: compilation leaves out what is not used.
+    """
+    return model.only(names) if hasattr(model, "only") else model
+
+
+def _at_each_step(name: str, available: Mapping[str, Layer], request: FeatureRequest) -> list[str]:
+    """The layers of an operation that runs at several steps, or the name itself."""
+    if name in available or "." not in name:
+        return [name] if name != "all" else []
+    steps = [
+        int(found[1])
+        for other in available
+        if (found := re.fullmatch(rf"{re.escape(name)}_(\d+)", other))
+    ]
+    if not steps:
+        return [name]
+    kept = _chosen_steps(Layer(name, (), tuple(steps)), request.times)
+    return [f"{name}_{step}" for step in kept]
 
 
 def time_labels(layer: Layer) -> list[str]:

@@ -13,7 +13,8 @@ import numpy as np
 from jaxbio.data import Source, eval_batches
 from jaxbio.data.folder import warn_of_left_out
 from jaxbio.data.settings import Settings
-from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
+from jaxbio.data.splits import taken
+from jaxbio.data.types import ArraySplit, FileSplit, Split
 from jaxbio.errors import InputError
 from jaxbio.files.pictures import SUFFIXES, find_pictures, is_turned
 
@@ -32,6 +33,11 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def paths(self) -> list[str]:
+        """The files of pictures that are files."""
+        return cast(FileSplit, self.source.eval).paths
 
     def digest(self) -> str:
         """SHA-256 of all names and contents (files, or pixels where there are none), in order."""
@@ -57,7 +63,9 @@ class Pictures:
         Raises:
             DataError: too many images do not decode; the message has the path of the last.
         """
-        rest = dataclasses.replace(self.source, eval=_from(self.source.eval, start))
+        rest = dataclasses.replace(
+            self.source, eval=taken(self.source.eval, np.arange(start, len(self)))
+        )
         for batch in eval_batches(rest, settings, global_batch_size=batch_size):
             yield {**batch, "index": np.where(batch["index"] >= 0, batch["index"] + start, -1)}
 
@@ -95,11 +103,7 @@ def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pi
     """
     files: list[str] = []
     for path in paths:
-        files += (
-            cast(FileSplit, open_pictures(path).source.eval).paths
-            if os.path.isdir(path)
-            else [str(path)]
-        )
+        files += open_pictures(path).paths if os.path.isdir(path) else [str(path)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(is_turned, files))  # opens each: what is no picture is found before the rest
     split = FileSplit(files, np.zeros(len(files), np.int32))
@@ -120,22 +124,6 @@ def _source(split: Split, one_size: bool) -> Source:
         eval=split,
         one_size=one_size,
         fingerprint=lambda: "",
-    )
-
-
-def _from(split: Split, start: int) -> Split:
-    if not start:
-        return split
-    if isinstance(split, ArraySplit):
-        return ArraySplit(split.images[start:], split.labels[start:])
-    if isinstance(split, FileSplit):
-        return FileSplit(split.paths[start:], split.labels[start:])
-    read, memory = split.read, split.memory
-    return RecordSplit(
-        name=f"{split.name}[{start}:]",
-        size=split.size - start,
-        read=None if read is None else lambda index: read(index + start),
-        memory=None if memory is None else (memory[0][start:], memory[1][start:]),
     )
 
 

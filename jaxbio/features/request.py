@@ -13,7 +13,9 @@ class FeatureRequest:
     """Layers, and what of them is kept.
 
     Attributes:
-        layers: endpoints of the model, or ``("all",)``; one name is taken, too.
+        layers: endpoints of the model, or ``("all",)``; one name is taken, too. Of CORnets also
+            single operations by their published names: ``"V4.conv1_2"``, or ``"V4.conv1"`` for all
+            steps of ``times``, each a layer of its own.
         times: ``"all"``, ``"last"`` or step numbers from 0; of no effect on layers without time.
             The words of a command line are taken, too.
         pool: over space: ``"none"``, ``"mean"`` or ``"max"``.
@@ -31,6 +33,11 @@ class FeatureRequest:
     pool: str = "none"
     projection: int = 0
     seed: int = 0
+
+    @property
+    def operations(self) -> bool:
+        """Whether single operations are asked for."""
+        return any("." in name for name in self.layers)
 
     def __post_init__(self) -> None:
         names = [self.layers] if isinstance(self.layers, str) else self.layers

@@ -57,6 +57,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def cache_folder() -> Path:
+    """What can be made again and is kept between processes: ``~/.cache/jaxbio``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxbio"
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes UTF-8 atomically; see :func:`atomic`."""
     with atomic(path) as temporary:

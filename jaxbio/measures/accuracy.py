@@ -1,15 +1,30 @@
-"""top-1, top-5 and loss on the exact test set; the readouts of spiking networks"""
+"""top-1, top-5 and loss on the exact test set, by class too; the readouts of spiking networks
+
+Results go to ``evaluation/``: ``accuracy.json``, ``predictions.csv`` (each picture's class and
+answer), ``confusion.csv`` (rows: classes, columns: answers); the matrix of up to 50 classes is also
+``report/confusion.png``.
+"""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jaxbio.measures.measure import identity, publish
+from jaxbio.files import write_text
+from jaxbio.measures.measure import identity, publish, result_file
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
+    from jaxbio.measures.answers import Answers
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "accuracy"
+_MOST_DRAWN = 50  # classes
+
+
+class Outcome(NamedTuple):
+    """Means over the test set, and what was answered."""
+
+    means: dict[str, float]
+    answers: "Answers"
 
 
 def options(add: Any) -> None:
@@ -27,16 +42,49 @@ def needs_data(options: argparse.Namespace) -> bool:
     return True
 
 
-def run(session: "Session", options: argparse.Namespace) -> dict[str, float]:
+def run(session: "Session", options: argparse.Namespace) -> Outcome:
     """Measures the exact test set."""
-    return session.measure(session.batches())
+    from jaxbio.measures.answers import answer_test_set
+
+    return Outcome(*answer_test_set(session))
 
 
-def report(session: "Session", outcome: dict[str, float]) -> dict[str, Any]:
-    """Prints a table; JSON in ``evaluation/accuracy.json``."""
+def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
+    """Prints tables; writes JSON, CSV and the figure."""
+    import jax
+
+    from jaxbio.data.class_names import readable
+    from jaxbio.measures.answers import (
+        by_class,
+        class_table,
+        confusion_csv,
+        confusion_matrix,
+        predictions_csv,
+    )
+    from jaxbio.plotting.confusion import plot_confusion
+    from jaxbio.runs.figures import save_figures
     from jaxbio.tasks.classification.accuracy import accuracy_rows
 
-    result = {**identity(session), **outcome}
-    rows = [("test set", "result"), *accuracy_rows(outcome)]
-    publish(session, NAME, result, format_table(rows))
+    means, answers = outcome
+    names = session.source.class_names
+    confusion = confusion_matrix(answers, len(names))
+    classes = by_class(confusion, names)
+    mean = sum(of["top1"] for of in classes) / len(classes)
+    result = {**identity(session), **means, "mean_class_top1": mean, "classes": classes}
+    rows = [("test set", "result"), *accuracy_rows(means)]
+    rows.append(("mean of the classes' top-1", f"{100 * mean:.2f} %"))
+    if len(classes) < len(names) or session.classes is not None:
+        among = "all" if session.classes is None else f"these {len(session.classes)}"
+        rows.append(("classes", f"{len(classes)} of the network's {len(names)}"))
+        rows.append(("answers among", f"{among} (eval.classes)"))
+    if jax.process_index() == 0:
+        split = session.source.eval
+        pictures = [split.example_name(number) for number in range(len(split))]
+        folder = result_file(session, NAME).parent
+        write_text(folder / "predictions.csv", predictions_csv(answers, pictures, names))
+        write_text(folder / "confusion.csv", confusion_csv(confusion, names))
+        if len(names) <= _MOST_DRAWN:
+            figure = plot_confusion(confusion, [readable(name) for name in names])
+            save_figures(session.run, {"confusion": figure})
+    publish(session, NAME, result, f"{format_table(rows)}\n\n{class_table(classes)}")
     return result

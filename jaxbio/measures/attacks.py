@@ -20,7 +20,14 @@ from tqdm import tqdm
 
 from jaxbio.errors import InputError
 from jaxbio.files import write_text
-from jaxbio.measures.measure import identity, publish, result_file, split_list
+from jaxbio.measures.intervals import wilson
+from jaxbio.measures.measure import (
+    identity,
+    need_all_classes,
+    publish,
+    result_file,
+    split_list,
+)
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -106,6 +113,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     """
     import numpy as np
 
+    need_all_classes(session, NAME)
     attacks = _chosen(options)
     size = session.preprocessing.image_size
     for attack in attacks:
@@ -169,14 +177,6 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
         _save_figures(session, outcome, name)
     publish(session, name, result, text)
     return result
-
-
-def wilson(hits: "np.ndarray") -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927); ``hits`` is bool ``[N]``."""
-    n, p, z = len(hits), float(hits.mean()), 1.959964
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def parse_radius(text: str) -> float:
@@ -378,7 +378,7 @@ def _batches(session: "Session", count: int) -> Iterator[Any]:
 
 
 def _share(hits: "np.ndarray") -> dict[str, Any]:
-    return {"accuracy": float(hits.mean()), "interval": wilson(hits)}
+    return {"accuracy": float(hits.mean()), "interval": wilson(float(hits.mean()), len(hits))}
 
 
 def _accuracies(cells: list[Cell], correct: "np.ndarray") -> dict[str, dict[str, Any]]:

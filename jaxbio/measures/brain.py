@@ -9,7 +9,15 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.neural import Recordings
-from jaxbio.similarity import NeuralNoise, Splits, object_means, rdm, stratified_splits, upper
+from jaxbio.similarity import (
+    NeuralNoise,
+    Splits,
+    internal_consistency,
+    object_means,
+    rdm,
+    stratified_splits,
+    upper,
+)
 from jaxbio.similarity.ceilings import random_halves
 from jaxbio.similarity.crossval import strata
 from jaxbio.similarity.noise import recordings_noise
@@ -90,6 +98,15 @@ class Brain:
             for side in (0, 1)
         )
         return first, second
+
+    @cached_property
+    def consistency(self) -> float | None:
+        """Split-half reliability of the responses; None without presentations."""
+        if self.presentations is None or len(self.presentations) < 2:
+            return None
+        key = jax.random.key(self.seed)
+        found = internal_consistency(self.presentations, key=key, name=self.recordings.name)
+        return float(found.score)
 
     @cached_property
     def splits(self) -> Splits:

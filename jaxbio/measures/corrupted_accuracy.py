@@ -1,5 +1,6 @@
 """Accuracy under image corruptions (Hendrycks & Dietterich 2019)."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -8,6 +9,10 @@ import numpy as np
 
 from jaxbio.corruptions import ReferenceCorruptor
 from jaxbio.corruptions.sharded import sharded_corrupt
+from jaxbio.data import eval_batches
+from jaxbio.data.class_names import with_classes_of
+from jaxbio.data.corrupted import CorruptedSet
+from jaxbio.data.settings import read_settings
 from jaxbio.errors import InputError
 from jaxbio.runs.mesh import batch_sharding
 from jaxbio.tasks.classification.accuracy import evaluate
@@ -80,6 +85,42 @@ def measure_reference(
         if order == "before_resize":
             return session.measure(session.batches(transform=apply))
         return session.measure(_corrupt_batches(session.batches(), apply))
+
+
+def measure_published(
+    session: Session, published: CorruptedSet, name: str, severity: int
+) -> dict[str, float]:
+    """The same on a cell of a published set.
+
+    Its pictures are taken as they are where they have the network's size, as ImageNet-C's are
+    meant; others are resized and cropped as in any evaluation. Classes are compared by name.
+
+    Args:
+        session: the model.
+        published: the set.
+        name: of the corruption.
+        severity: 1 to 5.
+
+    Raises:
+        InputError: pictures that cannot be read, or classes that the network does not know.
+    """
+    source, present = with_classes_of(
+        published.open(name, severity), session.class_names, session.arguments["num_classes"]
+    )
+    if session.classes is not None and not set(present) <= set(session.classes):
+        raise InputError(f"eval.classes=data: {published.folder} has classes that the data lack")
+    settings = read_settings(session.config.data)
+    if source.one_size or published.side() == settings.image_size:
+        source = dataclasses.replace(source, one_size=True)
+        settings = dataclasses.replace(settings, resize_size=0)
+    batches = eval_batches(
+        source,
+        settings,
+        global_batch_size=session.config.eval.batch_size,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    return session.measure(batches)
 
 
 def _corrupt_batches(

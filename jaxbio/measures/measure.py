@@ -120,6 +120,12 @@ def split_list(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
+def need_all_classes(session: "Session", mode: str) -> None:
+    """Raises an ``InputError`` where a measure cannot answer among some classes only."""
+    if session.classes is not None:
+        raise InputError(f"eval.classes=data: --mode={mode} answers among all classes; use all")
+
+
 def identity(session: "Session") -> dict[str, Any]:
     """What was measured: run, checkpoint, model, data."""
     return {
@@ -127,6 +133,7 @@ def identity(session: "Session") -> dict[str, Any]:
         "step": session.step,
         "model": session.arguments,
         "data": session.source.describe(),
+        **({} if session.classes is None else {"answers_among": len(session.classes)}),
     }
 
 

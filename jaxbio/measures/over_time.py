@@ -9,7 +9,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import identity, publish
+from jaxbio.measures.measure import identity, need_all_classes, publish
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     from jaxbio.runs.mesh import put_batches
     from jaxbio.tasks.classification.build import build_model
 
+    need_all_classes(session, NAME)
     try:
         model = build_model({**session.arguments, "readout": "all"})
     except InputError as error:

@@ -196,7 +196,7 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
     import jax.numpy as jnp
 
     from jaxbio.features import FeatureRequest
-    from jaxbio.features.layers import inspect_model, select_layers
+    from jaxbio.features.layers import inspect_model, only, select_layers
     from jaxbio.physiology.recording import Probe, View
 
     size = session.preprocessing.image_size
@@ -221,10 +221,11 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
             f"--trials={options.trials}, --max_units={options.max_units}: use 0 or more"
         )
 
-    @jax.jit
+    model = only(session.model, [layer.name])
+
     def forward(variables: Any, images: jax.Array, key: jax.Array) -> jax.Array:
         inputs = session.preprocessing.normalise(images)
-        _, endpoints = session.model.apply(variables, inputs, rngs={"noise": key})
+        _, endpoints = model.apply(variables, inputs, rngs={"noise": key})
         activity = endpoints[layer.name]
         if layer.steps is not None:
             activity = jnp.moveaxis(activity[jnp.array(layer.steps)], 1, 0)
@@ -233,7 +234,7 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
     trials = options.trials or (_TRIALS_OF_NOISY if noisy else 1)
     fitting = _BATCH_BYTES // (4 * math.prod(layer.feature_shape))
     probe = Probe(
-        lambda images, key: forward(session.variables, images, key),
+        jax.tree_util.Partial(forward, session.variables),
         View(size, options.degrees),
         trials=trials,
         seed=session.config.seed,

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxbio.runs.mesh import put_batches
 from jaxbio.tasks.classification.opened import Session
+from jaxbio.tasks.classification.step import make_answer
 
 
 class Predictions(NamedTuple):
@@ -32,12 +33,13 @@ Step = Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]
 
 def make_step(session: Session) -> Step:
     """The jitted forward pass of :func:`predict`: variables and a batch to ``[B, K]``."""
+    answer = make_answer(
+        session.model, session.preprocessing, seed=session.config.seed, classes=session.classes
+    )
 
     @jax.jit
     def step(variables: dict[str, Any], batch: dict[str, jax.Array]) -> jax.Array:
-        key = jax.random.fold_in(jax.random.key(session.config.seed), batch["index"][0])
-        images = session.preprocessing.normalise(batch["image"])
-        logits, _ = session.model.apply(variables, images, train=False, rngs={"noise": key})
+        logits, _ = answer(variables, batch)
         return jax.nn.softmax(logits.astype(np.float32))
 
     return step

@@ -1,13 +1,15 @@
 """accuracy under image corruptions (docs/robustness.md)
 
 Every cell once, then tables, figures and comparisons. Results go to ``evaluation/robustness.json``
-(``robustness_imagenet_c.json``,
-``robustness_reference.json``), figures to ``report/``. Cells that the file already holds, for the
-same checkpoint, data and settings, are not measured again: an interrupted evaluation goes on.
+(``robustness_imagenet_c.json``, ``robustness_reference.json``, ``robustness_published.json``),
+figures to ``report/``. Cells that the file already holds, for the same checkpoint, data and
+settings, are not measured again: an interrupted evaluation goes on.
 """
 
 import argparse
+import difflib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +27,24 @@ NAME = "robustness"
 _MIN_SHEET_SIZE = 32
 
 Scores = dict[str, Any]
+
+
+class Plan(NamedTuple):
+    """What is to be measured, and how.
+
+    Attributes:
+        name: of the result's file.
+        settings: what the result's file says beside run and data.
+        cells: (corruption, severity).
+        measure: measures one.
+        normalised: whether AlexNet's errors on ImageNet-C mean anything here.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    cells: list[tuple[str, int]]
+    measure: Callable[[str, int], dict[str, float]]
+    normalised: bool = True
 
 
 class Outcome(NamedTuple):
@@ -54,6 +74,12 @@ def options(add: Any) -> None:
         default="imagecorruptions",
         help="whose corruptions: the package's, or those of ImageNet-C's files (the mCE of papers)",
     )
+    add(
+        "--corrupted",
+        metavar="FOLDER",
+        help="read a published set as it is: ImageNet-C's folders KIND/SEVERITY/CLASS/*, or "
+        "CIFAR-10-C's KIND.npy and labels.npy; default of --corruptions: all that it has",
+    )
     add("--reference", action="store_true", help="corrupt by the imagecorruptions package")
     add("--workers", type=int, default=0, metavar="N", help="of --reference; 0: one per core")
     add(
@@ -78,33 +104,13 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     """
     import jax
 
-    from jaxbio.corruptions import frost_textures
-    from jaxbio.corruptions.selection import parse_corruptions, parse_severities
-    from jaxbio.measures.corrupted_accuracy import check_order, measure_compiled, measure_reference
     from jaxbio.measures.robustness_scores import robustness_scores
 
-    order = session.config.eval.corrupt
-    check_order(order, options.reference)
-    if options.reference and options.protocol != "imagecorruptions":
-        raise InputError(
-            f"--reference is imagecorruptions: leave out --protocol={options.protocol}"
-        )
-    names = parse_corruptions(options.corruptions)
-    severities = parse_severities(options.severities)
-    settings = {
-        "corrupt": order,
-        "corruptions_by": "imagecorruptions" if options.reference else "jaxbio",
-        "protocol": options.protocol,
-        "frost": "photographs" if options.reference else frost_textures.source(),
-        "seed": session.config.seed,
-    }
-    name_of_file = "robustness"
-    if options.reference or options.protocol != "imagecorruptions":
-        name_of_file += "_reference" if options.reference else f"_{options.protocol}"
-    file = result_file(session, name_of_file)
-    whole_identity = {**identity(session), **settings}
+    plan = _of_published(session, options) if options.corrupted else _of_ours(session, options)
+    file = result_file(session, plan.name)
+    whole_identity = {**identity(session), **plan.settings}
     # Found out before hours of measuring.
-    others = [_open_other(run, name_of_file, settings, session) for run in options.compare]
+    others = [_open_other(run, plan.name, plan.settings, session) for run in options.compare]
     record = _measured(file, whole_identity)
 
     def keep() -> None:
@@ -114,25 +120,97 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     if "clean" not in record:
         record["clean"] = session.measure(session.batches())
         keep()
-    wanted = [(name, severity) for name in names for severity in severities]
+    wanted = plan.cells
     missing = [cell for cell in wanted if _key(*cell) not in record["cells"]]
     for name, severity in tqdm(missing, unit="cell", disable=not sys.stderr.isatty()):
-        if options.reference:
-            measured = measure_reference(session, name, severity, order, workers=options.workers)
-        else:
-            measured = measure_compiled(session, name, severity, options.protocol)
+        measured = plan.measure(name, severity)
         record["cells"][_key(name, severity)] = measured
         keep()
         if not sys.stderr.isatty() and jax.process_index() == 0:
             print(f"{name} {severity}: top-1 {100 * measured['top1']:.2f} %", flush=True)
 
     errors = {cell: 1.0 - record["cells"][_key(*cell)]["top1"] for cell in wanted}
-    scores = robustness_scores(errors, 1.0 - record["clean"]["top1"], options.protocol)
+    scores = robustness_scores(
+        errors, 1.0 - record["clean"]["top1"], plan.settings["protocol"], normalised=plan.normalised
+    )
     result = {**whole_identity, "scores": scores, **record}
     compared = {session.run.path.name: scores} if others else {}
     for label, other_record in others:
         compared[_unused(label, compared)] = _scores_of(other_record, wanted, label)
-    return Outcome(name_of_file, result, errors, compared)
+    return Outcome(plan.name, result, errors, compared)
+
+
+def _of_ours(session: "Session", options: argparse.Namespace) -> Plan:
+    from jaxbio.corruptions import frost_textures
+    from jaxbio.corruptions.selection import parse_corruptions, parse_severities
+    from jaxbio.measures.corrupted_accuracy import check_order, measure_compiled, measure_reference
+
+    order = session.config.eval.corrupt
+    check_order(order, options.reference)
+    if options.reference and options.protocol != "imagecorruptions":
+        raise InputError(
+            f"--reference is imagecorruptions: leave out --protocol={options.protocol}"
+        )
+    names, severities = parse_corruptions(options.corruptions), parse_severities(options.severities)
+    settings = {
+        "corrupt": order,
+        "corruptions_by": "imagecorruptions" if options.reference else "jaxbio",
+        "protocol": options.protocol,
+        "frost": "photographs" if options.reference else frost_textures.source(),
+        "seed": session.config.seed,
+    }
+    file = "robustness"
+    if options.reference or options.protocol != "imagecorruptions":
+        file += "_reference" if options.reference else f"_{options.protocol}"
+
+    def measure(name: str, severity: int) -> dict[str, float]:
+        if options.reference:
+            return measure_reference(session, name, severity, order, workers=options.workers)
+        return measure_compiled(session, name, severity, options.protocol)
+
+    return Plan(file, settings, [(name, s) for name in names for s in severities], measure)
+
+
+def _of_published(session: "Session", options: argparse.Namespace) -> Plan:
+    from jaxbio.corruptions.names import corruption_names
+    from jaxbio.corruptions.selection import parse_severities
+    from jaxbio.data.corrupted import open_corrupted
+    from jaxbio.measures.corrupted_accuracy import measure_published
+
+    if options.reference or options.protocol != "imagecorruptions":
+        raise InputError("--corrupted has corrupted pictures: leave out --reference and --protocol")
+    published = open_corrupted(options.corrupted)
+    names: list[str] = []
+    for name in options.corruptions:
+        subset = corruption_names(name) if name in ("benchmark", "validation") else [name]
+        names += published.kinds if name == "all" else subset
+    for name in names:
+        if name not in published.kinds:
+            close = difflib.get_close_matches(name, published.kinds, n=1)
+            hint = f"did you mean {close[0]}? It has" if close else "use all or some of"
+            raise InputError(
+                f"--corruptions={name} is not in {published.folder}: {hint} "
+                f"{', '.join(published.kinds)}"
+            )
+    cells = [(n, s) for n in dict.fromkeys(names) for s in parse_severities(options.severities)]
+    for name, severity in cells:
+        if (name, severity) not in published.places:
+            raise InputError(f"{published.folder} has no {name} at severity {severity}")
+    # AlexNet was measured on ImageNet; elsewhere papers quote the mean error.
+    normalised = not published.arrays and session.arguments["num_classes"] == 1000
+    settings = {
+        "corrupt": "published",
+        "corruptions_by": str(published.folder),
+        "protocol": "imagenet_c" if normalised else "published",
+        "frost": "published",
+        "normalised": normalised,
+        "fingerprint": published.fingerprint(),
+    }
+
+    def measure(name: str, severity: int) -> dict[str, float]:
+        return measure_published(session, published, name, severity)
+
+    return Plan("robustness_published", settings, cells, measure, normalised)
 
 
 def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
@@ -147,7 +225,7 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
     if outcome.compared:
         tables.append(_comparison(outcome.compared, protocol))
     if jax.process_index() == 0:
-        _save_figures(session, errors, scores, severities, outcome.compared)
+        _save_figures(session, result, errors, outcome.compared)
     publish(session, outcome.name, result, "\n\n".join(tables))
     return result
 
@@ -194,6 +272,13 @@ def _means(scores: dict[str, Any], settings: dict[str, Any]) -> str:
         (f"mCE, {protocol}", _percent(scores[f"mce_{protocol}"]) or "-"),
         (f"relative mCE, {protocol}", _percent(scores[f"relative_mce_{protocol}"]) or "-"),
     ]
+    if settings["corrupt"] == "published":
+        notes = f"read from {settings['corruptions_by']}; "
+        if settings["normalised"]:
+            notes += "CE and mCE (of all 15 benchmark corruptions) are those of papers"
+        else:
+            notes += "papers quote the mean error: CE and mCE are ImageNet-C's"
+        return f"{format_table(rows)}\n{notes}"
     notes = (
         f"corrupted {settings['corrupt'].replace('_', ' ')} by {settings['corruptions_by']}, "
         f"protocol {protocol}, frost from {settings['frost']}; CE and mCE divide by AlexNet's "
@@ -240,7 +325,8 @@ def _scores_of(
     from jaxbio.measures.robustness_scores import robustness_scores
 
     errors = {cell: 1.0 - recorded["cells"][_key(*cell)]["top1"] for cell in wanted}
-    return robustness_scores(errors, 1.0 - recorded["clean"]["top1"], recorded["protocol"])
+    clean, normalised = 1.0 - recorded["clean"]["top1"], recorded.get("normalised", True)
+    return robustness_scores(errors, clean, recorded["protocol"], normalised=normalised)
 
 
 def _comparison(compared: dict[str, dict[str, Any]], protocol: str) -> str:
@@ -261,9 +347,8 @@ def _comparison(compared: dict[str, dict[str, Any]], protocol: str) -> str:
 
 def _save_figures(
     session: "Session",
+    result: dict[str, Any],
     errors: dict[tuple[str, int], float],
-    scores: Scores,
-    severities: list[int],
     compared: dict[str, Scores],
 ) -> None:
     import numpy as np
@@ -272,12 +357,14 @@ def _save_figures(
     from jaxbio.plotting.robustness import plot_robustness, plot_robustness_comparison
     from jaxbio.runs.figures import save_figures
 
+    scores, severities = result["scores"], sorted({severity for _, severity in errors})
     names = list(scores["corruptions"])
     accuracy = np.array([[1.0 - errors[n, s] for s in severities] for n in names])
     clean = 1.0 - scores["clean_error"]
     figures = {"robustness": plot_robustness(accuracy, names, severities, clean)}
     image = next(iter(session.batches()))["image"][0]
-    if min(image.shape[:2]) >= _MIN_SHEET_SIZE:
+    ours = result["corrupt"] != "published"
+    if ours and min(image.shape[:2]) >= _MIN_SHEET_SIZE:
         shown = severities[len(severities) // 2]
         figures["corruptions"] = picture_sheet(image, names, [shown], session.config.seed)
     if compared:

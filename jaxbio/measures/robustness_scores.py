@@ -28,7 +28,11 @@ ALEXNET_CLEAN_ERROR = 0.43478
 
 
 def robustness_scores(
-    errors: Mapping[tuple[str, int], float], clean_error: float, protocol: str
+    errors: Mapping[tuple[str, int], float],
+    clean_error: float,
+    protocol: str,
+    *,
+    normalised: bool = True,
 ) -> dict[str, Any]:
     """Corruption errors and their means.
 
@@ -41,6 +45,7 @@ def robustness_scores(
         errors: top-1 errors in [0, 1] by (corruption, severity).
         clean_error: E, on the same images without corruption.
         protocol: by which the images were corrupted, see :func:`jaxbio.corruptions.corrupt`.
+        normalised: whether AlexNet's errors mean anything for these images; else CEs are None.
 
     Returns:
         ``clean_error``; ``mean_error`` over all cells given and ``mean_error_increase`` (minus the
@@ -59,7 +64,8 @@ def robustness_scores(
     for (name, severity), error in errors.items():
         by_name.setdefault(name, {})[severity] = error
     corruptions = {
-        name: _of_corruption(name, cells, clean_error, protocol) for name, cells in by_name.items()
+        name: _of_corruption(name, cells, clean_error, protocol, normalised)
+        for name, cells in by_name.items()
     }
     mean_error = sum(errors.values()) / len(errors)
     scores = {
@@ -78,10 +84,10 @@ def robustness_scores(
 
 
 def _of_corruption(
-    name: str, cells: dict[int, float], clean_error: float, protocol: str
+    name: str, cells: dict[int, float], clean_error: float, protocol: str, normalised: bool
 ) -> dict[str, Any]:
     mean = sum(cells.values()) / len(cells)
-    complete = name in ALEXNET_ERRORS and set(cells) == set(SEVERITIES)
+    complete = normalised and name in ALEXNET_ERRORS and set(cells) == set(SEVERITIES)
     ce = relative = None
     if complete:
         ce = mean / ALEXNET_ERRORS[name]

@@ -1,5 +1,6 @@
 """The measures of similarity, each from layers and recordings to scores with intervals."""
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, cast
@@ -17,7 +18,6 @@ from jaxbio.similarity import (
     compare,
     evaluate_bootstrap,
     gram,
-    internal_consistency,
     predictivity,
     rsa_noise_ceiling,
     sit,
@@ -46,12 +46,14 @@ class Score(NamedTuple):
         low: lower end of the interval.
         high: upper end.
         ceiled: relative to the ceiling where the measure defines that; else None.
+        per_neuron: ``[N]`` of each neuron, where the measure is a mean of these; else None.
     """
 
     value: float
     low: float
     high: float
     ceiled: float | None = None
+    per_neuron: np.ndarray | None = None
 
 
 class Ceiling(NamedTuple):
@@ -104,7 +106,9 @@ def choose_measures(names: list[str], brain: Brain) -> tuple[list[str], list[str
     chosen, remarks = [], []
     for name in dict.fromkeys(names or DEFAULT):
         if name not in MEASURES:
-            raise InputError(f"--measures={name}: use some of {', '.join(MEASURES)}")
+            close = difflib.get_close_matches(name, MEASURES, n=1)
+            hint = f"did you mean '{close[0]}'? There are" if close else "use some of"
+            raise InputError(f"--measures={name}: {hint} {', '.join(MEASURES)}")
         missing = _missing(MEASURES[name].needs, brain)
         if missing and names:
             raise InputError(f"--measures={name}: {brain.recordings.name} has {missing}")
@@ -129,7 +133,7 @@ def _rsa(brain: Brain, layers: Layers) -> dict[str, Score]:
     if len(subjects) > 1:
         found = evaluate_bootstrap(upper(rdms), subjects, jax.random.key(brain.seed), "spearman")
         parts = zip(layers, found.score, found.low, found.high, strict=True)
-        return {name: Score(*map(float, score)) for name, *score in parts}
+        return {n: Score(float(value), float(low), float(high)) for n, value, low, high in parts}
     neural = np.asarray(square(subjects[0]))
     rng = np.random.default_rng(brain.seed)
     resampled = []
@@ -251,23 +255,23 @@ def _regression(method: str) -> Callable[[Brain, Layers], dict[str, Score]]:
                 n_components=width,
                 names=("layer", brain.recordings.name),
             )
-            for name, value, error in zip(group, result.score, result.error, strict=True):
+            each = np.asarray(result.per_neuroid).mean(axis=1)  # over splits
+            parts = zip(group, result.score, result.error, each, strict=True)
+            for name, value, error, neurons in parts:
                 relative = None
                 if limit is not None and limit.low > 0:
                     relative = float(ceiled(value, limit.low))
-                scores[name] = _normal(float(value), float(error), relative)
+                score = _normal(float(value), float(error), relative)
+                scores[name] = score._replace(per_neuron=neurons)
         return scores
 
     return score
 
 
 def _consistency_ceiling(brain: Brain) -> Ceiling | None:
-    if brain.presentations is None or len(brain.presentations) < 2:
+    value = brain.consistency
+    if value is None:
         return None
-    result = internal_consistency(
-        brain.presentations, key=jax.random.key(brain.seed), name=brain.recordings.name
-    )
-    value = float(result.score)
     return Ceiling(value, value, "split-half reliability of responses (Spearman-Brown)")
 
 

@@ -1,15 +1,22 @@
 """layers against neural recordings (docs/similarity.md)
 
-Every layer and time step is scored by every measure; a table, JSON and an HTML report.
+Every layer and time step is scored by every measure; a table, JSON and an HTML report. Each score
+is written at once: an interrupted evaluation goes on, and other layers or measures are added to
+what the file holds of the same network, recordings and settings.
 """
 
 import argparse
+import hashlib
+import sys
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tqdm import tqdm
+
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import publish, split_list
-from jaxbio.runs.progress import format_table
+from jaxbio.measures.measure import publish, result_file, split_list
+from jaxbio.measures.similarity_record import Cell, Record, Row
+from jaxbio.runs.progress import format_table, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,18 +28,22 @@ if TYPE_CHECKING:
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "similarity"
+_PLAIN_LINE_SECONDS = 10.0
+_CELL = ("bin", "measure", "layer", "step")
 
 
 class Outcome(NamedTuple):
     """Scores, and what the report draws.
 
     Attributes:
-        result: what the JSON file holds.
+        result: what was asked for.
+        whole: what the JSON file holds: also what was measured before.
         brain: the recordings, of the first time bin.
         activity: of every layer and step, ``[S, units]``.
     """
 
     result: dict[str, Any]
+    whole: dict[str, Any]
     brain: "Brain"
     activity: "dict[Place, np.ndarray]"
 
@@ -87,9 +98,10 @@ def compare_with(
 ) -> Outcome:
     """:func:`run` with recordings that are in memory."""
     from jaxbio.features import FeatureRequest
+    from jaxbio.features.layers import inspect_model, select_layers
     from jaxbio.measures.brain import brains
     from jaxbio.measures.layer_activity import layer_activity
-    from jaxbio.measures.scores import MEASURES, choose_measures
+    from jaxbio.measures.scores import choose_measures
 
     if options.max_units < 0:
         raise InputError(
@@ -99,6 +111,26 @@ def compare_with(
     seed, image_size = session.config.seed, session.preprocessing.image_size
     compared = brains(recordings, options.bins, seed)
     names, remarks = choose_measures(options.measures, compared[0])
+    available, _ = inspect_model(session.model, session.variables, image_size)
+    chosen = select_layers(available, request)
+    identity: dict[str, Any] = {
+        "run": str(session.run.path),
+        "step": session.step,
+        "model": session.arguments,
+        "recordings": {**recordings.describe(), "fingerprint": _fingerprint(recordings)},
+        "synthetic": recordings.synthetic,
+        "settings": {
+            "bins": options.bins,
+            "max_units": options.max_units,
+            "seed": seed,
+            "image_size": image_size,
+            "conditions": "objects" if compared[0].has_views else "images",
+        },
+    }
+    file = result_file(session, f"{NAME}_{recordings.name}")
+    record = Record(file, identity, [brain.name for brain in compared], list(available))
+    record.remarks = remarks
+    say(f"activity of {len(chosen)} layers in {len(recordings.stimuli)} images")
     activity = layer_activity(
         session.model,
         session.variables,
@@ -109,37 +141,70 @@ def compare_with(
         seed=seed,
         mesh=session.mesh,
     )
-    rows, ceilings = [], []
-    for brain in compared:
-        for name in names:
-            ceiling = MEASURES[name].ceiling(brain)
-            ceilings.append({"bin": brain.name, "measure": name, **_ceiling_entry(ceiling)})
-            rows += _rows(brain, name, activity)
-    if all(entry["low"] is None for entry in ceilings):
-        remarks.append("no noise ceilings: single presentations or subjects are not known")
-    result: dict[str, Any] = {
-        "run": str(session.run.path),
-        "step": session.step,
-        "model": session.arguments,
-        "recordings": recordings.describe(),
-        "synthetic": recordings.synthetic,
-        "settings": {
-            "bins": options.bins,
-            "max_units": options.max_units,
-            "seed": seed,
-            "image_size": image_size,
-            "conditions": "objects" if compared[0].has_views else "images",
-        },
-        "remarks": remarks,
-        "ceilings": ceilings,
-        "scores": rows,
-    }
     if "sit" in names:
         noise = compared[0].noise
-        result["settings"]["noise"] = {
+        record.more["noise"] = {
             "slope": noise.slope, "offset": noise.offset, "repetitions": noise.repetitions,
         }  # fmt: skip
-    return Outcome(result, compared[0], activity)
+    wanted = _measure(record, compared, names, activity)
+    return Outcome(record.result(wanted), record.result(), compared[0], activity)
+
+
+def _measure(
+    record: Record, compared: "list[Brain]", names: list[str], activity: "dict[Place, np.ndarray]"
+) -> set[Cell]:
+    """Fills the record, layer by layer; equal activities (two names of one layer) are scored once.
+
+    Returns:
+        All cells that were asked for.
+    """
+    from jaxbio.measures.scores import MEASURES
+
+    digests = {place: (x.shape, zlib.crc32(x.tobytes())) for place, x in activity.items()}
+    layers = list(dict.fromkeys(place.layer for place in activity))
+    work = [(brain, name, layer) for brain in compared for name in names for layer in layers]
+    seconds = 0.1 if sys.stderr.isatty() else _PLAIN_LINE_SECONDS
+    bar = tqdm(work, unit="layer", mininterval=seconds)
+    wanted: set[Cell] = set()
+    scored: dict[Any, Row] = {  # before, perhaps under another name of the layer
+        (bin_name, name, digests[place]): _numbers(row)
+        for (bin_name, name, layer, step), row in record.cells.items()
+        for place in activity
+        if (place.layer, place.step) == (layer, step)
+    }
+    for brain, name, layer in bar:
+        bar.set_description_str(f"{name} {layer}", refresh=False)
+        if (brain.name, name) not in record.ceilings:
+            limits = _ceiling_entry(MEASURES[name].ceiling(brain))
+            record.ceilings[brain.name, name] = {"bin": brain.name, "measure": name, **limits}
+        places = [place for place in activity if place.layer == layer]
+        cells = {(brain.name, name, layer, place.step): place for place in places}
+        wanted |= cells.keys()
+        new = {digests[p]: p for p in places if (brain.name, name, digests[p]) not in scored}
+        if new:
+            found = MEASURES[name].score(brain, {str(p): activity[p] for p in new.values()})
+            for digest, place in new.items():
+                scored[brain.name, name, digest] = _score_entry(found[str(place)])
+        missing = {cell: place for cell, place in cells.items() if cell not in record.cells}
+        if missing:
+            entries = {c: scored[brain.name, name, digests[p]] for c, p in missing.items()}
+            record.add({c: {**dict(zip(_CELL, c, strict=True)), **e} for c, e in entries.items()})
+    return wanted
+
+
+def _numbers(row: Row) -> Row:
+    return {key: value for key, value in row.items() if key not in _CELL}
+
+
+def _fingerprint(recordings: "Recordings") -> str:
+    """Of the numbers, so that other recordings of the same name are not taken for these."""
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for array in (recordings.responses, *recordings.rdms.values()):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
 
 
 def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
@@ -152,35 +217,14 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
     if jax.process_index() == 0:
         key = f"similarity_{recordings.name}"
         html = session.run.path / "evaluation" / f"{key}.html"
-        write_html(html, result, outcome.brain, outcome.activity)
-        remarks = result["remarks"]
+        write_html(html, outcome.whole, outcome.brain, outcome.activity)
+        remarks = list(result["remarks"])
+        more = len(outcome.whole["scores"]) - len(result["scores"])
+        if more:
+            remarks.append(f"{more} scores of other layers or measures are kept in the file")
         table = "\n".join([*_banner(recordings), _table(result), *remarks, f"report: {html}"])
-        publish(session, key, result, table)
+        publish(session, key, outcome.whole, table)
     return result
-
-
-def _rows(brain: "Brain", name: str, activity: "dict[Place, np.ndarray]") -> list[dict[str, Any]]:
-    """Scores of all places; equal activities (one layer under two names) are scored once."""
-    from jaxbio.measures.scores import MEASURES
-
-    digests = {place: _digest(x) for place, x in activity.items()}
-    first = {digest: place for place, digest in reversed(digests.items())}
-    layers = {str(place): activity[place] for place in first.values()}
-    scores = MEASURES[name].score(brain, layers)
-    return [
-        {
-            "bin": brain.name,
-            "measure": name,
-            "layer": place.layer,
-            "step": place.step,
-            **_score_entry(scores[str(first[digest])]),
-        }
-        for place, digest in digests.items()
-    ]
-
-
-def _digest(x: "np.ndarray") -> tuple[tuple[int, ...], int]:
-    return x.shape, zlib.crc32(x.tobytes())
 
 
 def _score_entry(score: "Score") -> dict[str, Any]:

@@ -36,7 +36,7 @@ def write_html(
             "Synthetic recordings: simulated, not measured. These scores say nothing of a brain.",
         )
     for limits in result["ceilings"]:  # of every time bin and measure
-        figures |= _measure_figures(result, limits)
+        figures |= measure_figures(result, limits)
     if len(brain.condition_labels) > _MOST_CONDITIONS:
         remarks.append(f"No RDM pictures of {len(brain.condition_labels)} conditions.")
     else:
@@ -65,8 +65,13 @@ def embed_dissimilarities(rdm: np.ndarray) -> np.ndarray:
     return smacof(rdm, n_components=2, init=start, n_init=1, normalized_stress=False)[0]
 
 
-def _measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Figure]:
-    """Bars of one measure, and where layers have steps a map of layer and step, by caption."""
+def measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Figure]:
+    """Bars of one measure, and where layers have steps a map of layer and step, by caption.
+
+    Args:
+        result: what the JSON file holds.
+        limits: the entry of ``ceilings`` of the measure and the time bin.
+    """
     name, bin_name = limits["measure"], limits["bin"]
     rows = [r for r in result["scores"] if (r["measure"], r["bin"]) == (name, bin_name)]
     measure = MEASURES[name]

@@ -24,6 +24,15 @@ class ReLU(nn.Module):
         return nn.relu(x)
 
 
+class ReLU6(nn.Module):
+    """Rectified linear unit that saturates, ``min(max(x, 0), 6)``."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Clips ``x``, element by element."""
+        return nn.relu6(x)
+
+
 class GELU(nn.Module):
     """Gaussian error linear unit with the error function, ``x * Phi(x)`` (not the tanh form)."""
 
@@ -86,6 +95,7 @@ _ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
     "raa2": partial(ResponseAdaptive, raa2, "token"),
     "raa2_simple": partial(ResponseAdaptive, raa2, "simple"),
     "raa2_elementwise": partial(ResponseAdaptive, raa2, "elementwise"),
+    "relu6": ReLU6,
 }
 
 
@@ -98,9 +108,9 @@ def make(name: str) -> Callable[..., nn.Module]:
     """The factory of an activation module.
 
     Args:
-        name: one of :func:`list_activations`: ``"relu"``, ``"gelu"``, or a response-adaptive one:
-            ``"raa"`` (starts as GELU) or ``"raa2"`` (starts as ReLU), alone or with ``"_simple"``
-            or ``"_elementwise"``, see :class:`ResponseAdaptive`.
+        name: one of :func:`list_activations`: ``"relu"``, ``"relu6"``, ``"gelu"``, or a
+            response-adaptive one: ``"raa"`` (starts as GELU) or ``"raa2"`` (starts as ReLU), alone
+            or with ``"_simple"`` or ``"_elementwise"``, see :class:`ResponseAdaptive`.
 
     Returns:
         A callable that takes ``name=`` (the module's name at its site) and returns the module.

@@ -17,6 +17,9 @@ _VIT_TINY = {"width": 192, "depth": 12, "heads": 3}
 _VIT_SMALL = {"width": 384, "depth": 12, "heads": 6}
 _VIT_BASE = {"width": 768, "depth": 12, "heads": 12}
 
+_CAIT_XXS24 = {"width": 192, "depth": 24, "heads": 4}
+_TNT_S = {"width": 384, "inner_width": 24, "depth": 12, "heads": 6}
+
 _BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "alexnet": ("alexnet.AlexNet", {}),
     "vgg11": ("vgg.VGG", {"depth": 11}),
@@ -49,6 +52,18 @@ _BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "vit_small_patch16_224": ("vit.VisionTransformer", {"patch": 16, **_VIT_SMALL}),
     "vit_base_patch4_32": ("vit.VisionTransformer", {"patch": 4, **_VIT_BASE}),
     "vit_base_patch16_224": ("vit.VisionTransformer", {"patch": 16, **_VIT_BASE}),
+    "deit_tiny_patch4_32": ("vit.DeiT", {"patch": 4, **_VIT_TINY}),
+    "deit_tiny_patch16_224": ("vit.DeiT", {"patch": 16, **_VIT_TINY}),
+    "cait_xxs24_patch4_32": ("cait.CaiT", {"patch": 4, **_CAIT_XXS24}),
+    "cait_xxs24_patch16_224": ("cait.CaiT", {"patch": 16, **_CAIT_XXS24}),
+    "pvt_tiny_patch1_32": ("pvt.PVT", {"patch": 1}),
+    "pvt_tiny_patch4_224": ("pvt.PVT", {"patch": 4}),
+    "tnt_s_patch4_32": ("tnt.TNT", {"patch": 4, **_TNT_S}),
+    "tnt_s_patch16_224": ("tnt.TNT", {"patch": 16, **_TNT_S}),
+    "mobilenet_v2": ("mobilenet.MobileNetV2", {}),
+    "mobilenet_v2_32": ("mobilenet.MobileNetV2", {"small": True}),
+    "shufflenet_v2_x1_0": ("shufflenet.ShuffleNetV2", {}),
+    "shufflenet_v2_x1_0_32": ("shufflenet.ShuffleNetV2", {"small": True}),
     "spiking_cnn": ("spiking_cnn.SpikingCNN", {}),
 }
 

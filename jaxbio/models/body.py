@@ -31,6 +31,7 @@ class Body(nn.Module, kw_only=True):
             image's onset.
         map_linear: name of the linear layer that flattens a map, and the map's channels.
         torch_renames: (pattern, replacement) from older names in PyTorch files to today's.
+        torch_positions: PyTorch's name of the positions of a vision transformer's patches.
         torch_half: whether published weights take images of mean and standard deviation 0.5,
             instead of ImageNet's.
     """
@@ -49,6 +50,7 @@ class Body(nn.Module, kw_only=True):
     time_bins: ClassVar[Mapping[str, Sequence[tuple[float, float]]]] = {}
     map_linear: ClassVar[tuple[str, int]] = ("", 0)
     torch_renames: ClassVar[Sequence[tuple[str, str]]] = ()
+    torch_positions: ClassVar[str] = ""
     torch_half: ClassVar[bool] = False
 
     @classmethod
@@ -63,4 +65,5 @@ class Body(nn.Module, kw_only=True):
             The name. ``{step}`` in it stands for the steps 1, 2, ... that the array stacks along
             its first axis.
         """
-        return ".".join(re.sub(r"_(\d+)$", r".\1", name) for name in path)
+        *modules, tensor = path
+        return ".".join([*(re.sub(r"_(\d+)$", r".\1", name) for name in modules), tensor])

@@ -1,5 +1,7 @@
 """Convolutions and matrix products in the formulation that suits shape and platform."""
 
+from functools import partial
+
 import jax
 from jax import lax
 
@@ -31,6 +33,33 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
     faster = cpu.faster_convolution(x, kernel, stride, padding)
     if faster is None:
         return plain(x, kernel)
+    return lax.platform_dependent(x, kernel, cpu=faster, default=plain)
+
+
+def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """Cross-correlates every channel with a kernel of its own.
+
+    Args:
+        x: maps, ``[B, H, W, C]``.
+        kernel: ``[k, k, 1, C]``.
+        stride: stride of both axes.
+        padding: zeros added to each side of both axes.
+
+    Returns:
+        ``[B, H', W', C]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
+    """
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (stride, stride),
+            ((padding, padding), (padding, padding)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=x.shape[-1],
+        )
+
+    faster = partial(cpu.depthwise_by_taps, stride=stride, padding=padding)
     return lax.platform_dependent(x, kernel, cpu=faster, default=plain)
 
 

@@ -1,4 +1,4 @@
-"""What the four CORnets share: their areas, the linear decoder, the options of time.
+"""What the four CORnets share: areas, the linear decoder, options of time, operations by name.
 
 Their endpoints ``V1``, ``V2``, ``V4`` and ``IT`` hold an area's output at every time step,
 ``[T, B, H, W, C]``. ``arrival_steps`` of a network says for each area from which step on its output
@@ -23,6 +23,9 @@ from jaxbio.models.layers import Initializer, Linear, global_avg_pool, torch_def
 # Area: channels.
 AREAS = {"V1": 64, "V2": 128, "V4": 256, "IT": 512}
 READOUTS = ("last", "all")
+
+# Collection of what single operations put out; filled only where ``apply`` has it mutable.
+OPERATIONS = "operations"
 
 _LONGEST_UNROLLED = 8
 
@@ -53,6 +56,44 @@ def check_times(times: Any) -> None:
     """
     if isinstance(times, bool) or not isinstance(times, int) or times < 1:
         raise InputError(f"times={times!r}, must be a whole number, 1 or more")
+
+
+def keep_operations(module: nn.Module, when: str, outputs: Mapping[str, jax.Array]) -> None:
+    """Offers what operations put out to the collection ``"operations"``.
+
+    Args:
+        module: an area or the decoder, or its first or later steps.
+        when: ``"once"``, ``"first"`` or ``"later"``: which steps these are; ``"step"`` where the
+            module's own name says it.
+        outputs: operation, by its published name, to its output.
+    """
+    if not module.is_initializing():
+        module.sow(
+            OPERATIONS, when, dict(outputs), init_fn=lambda: None, reduce_fn=lambda _, new: new
+        )
+
+
+def operations_by_name(collected: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """What single operations put out, by the published modules' names.
+
+    Args:
+        collected: the collection ``"operations"`` of a CORnet, alone or behind a front-end.
+
+    Returns:
+        ``"V4.conv_input"``, of what runs once, and ``"V4.conv1_0"``, ``"V4.conv1_1"``, ... of what
+        runs at several steps, ``[B, H, W, C]`` each. Their sizes may differ: the first pass of a
+        CORnet-S area begins before the stride.
+    """
+    named: dict[str, jax.Array] = {}
+    for area, at_steps in collected.get("body", collected).items():
+        once, first, later = (at_steps.get(when, {}) for when in ("once", "first", "later"))
+        first, later = first.get("step", first), later.get("step", later)
+        named |= {f"{area}.{operation}": output for operation, output in once.items()}
+        named |= {f"{area}.{operation}_0": output for operation, output in first.items()}
+        for operation, outputs in later.items():
+            for step in range(outputs.shape[0]):
+                named[f"{area}.{operation}_{step + 1}"] = outputs[step]
+    return named
 
 
 class CORnet(Body, kw_only=True):
@@ -120,7 +161,10 @@ class Decoder(nn.Module):
         pooled = global_avg_pool(states[-1])
         endpoints = {"avgpool": pooled, "penultimate": pooled}
         if self.readout == "last":
-            logits = linear(pooled).astype(jnp.float32)
-            return logits, endpoints | {"logits": logits}
-        over_time = linear(jax.vmap(global_avg_pool)(states)).astype(jnp.float32)
-        return over_time[-1], endpoints | {"logits": over_time}
+            logits = over_time = linear(pooled).astype(jnp.float32)
+        else:
+            over_time = linear(jax.vmap(global_avg_pool)(states)).astype(jnp.float32)
+            logits = over_time[-1]
+        outputs = {"avgpool": pooled, "flatten": pooled, "linear": logits, "output": logits}
+        keep_operations(self, "once", outputs)
+        return logits, endpoints | {"logits": over_time}

@@ -7,9 +7,20 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after, check_times, unroll_of
+from jaxbio.models.cornet import (
+    AREAS,
+    OPERATIONS,
+    CORnet,
+    Decoder,
+    areas_after,
+    check_times,
+    keep_operations,
+    unroll_of,
+)
 from jaxbio.models.group_norm import GroupNorm
 from jaxbio.models.layers import Conv
+
+_Outputs = dict[str, jax.Array]
 
 
 class LateralArea(nn.Module):
@@ -51,13 +62,22 @@ class LateralArea(nn.Module):
         self.norm1 = GroupNorm(dtype=self.dtype)
         self.act1 = self.act(name="act1")
 
-    def drive(self, x: jax.Array) -> jax.Array:
+    def drive(self, x: jax.Array) -> tuple[jax.Array, _Outputs]:
         """The input stage, ``[B, H, W, C]`` to ``[B, H / stride, W / stride, features]``."""
-        return self.act_input(self.norm_input(self.conv_input(x)))
+        y = self.conv_input(x)
+        outputs = {"conv_input": y, "norm_input": self.norm_input(y)}
+        y = self.act_input(outputs["norm_input"])
+        return y, outputs | {"nonlin_input": y}
 
-    def respond(self, drive: jax.Array) -> jax.Array:
+    def respond(self, drive: jax.Array) -> tuple[jax.Array, _Outputs]:
         """The output for the sum of input stage and state."""
-        return self.act1(self.norm1(self.conv1(drive)))
+        return self._finish(self.conv1(drive))
+
+    def _finish(self, y: jax.Array) -> tuple[jax.Array, _Outputs]:
+        """Norm and activation of the recurrent convolution's output."""
+        outputs = {"conv1": y, "norm1": self.norm1(y)}
+        y = self.act1(outputs["norm1"])
+        return y, outputs | {"nonlin1": y, "output": y}
 
     def entry(self, x: jax.Array, times: int) -> jax.Array:
         """The outputs of an area that sees one and the same input at every step.
@@ -69,15 +89,17 @@ class LateralArea(nn.Module):
         Returns:
             ``[times, B, H', W', features]``.
         """
-        drive = self._recomputed(LateralArea.drive)(self, x)  # the same at every step
+        drive, once = self._recomputed(LateralArea.drive)(self, x)  # the same at every step
         respond = self._recomputed(LateralArea.respond)
 
         def step(area: LateralArea, state: jax.Array, drive: jax.Array):
-            state = respond(area, drive + state)
+            state, outputs = respond(area, drive + state)
+            keep_operations(area, "later", outputs)
             return state, state
 
-        first = respond(self, drive)
+        first, at_first = respond(self, drive)
         _, later = self._scan(step, times - 1, nn.broadcast)(self, first, drive)
+        self._keep(once, at_first)
         return jnp.concatenate([first[None], later])
 
     def above(self, below: jax.Array) -> jax.Array:
@@ -94,21 +116,30 @@ class LateralArea(nn.Module):
         """
 
         @self._recomputed
-        def respond(area: LateralArea, state: jax.Array, x: jax.Array) -> jax.Array:
-            return area.respond(area.drive(x) + state)
+        def respond(area: LateralArea, state: jax.Array, x: jax.Array):
+            drive, before = area.drive(x)
+            state, after = area.respond(drive + state)
+            return state, before | after
 
         def step(area: LateralArea, state: jax.Array, x: jax.Array):
-            state = respond(area, state, x)
+            state, outputs = respond(area, state, x)
+            keep_operations(area, "later", outputs)
             return state, state
 
         steps, batch, *size, _ = below.shape
         if self.is_initializing() and not steps:  # parameters do not depend on the number of steps
-            self.respond(self.drive(jnp.zeros(below.shape[1:], self.dtype)))
+            self.respond(self.drive(jnp.zeros(below.shape[1:], self.dtype))[0])
         size = [(n - 1) // self.stride + 1 for n in size]
         silence = jnp.zeros((batch, *size, self.features), self.dtype)
-        first = self.act1(self.norm1(silence))
+        first, at_first = self._finish(silence)
         _, later = self._scan(step, steps, 0)(self, first, below)
+        self._keep({}, at_first)
         return jnp.concatenate([first[None], later])
+
+    def _keep(self, once: _Outputs, at_first: _Outputs) -> None:
+        """What is not kept at each step; after the scan, which would cut it into steps."""
+        keep_operations(self, "once", once)
+        keep_operations(self, "first", at_first)
 
     def _recomputed(self, function: Callable) -> Callable:
         return nn.remat(function) if self.remat else function
@@ -117,6 +148,7 @@ class LateralArea(nn.Module):
         return nn.scan(
             step,
             variable_broadcast="params",
+            variable_axes={OPERATIONS: 0},
             split_rngs={"params": False},
             in_axes=in_axes,
             length=steps,

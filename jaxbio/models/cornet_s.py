@@ -9,7 +9,16 @@ import jax.numpy as jnp
 
 from jaxbio.errors import InputError
 from jaxbio.models.convolution import conv2d
-from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after, check_times, unroll_of
+from jaxbio.models.cornet import (
+    AREAS,
+    OPERATIONS,
+    CORnet,
+    Decoder,
+    areas_after,
+    check_times,
+    keep_operations,
+    unroll_of,
+)
 from jaxbio.models.layers import BatchNorm, Conv, max_pool
 
 _EXPANSION = 4
@@ -29,11 +38,16 @@ class AreaV1(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Maps images ``[B, H, W, 3]`` to ``[B, H / 4, W / 4, 64]``."""
-        x = Conv(64, 7, 2, dtype=self.dtype, name="conv1")(x)
-        x = self.act(name="act1")(BatchNorm(dtype=self.dtype, name="norm1")(x, train))
-        x = max_pool(x, 3, 2, 1)
-        x = Conv(64, 3, dtype=self.dtype, name="conv2")(x)
-        return self.act(name="act2")(BatchNorm(dtype=self.dtype, name="norm2")(x, train))
+        outputs = {}
+        x = outputs["conv1"] = Conv(64, 7, 2, dtype=self.dtype, name="conv1")(x)
+        x = outputs["norm1"] = BatchNorm(dtype=self.dtype, name="norm1")(x, train)
+        x = outputs["nonlin1"] = self.act(name="act1")(x)
+        x = outputs["pool"] = max_pool(x, 3, 2, 1)
+        x = outputs["conv2"] = Conv(64, 3, dtype=self.dtype, name="conv2")(x)
+        x = outputs["norm2"] = BatchNorm(dtype=self.dtype, name="norm2")(x, train)
+        x = outputs["nonlin2"] = outputs["output"] = self.act(name="act2")(x)
+        keep_operations(self, "once", outputs)
+        return x
 
 
 class BottleneckStep(nn.Module):
@@ -69,15 +83,16 @@ class BottleneckStep(nn.Module):
             The output ``[B, H / stride, W / stride, C]``, twice: the next step's input, and what
             a scan collects.
         """
-
-        def norm(i: int, y: jax.Array) -> jax.Array:
-            return BatchNorm(dtype=self.dtype, name=f"norm{i}")(y, self.train)
-
-        reduce, spatial, expand = kernels
-        y = self.act(name="act1")(norm(1, conv2d(x, reduce, 1, 0)))
-        y = self.act(name="act2")(norm(2, conv2d(y, spatial, stride, 1)))
-        y = norm(3, conv2d(y, expand, 1, 0)) + (x if shortcut is None else shortcut)
-        y = self.act(name="act3")(y)
+        outputs: dict[str, jax.Array] = {}
+        y = x
+        for i, (kernel, step) in enumerate(zip(kernels, (1, stride, 1), strict=True), 1):
+            y = outputs[f"conv{i}"] = conv2d(y, kernel, step, kernel.shape[0] // 2)
+            y = BatchNorm(dtype=self.dtype, name=f"norm{i}")(y, self.train)
+            outputs[f"norm{i}"] = y
+            if i == 3:
+                y = y + (x if shortcut is None else shortcut)
+            y = outputs[f"nonlin{i}"] = self.act(name=f"act{i}")(y)
+        keep_operations(self, "step", outputs | {"output": y})
         return y, y
 
 
@@ -114,7 +129,9 @@ class RecurrentArea(nn.Module):
             )
         )
         shortcut = Conv(self.features, 1, 2, dtype=self.dtype, name="skip")(x)
+        outputs = {"conv_input": x, "skip": shortcut}
         shortcut = BatchNorm(dtype=self.dtype, name="norm_skip")(shortcut, train)
+        keep_operations(self, "once", outputs | {"norm_skip": shortcut})
         first_step = later_step = BottleneckStep
         if self.remat:
             first_step, later_step = nn.remat(first_step, static_argnums=(3,)), nn.remat(later_step)
@@ -124,7 +141,7 @@ class RecurrentArea(nn.Module):
         steps = self.times - 1
         recurrence = nn.scan(
             later_step,
-            variable_axes={"params": 0, "batch_stats": 0},
+            variable_axes={"params": 0, "batch_stats": 0, OPERATIONS: 0},
             split_rngs={"params": True},
             in_axes=nn.broadcast,
             length=steps,

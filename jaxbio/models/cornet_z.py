@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after
+from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after, keep_operations
 from jaxbio.models.layers import Conv, max_pool
 
 
@@ -40,7 +40,11 @@ class FeedforwardArea(nn.Module):
             dtype=self.dtype,
             name="conv",
         )(x)
-        return max_pool(self.act(name="act")(x), 3, 2, 1)
+        active = self.act(name="act")(x)
+        pooled = max_pool(active, 3, 2, 1)
+        outputs = {"conv": x, "nonlin": active, "pool": pooled, "output": pooled}
+        keep_operations(self, "once", outputs)
+        return pooled
 
 
 class CORnetZ(CORnet, kw_only=True):

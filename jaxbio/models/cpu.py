@@ -65,6 +65,27 @@ def _conv_by_patches(x: jax.Array, kernel: jax.Array, stride: int, padding: int)
     return matmul_maps(jnp.concatenate(windows, axis=-1), flat)
 
 
+def depthwise_by_taps(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """Cross-correlates every channel with a kernel of its own, as a sum over the kernel's taps.
+
+    Args:
+        x: maps, ``[B, H, W, C]``.
+        kernel: ``[k, k, 1, C]``.
+        stride: stride of both axes.
+        padding: zeros added to each side of both axes.
+    """
+    size = kernel.shape[0]
+    rows, columns = ((n + 2 * padding - size) // stride * stride + 1 for n in x.shape[1:3])
+    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    y = None
+    for i in range(size):
+        for j in range(size):
+            window = x[:, i : i + rows : stride, j : j + columns : stride]
+            term = window * kernel[i, j].reshape(1, 1, 1, -1)
+            y = term if y is None else y + term
+    return cast(jax.Array, y)
+
+
 def _touches(tap: int, size: int, span: int, padding: int) -> bool:
     """Whether a tap, moved over ``span`` places, ever lies on a map of ``size`` pixels."""
     return tap < padding + size and tap + span > padding

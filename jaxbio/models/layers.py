@@ -16,7 +16,7 @@ import numpy as np
 from jax import lax
 
 from jaxbio.models import cpu
-from jaxbio.models.convolution import conv2d, matmul_maps
+from jaxbio.models.convolution import conv2d, depthwise_conv2d, matmul_maps
 
 Initializer = Callable[..., jax.Array]
 
@@ -54,6 +54,8 @@ class Conv(nn.Module):
         bias_init: initialiser of the bias; None means PyTorch's default, uniform within
             ``1/sqrt(fan_in)``.
         dtype: dtype of the computation; parameters stay float32.
+        depthwise: whether every channel has a kernel of its own, ``[k, k, 1, features]``;
+            ``features`` are the input's then.
     """
 
     features: int
@@ -64,6 +66,7 @@ class Conv(nn.Module):
     kernel_init: Initializer = kaiming_fan_out
     bias_init: Initializer | None = nn.initializers.zeros
     dtype: Any = jnp.float32
+    depthwise: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array, stride: int | None = None) -> jax.Array:
@@ -72,10 +75,12 @@ class Conv(nn.Module):
         A call's ``stride`` overrides the attribute: CORnet-S shares one kernel between two strides.
         """
         stride = self.stride if stride is None else stride
-        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        inputs = 1 if self.depthwise else x.shape[-1]
+        shape = (self.kernel, self.kernel, inputs, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         padding = self.kernel // 2 if self.padding is None else self.padding
-        y = conv2d(x.astype(self.dtype), kernel.astype(self.dtype), stride, padding)
+        convolve = depthwise_conv2d if self.depthwise else conv2d
+        y = convolve(x.astype(self.dtype), kernel.astype(self.dtype), stride, padding)
         if self.use_bias:
             bias_init = self.bias_init or uniform_within(1 / math.sqrt(math.prod(shape[:3])))
             bias = self.param("bias", bias_init, (self.features,), jnp.float32)
@@ -92,21 +97,25 @@ class Linear(nn.Module):
         bias_init: initialiser of the bias; None means PyTorch's default, uniform within
             ``1/sqrt(inputs)``.
         dtype: dtype of the computation; parameters stay float32.
+        use_bias: whether a bias is added.
     """
 
     features: int
     kernel_init: Initializer = torch_default
     bias_init: Initializer | None = None
     dtype: Any = jnp.float32
+    use_bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps ``[..., inputs]`` to ``[..., features]``."""
         n_in = x.shape[-1]
         kernel = self.param("kernel", self.kernel_init, (n_in, self.features), jnp.float32)
+        y = matmul_maps(x.astype(self.dtype), kernel.astype(self.dtype))
+        if not self.use_bias:
+            return y
         bias_init = self.bias_init or uniform_within(1 / math.sqrt(n_in))
         bias = self.param("bias", bias_init, (self.features,), jnp.float32)
-        y = matmul_maps(x.astype(self.dtype), kernel.astype(self.dtype))
         return y + bias.astype(self.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
 
 

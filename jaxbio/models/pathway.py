@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 
 from jaxbio.models.body import Body
+from jaxbio.models.retina import Retina
 
 
 class Pathway(nn.Module):
@@ -25,7 +26,7 @@ class Pathway(nn.Module):
     v1: nn.Module
     v2: nn.Module | None
     body: Body
-    retina: nn.Module | None = None
+    retina: Retina | None = None
 
     @property
     def arrival_steps(self) -> Mapping[str, int]:

@@ -10,11 +10,12 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.models.body import Body
-from jaxbio.models.layers import Linear
+from jaxbio.models.layers import Initializer, Linear
 
-_INIT = nn.initializers.truncated_normal(0.02)
+# Of linear layers, class tokens and positions.
+TOKEN_INIT = nn.initializers.truncated_normal(0.02)
 # Pixels of the image per pixel of the front-end's map.
-_FRONT_END_STRIDES = {"image": 1, "v1": 4, "v2": 8}
+FRONT_END_STRIDES = {"image": 1, "v1": 4, "v2": 8}
 
 
 class PatchEmbedding(nn.Module):
@@ -23,38 +24,55 @@ class PatchEmbedding(nn.Module):
     Attributes:
         width: features of a token.
         patch: side of a patch in pixels.
+        kernel_init: initialiser of the weights.
         dtype: dtype of the computation.
     """
 
     width: int
     patch: int
     dtype: Any = jnp.float32
+    kernel_init: Initializer = TOKEN_INIT
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps ``[B, H, W, C]`` to ``[B, N, width]``, row by row; incomplete patches are left out.
-
-        A convolution whose stride is its kernel, done as the matrix product that it is.
-        """
-        p, channels = self.patch, x.shape[-1]
-        project = _Projection((p, p, channels, self.width), name="proj")
-        rows, columns = x.shape[1] // p, x.shape[2] // p
-        x = x[:, : rows * p, : columns * p].reshape(-1, rows, p, columns, p, channels)
-        x = x.transpose(0, 1, 3, 2, 4, 5).reshape(-1, rows * columns, p * p * channels)
-        return project(x.astype(self.dtype))
+        """Maps ``[B, H, W, C]`` to ``[B, N, width]``, row by row, without incomplete patches."""
+        project = PatchProjection(self.width, self.patch, self.dtype, self.kernel_init, name="proj")
+        x = project(x)
+        return x.reshape(x.shape[0], -1, self.width)
 
 
-class _Projection(nn.Module):
-    """A convolution's kernel and bias, applied to flattened patches."""
+class PatchProjection(nn.Module):
+    """A convolution whose stride is its kernel, done as the matrix product that it is.
 
-    shape: tuple[int, int, int, int]
+    Attributes:
+        width: output channels.
+        patch: side of the kernel.
+        kernel_init: initialiser of the kernel ``[patch, patch, C, width]``.
+        dtype: dtype of the computation.
+    """
+
+    width: int
+    patch: int
+    dtype: Any = jnp.float32
+    kernel_init: Initializer = TOKEN_INIT
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", _INIT, self.shape, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, self.shape[-1:], jnp.float32)
-        kernel = kernel.reshape(-1, self.shape[-1])
-        return x @ kernel.astype(x.dtype) + bias.astype(x.dtype).reshape(1, 1, -1)
+        """Maps ``[B, H, W, C]`` to ``[B, H // patch, W // patch, width]``."""
+        x = flat_patches(x, self.patch).astype(self.dtype)
+        shape = (self.patch, self.patch, x.shape[-1] // self.patch**2, self.width)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.width,), jnp.float32)
+        kernel = kernel.reshape(-1, self.width)
+        return x @ kernel.astype(x.dtype) + bias.astype(x.dtype).reshape(1, 1, 1, -1)
+
+
+def flat_patches(x: jax.Array, patch: int) -> jax.Array:
+    """Maps ``[B, H, W, C]`` to ``[B, H // patch, W // patch, patch * patch * C]``."""
+    rows, columns = x.shape[1] // patch, x.shape[2] // patch
+    x = x[:, : rows * patch, : columns * patch]
+    x = x.reshape(-1, rows, patch, columns, patch, x.shape[-1]).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(x.shape[0], rows, columns, -1)
 
 
 class Attention(nn.Module):
@@ -72,10 +90,10 @@ class Attention(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps ``[B, N, C]`` to ``[B, N, C]``."""
         batch, tokens, width = x.shape
-        qkv = _linear(3 * width, self.dtype, "qkv")(x)
+        qkv = linear(3 * width, self.dtype, "qkv")(x)
         qkv = qkv.reshape(batch, tokens, 3, self.heads, width // self.heads)
         x = jax.nn.dot_product_attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])
-        return _linear(width, self.dtype, "proj")(x.reshape(batch, tokens, width))
+        return linear(width, self.dtype, "proj")(x.reshape(batch, tokens, width))
 
 
 class MLP(nn.Module):
@@ -89,8 +107,8 @@ class MLP(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps ``[B, N, C]`` to ``[B, N, C]``."""
         width = x.shape[-1]
-        x = self.act(name="act")(_linear(self.hidden, self.dtype, "fc1")(x))
-        return _linear(width, self.dtype, "fc2")(x)
+        x = self.act(name="act")(linear(self.hidden, self.dtype, "fc1")(x))
+        return linear(width, self.dtype, "fc2")(x)
 
 
 class DropPath(nn.Module):
@@ -135,10 +153,10 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Maps ``[B, N, C]`` to ``[B, N, C]``."""
-        y = Attention(self.heads, self.dtype, name="attn")(_norm(self.dtype, "norm1")(x))
+        y = Attention(self.heads, self.dtype, name="attn")(layer_norm(self.dtype, "norm1")(x))
         x = x + DropPath(self.drop_path, name="drop_path1")(y, train)
         y = MLP(self.mlp_ratio * x.shape[-1], self.act, self.dtype, name="mlp")(
-            _norm(self.dtype, "norm2")(x)
+            layer_norm(self.dtype, "norm2")(x)
         )
         return x + DropPath(self.drop_path, name="drop_path2")(y, train)
 
@@ -174,6 +192,7 @@ class VisionTransformer(Body, kw_only=True):
 
     default_activation: ClassVar[str] = "gelu"
     blocks: ClassVar[str] = r"block\d+"
+    torch_positions: ClassVar[str] = "pos_embed"
     torch_half: ClassVar[bool] = True  # timm's; its names are ours, and these are torchvision's:
     torch_renames: ClassVar[Sequence[tuple[str, str]]] = (
         (r"(?<![^.])class_token$", "cls_token"),
@@ -206,10 +225,8 @@ class VisionTransformer(Body, kw_only=True):
         if not 0 <= self.drop_path < 1:
             raise InputError(f"drop_path={self.drop_path}, must be in [0, 1)")
         x = PatchEmbedding(self.width, self._patch_of(x), self.dtype, name="patch_embed")(x)
-        cls_token = self.param("cls_token", _INIT, (1, 1, self.width), jnp.float32)
-        positions = self._positions(1 + x.shape[1])
-        cls_token = jnp.broadcast_to(cls_token.astype(x.dtype), (x.shape[0], 1, self.width))
-        x = jnp.concatenate([cls_token, x], axis=1) + positions.astype(x.dtype)
+        x = jnp.concatenate([class_token(self, x), x], axis=1)
+        x = x + position_embedding(self, "pos_embed", x.shape[1], self.width).astype(x.dtype)
         block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
         endpoints = {}
         for i, rate in enumerate(np.linspace(0, self.drop_path, self.depth).tolist()):
@@ -217,33 +234,72 @@ class VisionTransformer(Body, kw_only=True):
                 x, train
             )
             endpoints[f"block{i}"] = x[:, 0]
-        x = _norm(self.dtype, "norm")(x)
-        logits = _linear(self.num_classes, self.dtype, "head")(x[:, 0]).astype(jnp.float32)
+        x = layer_norm(self.dtype, "norm")(x)
+        logits = linear(self.num_classes, self.dtype, "head")(x[:, 0]).astype(jnp.float32)
         return logits, endpoints | {"tokens": x, "penultimate": x[:, 0], "logits": logits}
 
     def _patch_of(self, x: jax.Array) -> int:
         """Side of a patch in pixels of the input."""
-        if self.after == "image" and (x.shape[1] % self.patch or x.shape[2] % self.patch):
+        if self.after == "image":
+            check_divides(x, self.patch)
+        return max(1, self.patch // FRONT_END_STRIDES[self.after])
+
+
+class DeiT(VisionTransformer, kw_only=True):
+    """A data-efficient image transformer: the vision transformer, trained on ImageNet alone.
+
+    Its weights take images of ImageNet's mean and standard deviation; that is all that differs.
+
+    Reference:
+        Touvron et al. 2021, "Training data-efficient image transformers", arXiv:2012.12877.
+    """
+
+    torch_half: ClassVar[bool] = False
+
+
+def class_token(module: nn.Module, tokens: jax.Array) -> jax.Array:
+    """A module's parameter ``cls_token``, once for every example of ``[B, N, C]``."""
+    batch, _, width = tokens.shape
+    token = module.param("cls_token", TOKEN_INIT, (1, 1, width), jnp.float32)
+    return jnp.broadcast_to(token.astype(tokens.dtype), (batch, 1, width))
+
+
+def position_embedding(module: nn.Module, name: str, tokens: int, width: int) -> jax.Array:
+    """A module's learned positions, ``[1, tokens, width]``.
+
+    Raises:
+        InputError: the module's variables are for another number of tokens.
+    """
+    if module.has_variable("params", name):
+        have: int = module.get_variable("params", name).shape[1]
+        if have != tokens:
             raise InputError(
-                f"images of {x.shape[1]}x{x.shape[2]} pixels do not divide into patches of "
-                f"{self.patch}: use an image_size that is a multiple of {self.patch}"
+                f"the variables are for {have} tokens, but this image has {tokens}: use the "
+                "image_size that they were made with"
             )
-        return max(1, self.patch // _FRONT_END_STRIDES[self.after])
-
-    def _positions(self, tokens: int) -> jax.Array:
-        if self.has_variable("params", "pos_embed"):
-            have: int = self.get_variable("params", "pos_embed").shape[1]
-            if have != tokens:
-                raise InputError(
-                    f"the variables are for {have} tokens, but this image has {tokens}: use the "
-                    "image_size that they were made with"
-                )
-        return self.param("pos_embed", _INIT, (1, tokens, self.width), jnp.float32)
+    positions: jax.Array = module.param(name, TOKEN_INIT, (1, tokens, width), jnp.float32)
+    return positions
 
 
-def _linear(features: int, dtype: Any, name: str) -> Linear:
-    return Linear(features, _INIT, nn.initializers.zeros, dtype, name=name)
+def check_divides(images: jax.Array, patch: int) -> None:
+    """Refuses images that do not divide into patches.
+
+    Raises:
+        InputError: height or width is no multiple of ``patch``.
+    """
+    rows, columns = images.shape[1:3]
+    if rows % patch or columns % patch:
+        raise InputError(
+            f"images of {rows}x{columns} pixels do not divide into patches of "
+            f"{patch}: use an image_size that is a multiple of {patch}"
+        )
 
 
-def _norm(dtype: Any, name: str) -> nn.LayerNorm:
-    return nn.LayerNorm(1e-6, dtype=dtype, use_fast_variance=False, name=name)
+def linear(features: int, dtype: Any, name: str, use_bias: bool = True) -> Linear:
+    """A linear layer as vision transformers start it: truncated normal 0.02, bias zero."""
+    return Linear(features, TOKEN_INIT, nn.initializers.zeros, dtype, use_bias, name=name)
+
+
+def layer_norm(dtype: Any, name: str, epsilon: float = 1e-6) -> nn.LayerNorm:
+    """LayerNorm over the features."""
+    return nn.LayerNorm(epsilon, dtype=dtype, use_fast_variance=False, name=name)

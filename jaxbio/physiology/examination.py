@@ -149,5 +149,6 @@ def _show(probe: Probe, textures: Textures, units: np.ndarray) -> np.ndarray:
     flat = pictures.reshape(-1, *pictures.shape[3:])
     # Batches of one size, for one compilation.
     rows = np.arange(-(-len(flat) // probe.batch) * probe.batch).clip(max=len(flat) - 1)
-    batches = (probe.view.place(flat[some], degrees) for some in rows.reshape(-1, probe.batch))
-    return probe.pictures(batches, units)[:, : len(flat)].reshape(len(units), *shape)
+    batches = (flat[some] for some in rows.reshape(-1, probe.batch))
+    shown = probe.pictures(batches, units, lambda some: probe.view.place(some, degrees))
+    return shown[:, : len(flat)].reshape(len(units), *shape)

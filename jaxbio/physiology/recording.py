@@ -9,6 +9,7 @@ Reference:
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -16,8 +17,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from jaxbio.errors import InputError
+from jaxbio.ops.cores import run_all
 from jaxbio.physiology import protocol
 from jaxbio.physiology.stimuli import GREY, full_fields, gratings, place
 
@@ -57,7 +60,7 @@ class View:
                 "and between 0 and 180 degrees"
             )
 
-    def gratings(self, parameters: jax.Array) -> jax.Array:
+    def gratings(self, parameters: jax.Array | np.ndarray) -> jax.Array:
         """Gratings as the model sees them, uint8 ``[N, size, size, 3]``.
 
         They are drawn at the published 56 pixels per degree and resized, as published.
@@ -84,7 +87,8 @@ class Probe:
     """A layer under the electrode: activity in, firing or not, trials averaged.
 
     Attributes:
-        activity: the layer; compiled by the caller if it shall be.
+        activity: the layer, traceable; a ``jax.tree_util.Partial`` keeps its bound variables out of
+            the compiled programs.
         view: what the model sees.
         trials: presentations of every stimulus that are averaged; 1 unless the model is noisy.
         seed: of the noise.
@@ -105,28 +109,9 @@ class Probe:
                 "or more"
             )
 
-    def stream(self, images: Iterable[jax.Array]) -> Iterator[jax.Array]:
-        """Mean activity over trials, negative values as 0, of batches of pictures.
-
-        Args:
-            images: batches, uint8 ``[B, S, S, 3]``.
-
-        Yields:
-            float32 ``[B, units]`` for each batch.
-        """
-        key = jax.random.key(self.seed)
-        for number, batch in enumerate(images):
-            own = jax.random.fold_in(key, number)
-            total = sum(
-                self.activity(batch, jax.random.fold_in(own, trial)) for trial in range(self.trials)
-            )
-            yield _rectified_mean(total, self.trials)
-
     def blank(self) -> np.ndarray:
         """Activity at the grey screen, ``[units]``."""
-        # As many as of other stimuli, for the sake of one compilation.
-        images = jnp.repeat(self.view.blank(), self.batch, axis=0)
-        return np.asarray(next(self.stream([images]))[0])
+        return np.asarray(_answers(self._layer, self.view.blank(), self._key(0), self.trials)[0])
 
     def responses(self, parameters: np.ndarray, units: np.ndarray) -> np.ndarray:
         """Activity of chosen units at gratings, float32 ``[len(units), N]``.
@@ -135,29 +120,98 @@ class Probe:
             parameters: ``[N, 7]``, see ``stimuli.FIELDS``.
             units: indices into the layer.
         """
-        return self.pictures(self._gratings(parameters, self.batch), units)[:, : len(parameters)]
+        batches = _batches(parameters, self.batch)
+        return self.pictures(batches, units, self.view.gratings)[:, : len(parameters)]
 
-    def pictures(self, images: Iterable[jax.Array], units: np.ndarray) -> np.ndarray:
-        """Activity of chosen units at batches of pictures, float32 ``[len(units), N]``."""
-        parts = [np.asarray(_select(answer, units)) for answer in self.stream(images)]
-        return np.concatenate(parts).T
+    def pictures(
+        self,
+        batches: Iterable[Any],
+        units: np.ndarray,
+        draw: Callable[[Any], jax.Array] = jnp.asarray,
+    ) -> np.ndarray:
+        """Activity of chosen units at batches of pictures, float32 ``[len(units), N]``.
 
-    def by_position(self, parameters: np.ndarray) -> Iterator[jax.Array]:
-        """Activity at the receptive-field map, position by position, ``[8, units]``."""
-        positions = self.batch // _PER_POSITION
-        batches = self.stream(self._gratings(parameters, positions * _PER_POSITION))
-        answers = (
-            answer[i * _PER_POSITION : (i + 1) * _PER_POSITION]
-            for answer in batches
-            for i in range(positions)
+        Args:
+            batches: uint8 ``[B, S, S, 3]`` each, or what ``draw`` makes such pictures of.
+            units: indices into the layer.
+            draw: called where the batch is shown.
+        """
+        chosen = jnp.asarray(units)
+
+        def show(numbered: tuple[int, Any]) -> np.ndarray:
+            number, batch = numbered
+            key = self._key(number)
+            answers = _chosen_answers(self._layer, draw(batch), key, self.trials, chosen)
+            return np.asarray(answers)
+
+        return np.concatenate(list(run_all(show, enumerate(batches)))).T
+
+    def field_responses(self, parameters: np.ndarray, blank: np.ndarray) -> Iterator[np.ndarray]:
+        """The layer's responses at the receptive-field map, position by position, ``[units]``.
+
+        Args:
+            parameters: ``[8 positions, 7]``, 8 conditions of a position in a row.
+            blank: ``[units]``, at the grey screen.
+
+        Yields:
+            The largest activity at each position above the blank's, 0 or more.
+        """
+        floor = jnp.asarray(blank)
+
+        def show(numbered: tuple[int, np.ndarray]) -> np.ndarray:
+            number, batch = numbered
+            images, key = self.view.gratings(batch), self._key(number)
+            return np.asarray(_peak_answers(self._layer, images, key, self.trials, floor))
+
+        size = self.batch // _PER_POSITION * _PER_POSITION
+        answers = run_all(show, enumerate(_batches(parameters, size)))
+        return itertools.islice(
+            itertools.chain.from_iterable(answers), len(parameters) // _PER_POSITION
         )
-        return itertools.islice(answers, len(parameters) // _PER_POSITION)
 
-    def _gratings(self, parameters: np.ndarray, size: int) -> Iterator[jax.Array]:
-        """Batches of one size, for one compilation: the last is filled up with its last grating."""
-        for start in range(0, len(parameters), size):
-            rows = np.arange(start, start + size).clip(max=len(parameters) - 1)
-            yield self.view.gratings(parameters[rows])
+    @property
+    def _layer(self) -> Partial:
+        return self.activity if isinstance(self.activity, Partial) else Partial(self.activity)
+
+    def _key(self, number: int) -> jax.Array:
+        return jax.random.fold_in(jax.random.key(self.seed), number)
+
+
+def _batches(parameters: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Batches of one size, for one compilation: the last is filled up with its last grating."""
+    for start in range(0, len(parameters), size):
+        yield parameters[np.arange(start, start + size).clip(max=len(parameters) - 1)]
+
+
+def _mean_activity(layer: Partial, images: jax.Array, key: jax.Array, trials: int) -> jax.Array:
+    """Over trials; ``[B, units]``, before negative values are cut."""
+    if trials == 1:
+        return layer(images, jax.random.fold_in(key, 0))
+
+    def add(trial: jax.Array, total: jax.Array) -> jax.Array:
+        return total + layer(images, jax.random.fold_in(key, trial))
+
+    return jax.lax.fori_loop(1, trials, add, layer(images, jax.random.fold_in(key, 0))) / trials
+
+
+@functools.partial(jax.jit, static_argnames="trials")
+def _answers(layer: Partial, images: jax.Array, key: jax.Array, trials: int) -> jax.Array:
+    return jnp.maximum(_mean_activity(layer, images, key, trials).astype(jnp.float32), 0)
+
+
+@functools.partial(jax.jit, static_argnames="trials")
+def _chosen_answers(
+    layer: Partial, images: jax.Array, key: jax.Array, trials: int, units: jax.Array
+) -> jax.Array:
+    return _answers(layer, images, key, trials)[:, units]
+
+
+@functools.partial(jax.jit, static_argnames="trials")
+def _peak_answers(
+    layer: Partial, images: jax.Array, key: jax.Array, trials: int, blank: jax.Array
+) -> jax.Array:
+    activity = _answers(layer, images, key, trials)
+    return field_response(activity.reshape(-1, _PER_POSITION, activity.shape[-1]), blank)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,8 +262,8 @@ def find_central_units(
     found, start = [], 0
     while start < len(blank):
         fields = FieldCollector(start, len(blank), positions, memory // _ENTRY_BYTES)
-        for answer in probe.by_position(design.parameters):
-            fields.add(field_response(answer, blank))
+        for response in probe.field_responses(design.parameters, blank):
+            fields.add(response)
         found.append(fields.near(centre, TOLERANCE, protocol.POSITIONS))
         start = fields.stop
     fields = ReceptiveFields(  # type: ignore[misc]
@@ -230,18 +284,19 @@ def find_central_units(
 _FIELD_ARRAYS = ("units", "position_yx", "maps")
 
 
-@jax.jit
 def field_response(activity: jax.Array, blank: jax.Array) -> jax.Array:
-    """Response of units at one position of the map.
+    """Response of units at positions of the map.
 
     Args:
-        activity: ``[C, units]`` at the conditions shown there, 0 or more.
+        activity: ``[..., C, units]`` at the conditions shown at each, 0 or more.
         blank: ``[units]``, at the blank screen, 0 or more.
 
     Returns:
-        ``[units]``: the largest above the blank's, 0 or more.
+        ``[..., units]``: the largest above the blank's, 0 or more.
     """
-    return jnp.maximum(activity.max(0) - blank, 0)
+    # One pass over long rows: on CPUs a reduction over a short leading axis is four times slower.
+    peak = functools.reduce(jnp.maximum, list(jnp.moveaxis(activity, -2, 0)))
+    return jnp.maximum(peak - jnp.broadcast_to(blank, peak.shape), 0)
 
 
 class FieldCollector:
@@ -362,13 +417,3 @@ def firing_rate_scale(orientation: np.ndarray, blank: np.ndarray) -> tuple[float
 def firing_rates(activity: np.ndarray, slope: float, offset: float) -> np.ndarray:
     """Spikes/s, float64, of activity of any shape; negative activity and rates are 0."""
     return np.maximum(slope * np.maximum(activity.astype(np.float64), 0) + offset, 0)
-
-
-@jax.jit
-def _rectified_mean(total: jax.Array, trials: jax.Array) -> jax.Array:
-    return jnp.maximum(total.astype(jnp.float32) / trials, 0)
-
-
-@jax.jit
-def _select(activity: jax.Array, units: jax.Array) -> jax.Array:
-    return activity[:, units]

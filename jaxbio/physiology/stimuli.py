@@ -38,7 +38,7 @@ def _float64(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
 
 @_float64
-def gratings(parameters: jax.Array, *, size: int, degrees: float) -> jax.Array:
+def gratings(parameters: jax.Array | np.ndarray, *, size: int, degrees: float) -> jax.Array:
     """Sinusoidal gratings, each in a disc.
 
     Grey level ``255 (sin(2 pi sf (x cos o + y sin o) + phase) contrast + 1) / 2``, cut to an
@@ -64,9 +64,9 @@ def gratings(parameters: jax.Array, *, size: int, degrees: float) -> jax.Array:
         >>> gratings(jnp.array([[0, 0, 1, 1, 2, 45, 90.0]]), size=64, degrees=4).shape
         (1, 64, 64)
     """
-    parameters = parameters.astype(jnp.float64)
-    inside = _squared_distance(parameters, size, degrees) <= _column(parameters, 3) ** 2
-    return _levels(_wave(parameters, size, degrees), inside)
+    rows = jnp.asarray(parameters, jnp.float64)
+    inside = _squared_distance(rows, size, degrees) <= _column(rows, 3) ** 2
+    return _levels(_wave(rows, size, degrees), inside)
 
 
 @_float64

@@ -256,6 +256,39 @@ def _read_variables(
     return {"params": ema["params"], "constants": constants, **ema["model_state"]}
 
 
+def load_state(run: RunDirectory, like: StateT, step: int) -> StateT:
+    """Reads the whole training state at a step; changes nothing in the run.
+
+    Args:
+        run: a training run.
+        like: the state's shapes, dtypes and shardings.
+        step: of the checkpoint.
+
+    Raises:
+        CheckpointMismatchError: the checkpoint belongs to another model.
+        InputError: there is no such checkpoint, it is damaged, or of another optimiser.
+    """
+    if not run.checkpoints.is_dir():
+        raise InputError(f"{run.path} has no checkpoints: train it first")
+    options = ocp.CheckpointManagerOptions(read_only=True, step_prefix="step")
+    with _open_manager(run.checkpoints, options) as manager:
+        steps = sorted(manager.all_steps())
+        if step not in steps:
+            raise InputError(
+                f"{run.path} has no checkpoint of step {step}: it has {', '.join(map(str, steps))} "
+                "(checkpoint.keep_last keeps more)"
+            )
+        path = run.checkpoints / f"step_{step}"
+        try:
+            items = {n: _read(manager, step, n, i, path) for n, i in like.items().items()}
+        except DamagedCheckpointError as error:
+            raise InputError(
+                f"{path} does not fit this configuration (optimizer, train.ema_decay or "
+                f"model.freeze differ), or is damaged: {error}"
+            ) from error
+        return like.with_items(step, items)
+
+
 def export_variables(
     workdir: str | Path,
     model_config: dict[str, Any],
@@ -277,7 +310,25 @@ def export_variables(
     Raises:
         InputError: the directory is not writable or holds something else.
     """
-    run = RunDirectory(workdir)
+    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
+    config = {"model": model_config, **images, "provenance": provenance}
+    write_complete_run(RunDirectory(workdir), variables, config)
+
+
+def write_complete_run(
+    run: RunDirectory, variables: dict[str, Any], config: dict[str, Any], step: int = 0
+) -> None:
+    """Writes a run that was not trained here: one checkpoint, and what it is.
+
+    Args:
+        run: a new or empty directory.
+        variables: ``params``, ``constants`` and what else the model has.
+        config: for ``config.json``.
+        step: of the checkpoint.
+
+    Raises:
+        InputError: the directory is not writable or holds something else.
+    """
     run.create()
     if any(run.path.iterdir()):
         raise InputError(f"{run.path} is not empty: choose another --output")
@@ -285,10 +336,8 @@ def export_variables(
     options = ocp.CheckpointManagerOptions(step_prefix="step")
     with _writing(run.checkpoints), _open_manager(run.checkpoints, options) as manager:
         notes = {"variables": int(digest(variables))}
-        manager.save(0, args=_arguments({"variables": variables}, notes))
-    # Written last: a directory with a config.json is complete.
-    images = {"preprocessing": asdict(preprocessing)} if preprocessing else {}
-    write_json(run.config_file, {"model": model_config, **images, "provenance": provenance})
+        manager.save(step, args=_arguments({"variables": variables}, notes))
+    write_json(run.config_file, config)  # last: a directory with a config.json is complete
 
 
 def _arguments(items: Mapping[str, Any], notes: dict[str, Any]) -> ocp.args.Composite:

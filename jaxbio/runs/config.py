@@ -1,5 +1,6 @@
 """Sections of a configuration that any run has: how long, how often, how fast, on what."""
 
+import re
 from dataclasses import dataclass
 
 from jaxbio.errors import InputError
@@ -57,7 +58,7 @@ class Mesh:
             raise InputError("mesh.data=0: use a number of devices, or -1: all that fsdp leaves")
 
 
-SCHEDULES = ("constant", "step", "cosine", "timm_cosine", "plateau")
+SCHEDULES = ("constant", "step", "multistep", "cosine", "timm_cosine", "plateau")
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,11 @@ class Schedule:
     warmup_epochs: float = option(0.0, "linear, from warmup_from * learning_rate", "[0, 1e9]")
     warmup_steps: int | None = option(None, "or steps", STEPS)
     warmup_from: float = option(0.0, "a share of the learning rate", "[0, inf)")
-    factor: float = option(0.1, "step, plateau: multiplier of each drop", "(0, 1]")
+    factor: float = option(0.1, "step, multistep, plateau: multiplier of each drop", "(0, 1]")
     drop_every_epochs: float = option(20.0, "step: between drops", "[0, 1e9]")
     drop_every_steps: int | None = option(None, "or steps", "[1, 2147483647]")
+    milestones_epochs: str = option("", "multistep: when it drops, rising, with commas: 30,60,90")
+    milestones_steps: str = option("", "or steps")
     final: float = option(0.0, "cosine: a share of the learning rate", "[0, inf)")
     patience_epochs: float = option(19.0, "plateau: time without a better loss", "[0, 1e9]")
     patience_steps: int | None = option(None, "or steps", STEPS)
@@ -81,3 +84,29 @@ class Schedule:
             raise InputError(
                 "schedule.drop_every_epochs=0: a step schedule needs a positive period"
             )
+        given = [bool(getattr(self, key)) for key in ("milestones_epochs", "milestones_steps")]
+        if self.name == "multistep" and not any(given):
+            raise InputError(
+                "schedule.milestones_epochs is empty: a multistep schedule needs some, as 30,60,90"
+            )
+        self.milestones(1)
+
+    def milestones(self, steps_per_epoch: int) -> tuple[int, ...]:
+        """Steps of a multistep schedule's drops.
+
+        Raises:
+            InputError: no rising numbers.
+        """
+        for key, scale in (("milestones_steps", 1), ("milestones_epochs", steps_per_epoch)):
+            text = getattr(self, key)
+            if not text:
+                continue
+            words = re.sub(r"[()\[\]\s]", "", text).split(",")
+            number = r"\d{1,10}" if key == "milestones_steps" else r"\d{1,10}(\.\d*)?|\.\d+"
+            if not all(re.fullmatch(number, word) for word in words):
+                raise InputError(f"schedule.{key}={text}: use numbers with commas, such as 30,60")
+            values = [float(word) for word in words]
+            if values != sorted(set(values)) or values[0] == 0:
+                raise InputError(f"schedule.{key}={text}: use rising numbers above 0")
+            return tuple(round(value * scale) for value in values)
+        return ()

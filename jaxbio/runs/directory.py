@@ -4,6 +4,7 @@
 ``metrics.jsonl``, TensorBoard events, ``results.json`` once the run has finished, and ``report/``.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -19,6 +20,8 @@ _FREE_KEYS = (
     "data.num_threads",
     "data.prefetch",
     "data.cache",
+    "data.resident",
+    "eval.classes",
     "eval.corrupt",
     "eval.preprocessing",
     "log.",
@@ -39,11 +42,13 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.metrics_file = self.path / "metrics.jsonl"
         self.results_file = self.path / "results.json"
+        self._made: list[Path] = []  # by create(), the innermost first
 
     def create(self) -> None:
         """Makes the directory, or raises an ``InputError`` if that is not possible."""
         try:
             str(self.path).encode()  # checkpoints cannot be written to other names
+            self._made = [p for p in (self.path, *self.path.parents) if not p.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
@@ -56,6 +61,12 @@ class RunDirectory:
             ) from error
         for folder in (self.path, self.path / "report"):
             remove_left(folder)
+
+    def remove_if_empty(self) -> None:
+        """Takes back what :meth:`create` made, as far as nothing is in it."""
+        with contextlib.suppress(OSError):
+            for folder in self._made:
+                folder.rmdir()
 
     def recorded(self) -> dict[str, Any] | None:
         """The contents of ``config.json``, or None if the run has not begun.
@@ -100,6 +111,14 @@ class RunDirectory:
                 f"{self.path} holds a run on other data ({old}, now {now}): "
                 "restore the data or choose another --workdir"
             )
+
+    def record_length(self, train: dict[str, Any], steps: int) -> None:
+        """Changes the length of the recorded training: ``train`` of the configuration, in steps."""
+        recorded = read_json(self.config_file)
+        lengths = {key: train[key] for key in ("total_epochs", "total_steps")}
+        recorded["config"]["train"] |= lengths
+        recorded["resolved"]["steps"] = steps
+        write_json(self.config_file, recorded)
 
     def results(self) -> dict[str, Any] | None:
         """The final results, or None while the run has not finished."""

@@ -18,19 +18,11 @@ figure { margin: 1.5rem 0 } img { max-width: 100% } figcaption { color: #555 }
 """
 
 
-def document(title: str, body: str, *, style: str = "", head: str = "") -> str:
-    """A whole page.
-
-    Args:
-        title: text.
-        body: HTML below the heading, which is the title.
-        style: CSS besides that of every page.
-        head: HTML besides the title.
-    """
+def _document(title: str, body: str) -> str:
     title = html.escape(title)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>{head}'
-        f"<style>{_STYLE}{style}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
     )
 
 
@@ -50,7 +42,7 @@ def write_page(
     """
     parts = [f"<h2>{html.escape(name)}</h2>{html_table(rows)}" for name, rows in tables.items()]
     parts += [html_figure(figure, caption) for caption, figure in figures.items()]
-    write_text(path, document(title, "".join(parts)))
+    write_text(path, _document(title, "".join(parts)))
 
 
 def html_table(rows: Sequence[tuple[str, ...]]) -> str:

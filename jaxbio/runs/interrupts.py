@@ -1,6 +1,7 @@
 """Being told to stop: SIGTERM and Ctrl-C become a flag that the loop reads between steps."""
 
 import signal
+import threading
 from typing import Any
 
 import jax
@@ -10,7 +11,10 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupts:
-    """While active, the first SIGTERM or SIGINT asks to stop; a second one acts as usual.
+    """Once armed, the first SIGTERM or SIGINT asks to stop; a second one acts as usual.
+
+    Before that both act as usual: a process that only compiles so far has nothing to save, and
+    ends at once. (Python's own handlers would wait until the compiler returns.)
 
     With several processes the cluster's preemption notice is used, which makes all of them stop at
     the same step.
@@ -21,10 +25,13 @@ class Interrupts:
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interrupts":
-        if jax.process_count() == 1:
+        return self
+
+    def arm(self) -> None:
+        """From here on there is something to save."""
+        if jax.process_count() == 1 and threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 self._previous[number] = signal.signal(number, self._handle)
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._restore()

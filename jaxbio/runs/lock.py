@@ -120,6 +120,32 @@ class RunLock:
         )
 
 
+def training_process(run: Path) -> int:
+    """The process of this machine that holds the lock of a run directory.
+
+    Raises:
+        InputError: none does, or one of another machine, which cannot be reached from here.
+    """
+    try:
+        handle = os.open(run / "lock", os.O_RDONLY)
+    except OSError:
+        raise InputError(f"{run} is not training") from None
+    try:
+        owner = _read(handle)
+        here = owner.get("boot") == _boot() and owner.get("host") == os.uname().nodename
+        process = owner.get("process")
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if here and isinstance(process, int) and process > 1:
+            return process
+        raise InputError(f"{run} is trained on {owner.get('host', '?')}: stop it there") from None
+    except OSError as error:
+        raise InputError(f"{run}: this file system has no locks ({error.strerror})") from error
+    finally:
+        os.close(handle)
+    raise InputError(f"{run} is not training")
+
+
 _SINCE = time.strftime("%Y-%m-%d %H:%M:%S")
 
 

@@ -40,6 +40,12 @@ def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
     return jax.make_mesh((wanted, fsdp), _AXES, axis_types=(jax.sharding.AxisType.Auto,) * 2)
 
 
+def lone_mesh() -> Mesh:
+    """A mesh of this process's first device alone, for what cannot be shared among several."""
+    kinds = (jax.sharding.AxisType.Auto,) * 2
+    return jax.make_mesh((1, 1), _AXES, axis_types=kinds, devices=jax.local_devices()[:1])
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Splits the leading axis over all devices."""
     return NamedSharding(mesh, P(_AXES))

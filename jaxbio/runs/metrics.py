@@ -4,7 +4,6 @@ TensorBoard.
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,9 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxbio.errors import InputError, WriteError
+from jaxbio.errors import WriteError
 from jaxbio.files import write_text
-from jaxbio.files.reading import check_regular
+from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.runs.state import NEVER
 from jaxbio.runs.tensorboard import Events
 
@@ -86,87 +85,15 @@ class MetricsLog:
             _logger.warning("no more TensorBoard events (%s); the run goes on", error.strerror)
 
 
-class MetricsReader:
-    """Reads ``metrics.jsonl`` again and again, each time what has come since.
-
-    A line that is being written, or was when its run was killed, or that is damaged, is left out.
-
-    Args:
-        file: need not exist, and may be replaced by a shorter one.
-
-    Attributes:
-        damaged: number of whole lines that were left out.
-    """
-
-    def __init__(self, file: Path):
-        self._file = file
-        self._lines: list[dict[str, Any]] = []
-        self._inode, self._end = 0, 0
-        self.damaged = 0
-
-    def lines(self) -> list[dict[str, Any]]:
-        """All lines so far; each has ``step`` and ``split``."""
-        try:
-            check_regular(self._file)
-            with self._file.open("rb") as file:
-                found = os.fstat(file.fileno())
-                if found.st_ino != self._inode or found.st_size < self._end:
-                    self._lines, self._inode, self._end, self.damaged = [], found.st_ino, 0, 0
-                file.seek(self._end)
-                new = file.read()
-        except (OSError, InputError):  # none yet, or something else in its place
-            return self._lines
-        whole = new[: new.rfind(b"\n") + 1]
-        self._end += len(whole)
-        texts = whole.splitlines()
-        lines = _parse(texts)
-        self._lines += lines
-        self.damaged += len(texts) - len(lines)
-        # A last line without its end may be whole; it is read again the next time.
-        return self._lines + _parse([new[len(whole) :]])
-
-
-def read_metrics(file: Path, *keys: str) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl`` that hold numbers; none where there is no file.
-
-    Args:
-        file: see :class:`MetricsReader`.
-        keys: what a line of either split has to have to count.
-    """
-    lines = MetricsReader(file).lines()
-    return [line for line in lines if all(isinstance(line.get(k), int | float) for k in keys)]
-
-
-def _parse(texts: list[bytes]) -> list[dict[str, Any]]:
-    try:  # all at once is three times as fast
-        values = json.loads(b"[" + b",".join(texts) + b"]")
-    except (ValueError, RecursionError):
-        values = []
-    if len(values) != len(texts):
-        values = [_parse_line(text) for text in texts]
-    return [value for value in values if _is_line(value)]
-
-
-def _parse_line(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _is_line(value: Any) -> bool:
-    return (
-        type(value) is dict
-        and type(value.get("step")) is int
-        and 0 <= value["step"] <= NEVER
-        and type(value.get("split")) is str
-    )
-
-
 def _keep_until(file: Path, step: int) -> None:
     if file.exists():
-        kept = [line for line in read_metrics(file) if line["step"] <= step]
-        write_text(file, "".join(json.dumps(line) + "\n" for line in kept))
+        copy_metrics(file, file, step)
+
+
+def copy_metrics(file: Path, target: Path, step: int) -> None:
+    """Copies the lines of ``metrics.jsonl`` up to a step, for a run that begins there."""
+    kept = [line for line in read_metrics(file) if line["step"] <= step]
+    write_text(target, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 class MetricsWindow:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from tqdm import tqdm
 
 _PLAIN_LINE_SECONDS = 5.0
+_SILENT_SECONDS = 9.0
 
 
 def say(text: str) -> None:
@@ -53,6 +54,14 @@ class Progress:
         self._done += 1
         if self._bar is not None:
             self._draw(lambda bar: bar.update(1))
+        elif time.monotonic() - self._last_line > _SILENT_SECONDS:  # log lines are far between
+            self._line("")
+
+    def restart_clock(self) -> None:
+        """Leaves out of the time that is left what was before: compilation."""
+        self._began, self._start = time.monotonic(), self._done
+        if self._bar is not None:
+            self._draw(lambda bar: bar.unpause())
 
     def show(self, text: str, images_per_s: float) -> None:
         """Displays the newest metrics, and the speed."""
@@ -60,14 +69,17 @@ class Progress:
         if self._bar is not None:
             self._draw(lambda bar: bar.set_postfix_str(text))
             return
-        now = time.monotonic()
-        if self._enabled and (
-            now - self._last_line > _PLAIN_LINE_SECONDS or self._done == self._total
-        ):
-            self._last_line = now
-            pace = (now - self._began) / max(1, self._done - self._start)
-            eta = time.strftime("%H:%M:%S", time.gmtime(pace * (self._total - self._done)))
-            say(f"step {self._done}/{self._total}  {text}  ETA {eta}")
+        since = time.monotonic() - self._last_line
+        if since > _PLAIN_LINE_SECONDS or self._done == self._total:
+            self._line(text)
+
+    def _line(self, text: str) -> None:
+        if not self._enabled:
+            return
+        self._last_line = now = time.monotonic()
+        pace = (now - self._began) / max(1, self._done - self._start)
+        eta = time.strftime("%H:%M:%S", time.gmtime(pace * (self._total - self._done)))
+        say("  ".join(filter(None, (f"step {self._done}/{self._total}", text, f"ETA {eta}"))))
 
     def say(self, text: str) -> None:
         """A line of its own, above the bar."""

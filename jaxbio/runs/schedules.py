@@ -48,7 +48,8 @@ def make_schedule(
 ) -> Callable[[jax.Array], jax.Array]:
     """The learning rate as a function of the step.
 
-    ``step``: ``factor ** (step // drop_every)``. ``cosine``: from 1 after warm-up to ``final`` at
+    ``step``: ``factor ** (step // drop_every)``. ``multistep``: ``factor ** n`` after n milestones,
+    each the first step with its rate. ``cosine``: from 1 after warm-up to ``final`` at
     ``total_steps``. ``constant`` and ``plateau``: 1. All times ``learning_rate`` and, during
     warm-up, a linear ramp from ``warmup_from`` to 1.
 
@@ -72,12 +73,16 @@ def make_schedule(
     config = read(Schedule, config, "schedule.")
     warmup = duration_in_steps(config, "warmup", steps_per_epoch)
     drop_every = duration_in_steps(config, "drop_every", steps_per_epoch)
+    milestones = config.milestones(steps_per_epoch)
 
     def schedule(step: jax.Array) -> jax.Array:
         step = jnp.asarray(step, jnp.float32)
         scale = jnp.float32(1.0)
         if config.name == "step":
             scale = jnp.float32(config.factor) ** jnp.floor(step / drop_every)
+        elif config.name == "multistep":
+            passed = jnp.sum(step >= jnp.asarray(milestones, jnp.float32))
+            scale = jnp.float32(config.factor) ** passed
         elif config.name == "cosine":
             progress = jnp.clip((step - warmup) / max(1, total_steps - warmup), 0.0, 1.0)
             cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))

@@ -20,7 +20,7 @@ from jaxbio.errors import InputError
 from jaxbio.similarity import checks
 from jaxbio.similarity.kendall import tau
 from jaxbio.similarity.ranks import ranks
-from jaxbio.similarity.rdm import conditions, square, upper
+from jaxbio.similarity.rdm import conditions, conditions_or_none, square, upper
 
 COMPARATORS = (
     "pearson",
@@ -35,6 +35,7 @@ COMPARATORS = (
 _TAUS = ("tau-a", "tau-b")
 _RANKED = ("spearman", "tau-a", "tau-b", "rho-a")
 _WHITENED = ("whitened-pearson", "whitened-cosine")
+_ROUNDING = 1e-4  # of the largest value: of files, and of other people's float32
 
 
 def compare(
@@ -62,22 +63,27 @@ def compare(
     "pearson", "cosine" and the whitened ones are differentiable.
 
     Args:
-        a: RDM vectors ``[M, P]`` (or one, ``[P]``), P pairs of conditions.
-        b: RDM vectors ``[N, P]`` (or one, ``[P]``).
+        a: RDM vectors ``[M, P]`` (or one, ``[P]``), P pairs of conditions; or squares ``[M, n, n]``
+            (or one, ``[n, n]``), symmetric and 0 on the diagonal.
+        b: likewise ``[N, P]`` or ``[N, n, n]``.
         method: one of the above.
         sigma: S, covariance of the pattern estimates between conditions ``[n, n]``, or its
             diagonal ``[n]``; None: identity. For the whitened comparators.
         names: what ``a`` and ``b`` are called in errors.
 
     Returns:
-        Scores ``[M, N]``, without the axis of an argument that was one vector.
+        Scores ``[M, N]``, without the axis of an argument that was one RDM.
 
     Raises:
         InputError: if numbers of pairs differ, values are NaN, an RDM is constant (zero for the
-            cosines), or the method is unknown.
+            cosines), a square is none of dissimilarities, or the method is unknown.
 
     Example:
-        >>> compare(upper(rdm(layer)), subjects, "rho-a").mean()
+        >>> x = np.random.default_rng(0).normal(size=(2, 20, 50))
+        >>> first, second = jaxbio.similarity.rdm(x)  # [20, 20] each
+        >>> same = jaxbio.similarity.upper(first)
+        >>> compare(first, second).shape, round(float(compare(first, same)), 5)
+        ((), 1.0)
     """
     checks.choice(method, COMPARATORS, "comparator")
     if sigma is not None and method not in _WHITENED:
@@ -126,8 +132,14 @@ def rdm_scores(
 
 
 def vectors(x: Any, method: str, name: str) -> jax.Array:
-    """RDM vectors ``[M, P]`` or ``[P]`` after the checks that a comparator needs."""
-    x = checks.floats(x, name, (1, 2))
+    """RDM vectors ``[M, P]`` or ``[P]`` after the checks that a comparator needs.
+
+    Args:
+        x: these, or squares ``[M, n, n]`` or ``[n, n]``.
+        method: the comparator.
+        name: what ``x`` is called in errors.
+    """
+    x = _triangles(checks.floats(x, name, (1, 2, 3)), name)
     if checks.known(x):
         if x.shape[-1] < 2:
             raise InputError(f"{name} has {x.shape[-1]} pair of conditions, a comparison needs 2")
@@ -139,6 +151,37 @@ def vectors(x: Any, method: str, name: str) -> jax.Array:
             where = f" (RDM {int(bad.argmax())})" if bad.ndim else ""
             raise InputError(f"{name}{where} is {what}: its {method} with others is undefined")
     return x
+
+
+def _triangles(x: jax.Array, name: str) -> jax.Array:
+    """``x`` without what squares repeat.
+
+    A ``[n, n]`` is a square, never n vectors of n pairs, unless there are RDMs of n pairs and it is
+    not symmetric (or its values are not known yet).
+    """
+    n = x.shape[-1]
+    if x.ndim < 2 or x.shape[-2] != n:
+        if x.ndim == 3:
+            raise InputError(
+                f"{name} has shape {x.shape}: give squares [M, n, n] or vectors [M, P]"
+            )
+        return x
+    may_be_vectors = x.ndim == 2 and conditions_or_none(n) is not None
+    if not checks.known(x):
+        return x if may_be_vectors else upper(x)
+    scale = float(jnp.abs(x).max())
+    if not bool(jnp.allclose(x, x.mT, rtol=0, atol=_ROUNDING * scale)):
+        if may_be_vectors:
+            return x
+        raise InputError(
+            f"{name} is {n} x {n} and not symmetric: give dissimilarities (rdm), not responses"
+        )
+    diagonal = jnp.diagonal(x, axis1=-2, axis2=-1)
+    if not bool(jnp.allclose(diagonal, 0, atol=_ROUNDING * scale)):
+        raise InputError(
+            f"{name} has a diagonal that is not 0: give dissimilarities (1 - r), not similarities"
+        )
+    return upper(x)
 
 
 def embed(x: jax.Array, method: str, sigma: jax.Array | None = None) -> jax.Array:

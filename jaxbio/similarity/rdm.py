@@ -30,6 +30,7 @@ def rdm(
     remove_mean: bool = False,
     prior_rate: float = 1.0,
     prior_weight: float = 0.1,
+    flatten: bool = False,
     name: str = "patterns",
 ) -> jax.Array:
     """Dissimilarities of all pairs of response patterns.
@@ -46,27 +47,39 @@ def rdm(
     Differentiable with respect to the patterns.
 
     Args:
-        patterns: responses ``[..., n, channels]``, n conditions; for "poisson" counts >= 0.
+        patterns: responses ``[n, channels]`` of n conditions, or several such ``[k, n, channels]``
+            (of subjects, layers, ...); for "poisson" counts >= 0.
         method: one of the above.
         precision: inverse of the noise covariance, ``[channels, channels]``; for "mahalanobis".
         remove_mean: subtract from every pattern its mean over channels ("euclidean",
             "mahalanobis").
         prior_rate: r of "poisson".
         prior_weight: w of "poisson".
+        flatten: take all axes after the first as channels: for a layer's maps ``[n, H, W, C]``, or
+            its tokens ``[n, positions, C]``.
         name: what the patterns are called in errors, such as the layer's name.
 
     Returns:
-        RDMs ``[..., n, n]``.
+        RDMs ``[n, n]`` or ``[k, n, n]``.
 
     Raises:
         InputError: if shapes do not fit, values are NaN, a pattern is constant over channels
             ("correlation") or zero ("cosine"), or the method is unknown.
 
     Example:
-        >>> upper(rdm(features, "correlation")).shape  # 92 images
+        >>> features = np.random.default_rng(0).normal(size=(92, 7, 7, 64))
+        >>> upper(rdm(features, "correlation", flatten=True)).shape
         (4186,)
     """
     checks.choice(method, RDM_METHODS, "RDM method")
+    patterns = jnp.asarray(patterns)
+    if flatten and patterns.ndim > 2:
+        patterns = patterns.reshape(len(patterns), -1)
+    if patterns.ndim > 3:
+        raise InputError(
+            f"{name} has shape {patterns.shape}: give flatten=True for one pattern [H, W, C] per "
+            "image, or [k, images, channels]"
+        )
     patterns = _patterns(patterns, name)
     if (precision is not None) != (method == "mahalanobis"):
         raise InputError(f"precision belongs to the RDM method mahalanobis; this is {method}")
@@ -174,10 +187,16 @@ def conditions(pairs: int) -> int:
     Raises:
         InputError: if there is none.
     """
-    n = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
-    if n < 2 or n * (n - 1) // 2 != pairs:
+    n = conditions_or_none(pairs)
+    if n is None:
         raise InputError(f"an RDM vector cannot have {pairs} entries: it needs n (n - 1) / 2")
     return n
+
+
+def conditions_or_none(pairs: int) -> int | None:
+    """As :func:`conditions`, but None if there is none."""
+    n = round((1 + (1 + 8 * pairs) ** 0.5) / 2)
+    return n if n > 1 and n * (n - 1) // 2 == pairs else None
 
 
 def _patterns(x: Any, name: str) -> jax.Array:

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbio.ops.cores import run_all
 from jaxbio.ops.encoding import LevelEncoder
 from jaxbio.spiking import active_pixels
-from jaxbio.spiking.cores import run_all
 from jaxbio.spiking.groups import Clock, at, see
 from jaxbio.spiking.network import (
     Network,

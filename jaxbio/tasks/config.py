@@ -42,6 +42,15 @@ def check_config(config: ConfigDict) -> None:
     checked.check_names()
 
 
+def check_training(config: ConfigDict) -> None:
+    """Checks what only a training needs, besides :func:`check_config`.
+
+    Raises:
+        InputError: one line with the key and the remedy.
+    """
+    options.read(config_class(config.task), config).check_training()
+
+
 def restored_config(recorded: Mapping[str, Any]) -> ConfigDict:
     """Today's configuration of a recorded run; see :func:`jaxbio.options.restore`.
 

@@ -7,7 +7,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,25 +18,31 @@ from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError, NonFiniteError, WriteError
 from jaxbio.files import write_json
-from jaxbio.runs.checkpoints import Checkpointer
+from jaxbio.runs.checkpoints import Checkpointer, load_state
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.interrupts import Interrupts
 from jaxbio.runs.lock import RunLock
-from jaxbio.runs.metrics import MetricsLog, MetricsWindow
+from jaxbio.runs.metrics import MetricsLog, MetricsWindow, copy_metrics
 from jaxbio.runs.progress import Progress, format_table, say
 from jaxbio.runs.state import State
-from jaxbio.tasks.config import check_config, config_to_go_on, restored_config
+from jaxbio.runs.waiting import program_key, waiting
+from jaxbio.tasks.config import check_config, check_training, config_to_go_on, restored_config
+from jaxbio.tasks.extension import Beginning, check_extension, lengthen
 from jaxbio.tasks.task import Results, Task, prepare
 
 _logger = logging.getLogger("jaxbio")
 
 
-def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
+def train(
+    config: ConfigDict, workdir: str, *, extend: str = "", beginning: Beginning | None = None
+) -> dict[str, Any] | None:
     """Trains, or resumes, or says that the run has finished.
 
     Args:
         config: see ``configs/base.py``.
         workdir: the run directory, made if need be.
+        extend: makes a run longer than ``config`` says: epochs, or such as ``500steps``.
+        beginning: a checkpoint of another run that a new one begins with.
 
     Returns:
         The final results (of a classifier ``top1``, ``top5``, ``loss``, ...); None if the run was
@@ -47,24 +53,58 @@ def train(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
         NonFiniteError: the loss or a gradient became NaN or infinite.
     """
     check_config(config)
+    check_training(config)
+    if extend:
+        check_extension(config, extend)
     run = RunDirectory(workdir)
     run.create()
-    with RunLock(run.path) if jax.process_index() == 0 else nullcontext() as lock:
-        return _train(config, run, lock)
+    try:
+        with RunLock(run.path) if jax.process_index() == 0 else nullcontext() as lock:
+            return _train(config, run, lock, extend, beginning)
+    except BaseException:
+        run.remove_if_empty()
+        raise
 
 
-def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Results | None:
+def _train(
+    config: ConfigDict,
+    run: RunDirectory,
+    lock: RunLock | None,
+    extend: str,
+    beginning: Beginning | None,
+) -> Results | None:
     """All of :func:`train`; ``lock`` is None in all processes but the first."""
     speaks = lock is not None
     recorded, then = run.recorded(), None
     if recorded is not None:
         then = restored_config(recorded).to_dict()
         config = config_to_go_on(config, recorded)
-    task = prepare(config)
+        beginning = _same_beginning(recorded, beginning, run)
+        if extend:
+            config, then = lengthen(config, then, extend)
+    elif extend:
+        raise InputError(f"--extend: {run.path} is not trained yet: train it without --extend")
+    tell = say if speaks else None
+    with waiting("opening data and network", tell=tell):
+        task = prepare(config)
+    total = task.periods.total
+    # Read before anything is written: a checkpoint that does not fit leaves nothing behind.
+    state = _begin(task, beginning) if recorded is None and beginning is not None else None
     if speaks:
         resolved = task.record(new=recorded is None)
+        if beginning is not None:
+            resolved["from_checkpoint"] = beginning._asdict()
         run.record_config(config.to_dict(), resolved, then)
-    if (results := run.results()) is not None:
+        if extend:
+            run.record_length(config.train.to_dict(), total)
+        if state is not None and beginning is not None:
+            copy_metrics(RunDirectory(beginning.run).metrics_file, run.metrics_file, beginning.step)
+    results = run.results()
+    if results is not None and extend and results.get("step", total) < total:
+        if speaks:
+            run.results_file.unlink()
+        results = None
+    if results is not None:
         if speaks:
             say(f"{run.path} has finished: nothing to do.\n{_finished_table(task, run, results)}")
         return results
@@ -75,14 +115,19 @@ def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Resul
         keep_best=config.checkpoint.keep_best,
         best_by=task.best_by,
     )
-    state = checkpointer.restore_latest(task.like)
-    resumed = state is not None
-    if state is None:
-        state = task.initial_state()
+    device = jax.devices()[0].device_kind
+    program = program_key(config.to_dict(), device, jax.device_count())
+    found = checkpointer.restore_latest(task.like)
+    resumed = found is not None or beginning is not None
+    if found is not None:
+        state = found
+    elif state is None:
+        with waiting("creating the network", program, tell=tell):
+            state = task.initial_state() if beginning is None else _begin(task, beginning)
     if speaks:
         _announce(task, state, run, resumed)
 
-    total, start = task.periods.total, int(state.step)
+    start = int(state.step)
     loop = _Loop(
         run_directory=run,
         lock=lock,
@@ -90,6 +135,7 @@ def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Resul
         checkpointer=checkpointer,
         progress=Progress(total, start, enabled=speaks),
         log=MetricsLog(run.metrics_file, start, tensorboard=config.log.tensorboard, enabled=speaks),
+        program=program,
     )
     try:
         state, tested = loop.run(state)
@@ -112,10 +158,39 @@ def _train(config: ConfigDict, run: RunDirectory, lock: RunLock | None) -> Resul
     }
     if speaks:
         cast(RunLock, lock).check()
-        _draw(task.write_report, run, state)
+        with waiting("drawing the report", tell=tell):
+            _draw(task.write_report, run, state)
         write_json(run.results_file, results)
         say(f"\n{_table(task, results)}")
     return results
+
+
+def _begin(task: Task, beginning: Beginning) -> State:
+    if beginning.step >= task.periods.total:
+        raise InputError(
+            f"--from_checkpoint={beginning.step}: the training ends at step {task.periods.total}: "
+            "give an older checkpoint, or a longer training"
+        )
+    return load_state(RunDirectory(beginning.run), task.like, beginning.step)
+
+
+def _same_beginning(
+    recorded: dict[str, Any], wanted: Beginning | None, run: RunDirectory
+) -> Beginning | None:
+    """What a recorded run began with.
+
+    Raises:
+        InputError: something else than is wanted.
+    """
+    found = recorded["resolved"].get("from_checkpoint")
+    known = None if found is None else Beginning(str(found["run"]), int(found["step"]))
+    if wanted is not None and wanted != known:
+        there = "no checkpoint" if known is None else f"step {known.step} of {known.run}"
+        raise InputError(
+            f"--from_checkpoint: {run.path} holds a run that began with {there}: choose another "
+            "--workdir"
+        )
+    return known
 
 
 @dataclass
@@ -128,6 +203,7 @@ class _Loop:
     checkpointer: Checkpointer
     progress: Progress
     log: MetricsLog
+    program: str  # names what is compiled, to remember how long it takes
 
     def run(self, state: State) -> tuple[State, Results | None]:
         """Steps to the end, or to an interrupt. Returns the final test, None after an interrupt."""
@@ -136,8 +212,15 @@ class _Loop:
         window = MetricsWindow(self.task.images_per_step)
         step = start = int(state.step)
         tested, stop = None, False
-        began = last_save = time.monotonic()
-        with Interrupts() as interrupts:
+        tell = self.progress.say if self.lock is not None else None
+        if start < periods.total:  # all of it before there is something to lose
+            with waiting("compiling the test", self.program, tell=tell):
+                self.task.warm_up(state)
+        last_save = time.monotonic()
+        compiling = waiting("compiling the training step", self.program, tell=tell)
+        with Interrupts() as interrupts, ExitStack() as until_compiled:
+            if start < periods.total:
+                until_compiled.enter_context(compiling)
             for batch in self.task.batches(start):
                 state, metrics = train_step(state, batch)
                 step += 1
@@ -145,9 +228,10 @@ class _Loop:
                 self.progress.advance()
                 if step == start + 1:
                     jax.block_until_ready(metrics)
-                    waited = f"{time.monotonic() - began:.1f} s"
-                    self.progress.say(f"first step after {waited} (input pipeline, compilation)")
+                    until_compiled.close()
+                    interrupts.arm()
                     window.restart_clock()
+                    self.progress.restart_clock()
 
                 done, stop = step == periods.total, interrupts.stop_requested(step)
                 log_now = done or _every(config.log.every_steps, step)
@@ -174,7 +258,8 @@ class _Loop:
         if step < periods.total:
             return state, None
         if tested is None:  # resumed after the last step, before the results were written
-            state, tested = self.task.test(state)
+            with waiting("testing", tell=tell):
+                state, tested = self.task.test(state)
         return state, tested
 
     def _check_finite(self, window: MetricsWindow) -> None:
@@ -192,7 +277,9 @@ class _Loop:
         self.progress.show(self.task.progress_line(metrics), metrics["images_per_s"])
 
     def _test(self, step: int, state: State) -> tuple[State, Results]:
-        state, tested = self.task.test(state)
+        tell = self.progress.say if self.lock is not None else None
+        with waiting("testing", tell=tell):
+            state, tested = self.task.test(state)
         numbers = {name: v for name, v in tested.items() if isinstance(v, int | float)}
         self.log.write(step, "test", numbers)
         self.progress.say(f"step {step}: {self.task.headline(tested)}")

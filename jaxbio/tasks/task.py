@@ -62,6 +62,11 @@ class Task(Protocol[StateT, BatchT]):
         step if its numbers are not finite, else ``jaxbio.runs.state.NEVER``.
         """
 
+    def warm_up(self, state: StateT) -> None:
+        """Compiles what a test needs, where that takes long: a process that is told to stop while
+        it compiles ends at once, and before the first step that loses nothing.
+        """
+
     def batches(self, start_step: int) -> Iterable[BatchT]:
         """The training data from ``start_step`` to the end of the run; functions of the step."""
 

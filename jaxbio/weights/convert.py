@@ -30,13 +30,12 @@ _HEAD = re.compile(
     r"(fc|classifier|head|head\.fc|heads\.head|linear|last_linear|decoder\.linear)(\.\d+)?"
     r"\.(?P<leaf>weight|bias)"
 )
+_POSITIONS = re.compile(r"(?<![^.])(pos_embed\d?|patch_pos)$")
+# Where PyTorch's name of an array is another than ours.
 _LEAVES = {
     ("params", "kernel"): "weight",
     ("params", "scale"): "weight",
     ("params", "bias"): "bias",
-    ("params", "cls_token"): "cls_token",
-    ("params", "pos_embed"): "pos_embed",
-    ("params", "shift"): "shift",
     ("params", "shift_kernel"): "shift_proj_weight",
     ("params", "shift_bias"): "shift_proj_bias",
     ("batch_stats", "mean"): "running_mean",
@@ -234,7 +233,7 @@ class Plan:
                     "(to_dense(), dequantize())"
                 )
             value = np.asarray(given[name], np.float32)
-            if name.endswith("pos_embed") and value.shape != shape and _squares(value.shape, shape):
+            if _POSITIONS.search(name) and value.shape != shape and _squares(value.shape, shape):
                 notes.append(f"positions interpolated from {value.shape[1]} to {shape[1]} tokens")
                 value = interpolate_positions(value, shape)
             if value.ndim == 4 and len(shape) == 2 and value.shape[0] == shape[0]:
@@ -293,17 +292,21 @@ def _with_head(given: dict[str, Any], targets: Mapping[str, "_Target"]) -> dict[
 
 
 def _squares(*shapes: tuple[int, ...]) -> bool:
-    """Whether shapes are of positions of as many features: a class token and a square."""
-    tokens = [shape[1] - 1 for shape in shapes if len(shape) == 3 and shape[::2] == shapes[0][::2]]
-    return len(tokens) == len(shapes) and all(math.isqrt(n) ** 2 == n > 0 for n in tokens)
+    """Whether shapes are of positions of as many features: a square, or a class token and one."""
+    tokens = [shape[1] for shape in shapes if len(shape) == 3 and shape[::2] == shapes[0][::2]]
+    if len(tokens) != len(shapes):
+        return False
+    return any(all(math.isqrt(n - k) ** 2 == n - k > 0 for n in tokens) for k in (0, 1))
 
 
 def interpolate_positions(positions: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Positions of a square of patches for another square, bicubic as timm; the first stays."""
-    side, new = math.isqrt(positions.shape[1] - 1), math.isqrt(shape[1] - 1)
-    grid = positions[:, 1:].reshape(1, side, side, -1)
-    grid = jax.image.resize(grid, (1, new, new, grid.shape[-1]), "cubic", antialias=True)
-    return np.concatenate([positions[:, :1], np.asarray(grid).reshape(1, new * new, -1)], axis=1)
+    """Positions of a square of patches for another square, bicubic as timm; a class token stays."""
+    side, new = math.isqrt(positions.shape[1]), math.isqrt(shape[1])
+    first = positions.shape[1] - side * side
+    grid = positions[:, first:].reshape(1, side, side, -1)
+    resized = jax.image.resize(grid, (1, new, new, grid.shape[-1]), "cubic", antialias=True)
+    resized = np.asarray(resized).reshape(1, new * new, -1)
+    return np.concatenate([positions[:, :first], resized], axis=1)
 
 
 def _targets(model: Body | Pathway, body: Body, tree: Mapping[str, Any]) -> dict[str, _Target]:
@@ -313,7 +316,7 @@ def _targets(model: Body | Pathway, body: Body, tree: Mapping[str, Any]) -> dict
     for collection in ("params", "batch_stats"):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree.get(collection, {})):
             keys = tuple(entry.key for entry in path)
-            name = model.torch_name((*keys[:-1], _LEAVES[collection, keys[-1]]))
+            name = model.torch_name((*keys[:-1], _LEAVES.get((collection, keys[-1]), keys[-1])))
             if "{step}" in name:
                 each = _torch_shape(leaf.shape[1:])
                 for step in range(leaf.shape[0]):
@@ -352,7 +355,8 @@ def _constants(model: Body | Pathway) -> dict[str, dict[str, tuple[int, ...]]]:
     if isinstance(model, Body):
         return {}
     v1, prefixes = model.v1, model.torch_prefixes
-    bank = (v1.simple_channels + v1.complex_channels, 3, v1.kernel_size, v1.kernel_size)
+    colours = 3 if model.retina is None else model.retina.channels
+    bank = (v1.simple_channels + v1.complex_channels, colours, v1.kernel_size, v1.kernel_size)
     parts: dict[str, dict[str, tuple[int, ...]]]
     parts = {"v1": {f"{prefixes['v1']}simple_conv_{q}.weight": bank for q in ("q0", "q1")}}
     if model.v2 is not None:

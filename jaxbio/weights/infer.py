@@ -104,9 +104,12 @@ def convert(
     if "num_classes" not in given:
         given["num_classes"] = _classes(probe, found)
     positions: Any
-    positions, patch = found.tensors.get("pos_embed"), getattr(probe.body, "patch", 0)
+    positions, patch = (
+        found.tensors.get(probe.body.torch_positions),
+        getattr(probe.body, "patch", 0),
+    )
     if front_end == "none" and patch and np.ndim(positions) == 3:
-        given.setdefault("image_size", patch * math.isqrt(positions.shape[1] - 1))
+        given.setdefault("image_size", patch * math.isqrt(positions.shape[1]))
     given.setdefault("image_size", 224)
     given.setdefault("activation", probe.body.default_activation)
 

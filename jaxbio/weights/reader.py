@@ -1,8 +1,8 @@
 """Read PyTorch checkpoint files without PyTorch and without running anything that they contain.
 
 Three formats are PyTorch's own: the zip archive of PyTorch 1.6 and later, the pickle stream before
-it, and the tar archive before 0.1.10. All are pickles (`pickles.py`) plus raw storages. Safetensors
-files (`safetensors.py`) are read, too.
+it, and the tar archive before 0.1.10. All are pickles (`files/pickles.py`) plus raw storages.
+Safetensors files (`safetensors.py`) are read, too.
 """
 
 import mmap
@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jaxbio.weights.pickles import (
+from jaxbio.files.pickles import (
     Budget,
     CorruptCheckpointError,
     ForbiddenContentError,

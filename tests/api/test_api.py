@@ -1,5 +1,7 @@
 """The front door: training, opening and asking a run, a network by name, RSA; on tiny networks."""
 
+import doctest
+import functools
 import json
 import subprocess
 import sys
@@ -255,6 +257,24 @@ def test_weights_of_a_file(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_class_names_of_a_file(monkeypatch):
+    state = generated("squeezenet1_1", num_classes=3, image_size=32)
+    for recorded, names in (
+        ({"class_names": ["a", "b", "c"]}, ["a", "b", "c"]),
+        ({"class_to_idx": {"a": 2, "b": 0, "c": 1}}, ["b", "c", "a"]),
+        ({"idx_to_class": {0: "c", 1: "a", 2: "b"}}, ["c", "a", "b"]),
+        ({"classes": ["a", "b"]}, None),
+        ({"class_to_idx": {"a": 0, "b": 2}}, None),
+        ({}, None),
+    ):
+        content = {"state_dict": state, **recorded}
+        monkeypatch.setattr("jaxbio.api.model.read_torch", lambda _, content=content: content)
+        model = jaxbio.load_model("squeezenet1_1", "weights.pth", image_size=32)
+        assert model.class_names == names
+    with pytest.raises(InputError, match="class_names"):
+        jaxbio.load_model("squeezenet1_1", "weights.pth", image_size=32, class_names=["a"])
+
+
 def test_wrong_networks_and_files_are_one_line(tmp_path):
     (tmp_path / "broken.pth").write_bytes(b"not a checkpoint")
     for arguments, match in (
@@ -328,3 +348,100 @@ def test_wrong_rdms_are_one_line(patterns):
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="rho-a"):
         jaxbio.rsa(responses, rdms, method="rho")
+
+
+class _Quiet(doctest.OutputChecker):
+    """Progress and tables are no part of an example: where no output is stated, any will do."""
+
+    def check_output(self, want, got, optionflags):
+        return not want or super().check_output(want, got, optionflags)
+
+
+_EXAMPLES = (
+    "jaxbio.train",
+    "jaxbio.open_run",
+    "jaxbio.wrap",
+    "jaxbio.rsa",
+    "jaxbio.score",
+    "jaxbio.api.run.Run.predict",
+    "jaxbio.api.run.Run.evaluate",
+    "jaxbio.api.network.Network.predict",
+    "jaxbio.api.network.Network.features",
+    "jaxbio.api.network.Network.evaluate",
+    "jaxbio.api.network.Network.plot",
+    "jaxbio.similarity.rdm",
+    "jaxbio.similarity.compare",
+    "jaxbio.features.layers.layer_shapes",
+    *(
+        pytest.param(name, marks=pytest.mark.slow)  # these compile networks of the registry
+        for name in (
+            "jaxbio.load_model",
+            "jaxbio.create_model",
+            "jaxbio.features.extract",
+            "jaxbio.api.network.Network.similarity",
+        )
+    ),
+)
+
+
+@pytest.mark.parametrize("name", _EXAMPLES)
+def test_examples_run(name, trained, digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(digits[0][0].squeeze()).save("cat.jpg")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "svp_resnet_digits").symlink_to(trained.path)
+    thing = functools.reduce(getattr, name.split(".")[1:], jaxbio)
+    given = {"jaxbio": jaxbio, "jax": jax, "jnp": jax.numpy, "np": np, "run": trained}
+    names = {**vars(sys.modules[thing.__module__]), **given, "folder": tmp_path}
+    (example,) = doctest.DocTestFinder(recurse=False).find(thing, name, globs=names)
+    assert example.examples
+    runner = doctest.DocTestRunner(_Quiet(), optionflags=doctest.ELLIPSIS)
+    assert runner.run(example).failed == 0
+
+
+def test_every_public_function_has_an_example():
+    names = [name for name in vars(jaxbio)["_LAZY"] if name not in ("InputError", "list_models")]
+    tested = {getattr(entry, "values", [entry])[0] for entry in _EXAMPLES}
+    assert {f"jaxbio.{name}" for name in names} <= tested
+
+
+def test_figures_of_runs_and_results(trained):
+    curves = trained.plot()
+    assert len(curves.axes) == 2
+    cells = {"fog/1": {"top1": 0.6}, "fog/3": {"top1": 0.4}, "frost/1": {"top1": 0.5}}
+    picture = trained.plot({"cells": cells, "clean": {"top1": 0.9}}).axes[0].images[0]
+    np.testing.assert_allclose(
+        picture.get_array(), 100 * np.array([[0.6, 0.4], [0.5, np.nan]]), equal_nan=True
+    )
+    rows = [
+        {"bin": "", "measure": m, "layer": "a", "step": None, "score": s, "low": s, "high": s}
+        for m, s in (("cka", 0.25), ("rsa", 0.5))
+    ]
+    limits = [
+        {"bin": "", "measure": m, "low": None, "high": None, "what": None} for m in ("cka", "rsa")
+    ]
+    result = {"scores": rows, "ceilings": limits, "synthetic": False}
+    for measure, height in ((None, 0.25), ("rsa", 0.5)):
+        (bar,) = trained.plot(result, measure).axes[0].patches
+        assert bar.get_height() == height
+    for ask, match in (
+        (lambda: trained.plot("similarity"), "evaluate"),
+        (lambda: trained.plot("curve"), "curves"),
+        (lambda: trained.plot({}), "neither"),
+        (lambda: trained.plot(result, "ridge"), "cka, rsa"),
+        (lambda: jaxbio.wrap(lambda x: x.mean((1, 2)), image_size=32).plot(), "classifier"),
+    ):
+        with pytest.raises(InputError, match=match):
+            ask()
+
+
+def test_a_run_is_measured_on_other_pictures(trained, digits):
+    images, labels = digits
+    own = trained.evaluate("accuracy")
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    names = np.array([str(label) for label in labels])[shuffled]
+    other = trained.evaluate("accuracy", data=(images[shuffled], names))
+    assert other["count"] == own["count"]
+    again = json.loads((trained.path / "evaluation" / "accuracy.json").read_text())
+    assert again == own  # kept: the others have a folder of their own
+    assert list((trained.path / "on").glob("arrays_*/evaluation/accuracy.json"))

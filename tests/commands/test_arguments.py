@@ -3,7 +3,7 @@
 import pytest
 
 from jaxbio.commands import train
-from jaxbio.commands.experiments import names, open_config
+from jaxbio.commands.experiments import config_of_run, names, open_config
 from jaxbio.commands.main import main
 from jaxbio.errors import InputError, NonFiniteError, WriteError
 
@@ -87,7 +87,7 @@ def test_values_take_the_type_of_their_key(change, value):
         (["svp_resnet", "--wrokdir=x"], "did you mean --workdir"),
         (["svp_resnet", "--num_processes=x"], "--num_processes"),
         (["svp_resnet", "cornet_s"], "unexpected argument 'cornet_s'"),
-        (["seed=3"], "seed needs an experiment"),
+        (["seed=3"], "--config is missing"),
         ([], "--config is missing"),
     ],
 )
@@ -152,3 +152,11 @@ def test_exit_codes(error, code, capsys, monkeypatch):
     text = capsys.readouterr().err
     assert text.startswith("train.py: ")
     assert text.count("\n") == 1
+
+
+def test_converted_weights_bring_their_images_to_a_configuration():
+    images = {"image_size": 64, "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5]}
+    config = config_of_run({"model": {}, "preprocessing": images}, [("seed=3", "seed", "3")])
+    assert (config.data.image_size, config.data.mean, config.seed) == (64, (0.1, 0.2, 0.3), 3)
+    with pytest.raises(InputError, match="flip=maybe"):
+        config_of_run({"model": {}}, [("data.flip=maybe", "data.flip", "maybe")])

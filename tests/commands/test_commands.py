@@ -244,8 +244,9 @@ def test_scripts_are_the_commands(script):
         (["train", "svp_r"], ["svp_resnet"]),
         (["train", "--wor"], ["--workdir"]),
         (["evaluate", "--seve"], ["--severities", "--severity"]),
-        (["spiking", "wa"], ["watch"]),
-        (["spiking", "watch", "--po"], ["--port"]),
+        (["spiking", "re"], ["rename", "report"]),
+        (["spiking", "report", "--mem"], ["--member"]),
+        (["board", "--po"], ["--port"]),
     ],
 )
 def test_bash_completes_commands_flags_and_experiments(words, expected, capsys):

@@ -10,8 +10,9 @@ from scipy.stats import binom
 
 from jaxbio.commands.experiments import open_config
 from jaxbio.commands.main import main
-from jaxbio.commands.runs import differences, list_runs
+from jaxbio.commands.runs import list_runs
 from jaxbio.measures.paired import compare_answers
+from jaxbio.runs.listing import differences
 
 
 def _write(folder, experiment, results=None, steps=()):

@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_sample_image
 
 from jaxbio.corruptions import corrupt, corrupt_reference, corruption_names
-from jaxbio.corruptions.corrupt import CORRUPTIONS
+from jaxbio.corruptions.compiled import CORRUPTIONS
 
 pytestmark = pytest.mark.slow  # 95 programs
 

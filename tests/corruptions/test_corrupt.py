@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxbio.corruptions import corrupt, corruption_names
-from jaxbio.corruptions.corrupt import CORRUPTIONS
+from jaxbio.corruptions.compiled import CORRUPTIONS
 
 NAMES = corruption_names("all")
 RANDOM = [name for name in NAMES if CORRUPTIONS[name].draw is not None]

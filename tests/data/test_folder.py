@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxbio.data import DataError, eval_batches, open_source, train_batches
+from jaxbio.data import DataError, eval_batches, open_source, steps_per_epoch, train_batches
 
 from .conftest import config, encoded, picture, write_folder
 
@@ -91,7 +91,6 @@ def no_classes(folder):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (remove_train, "lacks train/"),
         (remove_val, "lacks val/"),
         (remove_class, "'dog'"),
         (add_class, "'fox'"),
@@ -105,6 +104,24 @@ def test_unusable_folders(folder, damage, words):
         open_folder(folder)
     assert str(folder) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_evaluation_needs_no_training_set(folder):
+    remove_train(folder)
+    source = open_folder(folder)
+    assert (source.num_train, source.num_eval) == (0, 3)
+    with pytest.raises(DataError, match="no training examples"):
+        steps_per_epoch(source, 1)
+    there = open_folder(folder / "val")  # the class folders themselves
+    assert there.eval.paths == source.eval.paths
+    assert there.class_names == source.class_names
+
+
+def test_names_that_collide_are_refused(folder):
+    for split in ("train", "val"):
+        shutil.copytree(folder / split / "dog", folder / split / "Dog")
+    with pytest.raises(DataError, match=r"'Dog' and 'dog' collide"):
+        open_folder(folder)
 
 
 def test_cache_is_refused(folder):

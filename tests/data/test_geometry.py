@@ -78,27 +78,6 @@ def test_a_window_that_cannot_fit_is_central():
         np.testing.assert_array_equal(values, [expected] * 4)
 
 
-def test_crop_of_all_is_the_image():
-    images = squares(3, 16)
-    draws = tf.concat([tf.ones((3, geometry.WINDOW_DRAWS)) / 2, [[0.9], [0.1], [0.6]]], axis=1)
-    cropped = geometry.crop_flip(images, draws, (1.0, 1.0), flip=True).numpy()
-    expected = images.numpy()
-    expected[1] = expected[1][:, ::-1]
-    np.testing.assert_allclose(cropped, expected, atol=1e-3)
-
-
-def test_crop_is_the_resized_window():
-    images, draws = squares(20, 40), uniform(20, geometry.WINDOW_DRAWS + 1)
-    cropped = geometry.crop_flip(images, draws, (0.2, 0.8), flip=False).numpy()
-    windows = zip(
-        *(x.numpy() for x in geometry.random_window(draws[:, :-1], 40, 40, (0.2, 0.8))), strict=True
-    )
-    for image, ours, (top, left, h, w) in zip(images, cropped, windows, strict=True):
-        resized = tf.image.resize(image[top : top + h, left : left + w], (40, 40)).numpy()
-        # At the border the window's neighbours take part.
-        np.testing.assert_allclose(ours[3:-3, 3:-3], resized[3:-3, 3:-3], atol=1e-2)
-
-
 def test_no_shift_is_the_image():
     images = squares(2, 15)
     same = geometry.shift_zoom(images, uniform(2, geometry.SHIFT_DRAWS), 0.0, 0.0)

@@ -23,7 +23,7 @@ from jaxbio.files.pictures import find_pictures, is_turned, open_picture
 from jaxbio.neural import open_recordings
 from jaxbio.physiology.distributions import read_csv
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.metrics import read_metrics
+from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.spiking.classify import read_picture
 from jaxbio.tasks.config import check_config, restored_config
 from jaxbio.tasks.loop import _finished_table

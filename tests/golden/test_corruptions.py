@@ -13,7 +13,7 @@ from scipy.ndimage import uniform_filter
 
 from jaxbio.corruptions import corrupt, frost_textures
 from jaxbio.corruptions.blur import GLASS
-from jaxbio.corruptions.corrupt import CORRUPTIONS
+from jaxbio.corruptions.compiled import CORRUPTIONS
 from jaxbio.corruptions.fields import image_words
 from jaxbio.corruptions.weather import draw_fog
 from tests.golden import vectors

@@ -5,12 +5,12 @@ import json
 
 import flax.linen as nn
 import jax
-import numpy as np
 import pytest
 
 from configs import svp_resnet
 from jaxbio.errors import InputError
 from jaxbio.measures import attacks
+from jaxbio.measures.intervals import wilson
 from jaxbio.measures.measure import measure
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
@@ -142,7 +142,7 @@ def test_bad_options(plain, options, word):
 
 
 def test_intervals_of_shares():
-    low, high = attacks.wilson(np.arange(100) < 40)
+    low, high = wilson(0.4, 100)
     assert (low, high) == (pytest.approx(0.3094, abs=1e-4), pytest.approx(0.4980, abs=1e-4))
-    assert attacks.wilson(np.ones(10, bool))[1] == pytest.approx(1)
-    assert attacks.wilson(np.zeros(10, bool))[0] == pytest.approx(0)
+    assert wilson(1.0, 10)[1] == pytest.approx(1)
+    assert wilson(0.0, 10)[0] == pytest.approx(0)

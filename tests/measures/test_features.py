@@ -89,6 +89,9 @@ def _session(run, variables=None, **changes):
         preprocessing=Preprocessing(SIZE, config.data.mean, config.data.std),
         mesh=make_mesh(),
         regulariser=None,
+        classes=None,
+        class_names=None,
+        present=None,
     )
 
 

@@ -14,10 +14,12 @@ from configs import base
 from jaxbio import neural
 from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest
+from jaxbio.measures import similarity_report
 from jaxbio.measures.brain import brains
 from jaxbio.measures.layer_activity import Place, layer_activity
 from jaxbio.measures.measure import measure
-from jaxbio.measures.scores import MEASURES, choose_measures
+from jaxbio.measures.scores import MEASURES, Score, choose_measures
+from jaxbio.measures.similarity_record import Record
 from jaxbio.measures.similarity_report import embed_dissimilarities
 from jaxbio.neural import Recordings, StimulusSet, synthetic_recordings
 from jaxbio.ops.images import Preprocessing
@@ -170,6 +172,74 @@ def test_the_report_says_synthetic_and_holds_everything(session, recordings, cap
     assert "noise ceiling" in output
 
 
+@pytest.fixture
+def counted(monkeypatch):
+    """The layers that are scored, in order; the scores are their numbers of units."""
+    seen = []
+
+    def score(brain, layers):
+        seen.extend(layers)
+        return {name: Score(float(x.shape[1]), 0.0, 1.0) for name, x in layers.items()}
+
+    for name in ("cka", "ridge"):
+        fake = dataclasses.replace(MEASURES[name], score=score)
+        monkeypatch.setitem(MEASURES, name, fake)
+    monkeypatch.setattr(similarity_report, "write_html", lambda *_: None)
+    return seen
+
+
+def _written(session):
+    return json.loads((session.run.path / "evaluation" / "similarity_synthetic.json").read_text())
+
+
+def test_what_is_measured_is_not_measured_again(session, recordings, counted, monkeypatch):
+    options = {"measures": ["cka"], "max_units": 100}
+    first = report_similarity(session, recordings, layers=["area"], **options)
+    assert counted == ["area, step 1", "area, step 2"]
+    # Interrupted at the second layer: the first is in the file.
+    write = Record.add
+
+    def interrupted(record, cells):
+        write(record, cells)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Record, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        report_similarity(session, recordings, layers=["picture", "same"], **options)
+    monkeypatch.setattr(Record, "add", write)
+    assert counted[2:] == ["picture"]
+    both = report_similarity(session, recordings, layers=["area", "same", "picture"], **options)
+    assert counted[2:] == ["picture"]  # the same activity as "same"
+    assert [row["layer"] for row in both["scores"]] == ["picture", "area", "area", "same"]
+    assert [row for row in both["scores"] if row["layer"] == "area"] == first["scores"]
+
+
+def test_other_layers_and_measures_are_added(session, recordings, counted):
+    report_similarity(session, recordings, layers=["area"], measures=["cka"], max_units=100)
+    options = {"layers": ["picture"], "max_units": 100}
+    second = report_similarity(session, recordings, measures=["ridge"], **options)
+    assert [(row["measure"], row["layer"]) for row in second["scores"]] == [("ridge", "picture")]
+    assert [c["measure"] for c in second["ceilings"]] == ["ridge"]
+    written = _written(session)
+    assert [(r["measure"], r["layer"], r["step"]) for r in written["scores"]] == [
+        ("cka", "area", 1), ("cka", "area", 2), ("ridge", "picture", None),
+    ]  # fmt: skip
+
+
+def test_results_of_other_settings_or_recordings_are_kept(session, recordings, counted, capsys):
+    options = {"layers": ["picture"], "measures": ["cka"]}
+    report_similarity(session, recordings, max_units=20, **options)
+    first = _written(session)
+    report_similarity(session, recordings, max_units=10, **options)
+    assert _written(session)["scores"][0]["score"] == 10
+    other = dataclasses.replace(recordings, responses=recordings.responses + 1, repetitions=None)
+    report_similarity(session, other, max_units=10, **options)
+    folder = session.run.path / "evaluation"
+    assert json.loads((folder / "similarity_synthetic.1.json").read_text()) == first
+    assert (folder / "similarity_synthetic.2.json").exists()
+    assert "kept as similarity_synthetic.1.json" in capsys.readouterr().out
+
+
 def test_time_bins_one_by_one(recordings):
     each = brains(recordings, "all", 0)
     assert [brain.name for brain in each] == ["50-100 ms", "100-150 ms", "150-200 ms"]
@@ -225,7 +295,7 @@ def test_a_model_that_is_the_mean_subject_lies_between_the_ceilings():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"measures": ["rdm"]}, "--measures=rdm: use some of rsa, sit"),
+        ({"measures": ["rdm"]}, "--measures=rdm: .* rsa, sit"),
         ({"max_units": -1}, "--max_units=-1"),
         ({"times": ["soon"]}, "times='soon'"),
         ({"times": ["9"]}, "has no step 9"),

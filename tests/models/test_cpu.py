@@ -1,10 +1,14 @@
 """The CPU's forms of operations run on CPUs alone, wherever a program is traced."""
 
+import re
+from collections import Counter
+
 import jax
 import jax.numpy as jnp
 import pytest
+from jax import lax
 
-from jaxbio.models import layers
+from jaxbio.models import create_model, layers
 from jaxbio.models.convolution import conv2d, matmul_maps
 from jaxbio.ops.v1 import bank_to_constants, v1_response
 
@@ -54,3 +58,67 @@ def test_cpus_run_matrix_products(monkeypatch):
     assert networks["convolution"] == networks["reduce_window"] == 0
     assert networks["optimization_barrier"] > 0
     assert _operations(_front_end, "cpu")["convolution"] == 0
+
+
+# What does a network's work, or rearranges its maps; choices and their derivatives add other words.
+_WORK = (
+    "convolution",
+    "dot_general",
+    "reduce_window",
+    "select_and_scatter",
+    "concatenate",
+    "pad",
+    "optimization_barrier",
+)
+# One of every family that holds convolutions or linear layers.
+_FAMILIES = {
+    "alexnet": {},
+    "vgg11_bn": {},
+    "resnet50": {},
+    "densenet121": {},
+    "squeezenet1_1": {},
+    "cornet_z": {},
+    "cornet_rt": {"times": 2},
+    "cornet_s": {},
+    "vit_mini_patch8_32": {},
+    "deit_tiny_patch4_32": {},
+    "cait_xxs24_patch4_32": {},
+    "pvt_tiny_patch1_32": {},
+    "tnt_s_patch4_32": {},
+    "mobilenet_v2_32": {},
+    "shufflenet_v2_x1_0_32": {},
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "cornet_z" else pytest.param(name, marks=pytest.mark.slow)
+        for name in _FAMILIES
+    ],
+)
+def test_no_network_brings_a_cpu_s_form_to_an_accelerator(name, monkeypatch):
+    """A training step's gradient for a GPU has the operations that it has without such forms."""
+    model = create_model(name, num_classes=3, image_size=32, **_FAMILIES[name])
+    x = jax.ShapeDtypeStruct((8, 32, 32, 3), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)), x)
+
+    def loss(variables, x):
+        rngs = {"dropout": jax.random.key(0)}
+        return model.apply(variables, x, True, mutable=["batch_stats"], rngs=rngs)[0][0].sum()
+
+    def operations(platform):
+        jax.clear_caches()
+        lowered = jax.jit(jax.grad(loss)).trace(variables, x).lower(lowering_platforms=(platform,))
+        names = re.findall(r"stablehlo\.(\w+)", lowered.as_text())
+        return Counter(name for name in names if name in _WORK)
+
+    on_gpu, on_cpu = operations("cuda"), operations("cpu")
+
+    def plain(*arguments, cpu, default):
+        del cpu
+        return default(*arguments)
+
+    monkeypatch.setattr(lax, "platform_dependent", plain)
+    assert on_gpu == operations("cuda")
+    assert on_gpu != on_cpu

@@ -41,6 +41,18 @@ PUBLISHED_SIZES = {
     "vit_small_patch16_224": 22050664,
     "vit_base_patch4_32": 85913320,
     "vit_base_patch16_224": 86567656,
+    "deit_tiny_patch4_32": 5553832,
+    "deit_tiny_patch16_224": 5717416,
+    "cait_xxs24_patch4_32": 11792680,
+    "cait_xxs24_patch16_224": 11956264,
+    "pvt_tiny_patch1_32": 12964520,
+    "pvt_tiny_patch4_224": 13229288,
+    "tnt_s_patch4_32": 23717896,
+    "tnt_s_patch16_224": 23768584,
+    "mobilenet_v2": 3504872,
+    "mobilenet_v2_32": 3504872,
+    "shufflenet_v2_x1_0": 2278604,
+    "shufflenet_v2_x1_0_32": 2278604,
     "spiking_cnn": 222472,  # jaxbio's own
 }
 # One of each architecture, the cheapest to trace.
@@ -55,6 +67,15 @@ KINDS = [
     "cornet_rt",
     "cornet_s",
 ]
+# Of these, tracing alone takes seconds.
+LARGE_KINDS = [
+    "cait_xxs24_patch16_224",
+    "pvt_tiny_patch4_224",
+    "tnt_s_patch16_224",
+    "mobilenet_v2",
+    "shufflenet_v2_x1_0",
+]
+ALL_KINDS = [*KINDS, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE_KINDS)]
 
 
 def abstract_variables(model, size):
@@ -93,14 +114,22 @@ def test_every_name_is_listed():
     assert list_models() == list(PUBLISHED_SIZES)
 
 
-@pytest.mark.parametrize("name", PUBLISHED_SIZES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow)
+        if name.startswith(("cait", "tnt", "deit", "pvt", "shuffle"))
+        else name
+        for name in PUBLISHED_SIZES
+    ],
+)
 def test_published_sizes(name):
     variables = abstract_variables(create_model(name), 32 if name.endswith("_32") else 224)
     assert sum(x.size for x in jax.tree.leaves(variables["params"])) == PUBLISHED_SIZES[name]
 
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ALL_KINDS)
 def test_small_images_and_any_number_of_classes(name, front_end):
     model = create_model(name, num_classes=3, image_size=32, front_end=front_end)
     variables, logits, endpoints = shapes(model, 32, train=True)
@@ -157,7 +186,7 @@ def test_recurrent_areas_lead_with_time():
     }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ALL_KINDS)
 def test_bfloat16_keeps_float32_parameters_statistics_and_logits(name):
     model = create_model(name, num_classes=3, image_size=32, dtype=jnp.bfloat16)
     variables, logits, endpoints = shapes(model, 32, train=True)
@@ -172,7 +201,8 @@ def test_bfloat16_keeps_float32_parameters_statistics_and_logits(name):
         pytest.param(k, marks=pytest.mark.slow) if k.startswith("densenet") else k
         for k in KINDS
         if k != "alexnet"
-    ],
+    ]
+    + ALL_KINDS[len(KINDS) :],
 )
 def test_remat_recomputes_blocks_and_keeps_the_variables(name):
     x = jnp.zeros((1, 32, 32, 3))
@@ -222,6 +252,10 @@ class Probe(nn.Module):
         ("cornet_z", 4),
         ("cornet_rt", 8),
         ("cornet_s", 26),
+        *(
+            pytest.param(name, sites, marks=pytest.mark.slow)
+            for name, sites in zip(LARGE_KINDS, (26, 8, 24, 35, 37), strict=True)
+        ),
     ],
 )
 def test_every_activation_site_has_a_name_of_its_own(monkeypatch, name, sites):

@@ -41,6 +41,15 @@ def test_step_schedule_drops_by_the_factor():
     np.testing.assert_allclose(_rates(schedule, [0, 19, 20, 39, 40]), [0.1, 0.1, 0.01, 0.01, 0.001])
 
 
+@pytest.mark.parametrize("milestones", [{"epochs": "2,(3.5)"}, {"steps": "20, 35"}])
+def test_multistep_schedule_drops_at_its_milestones(milestones):
+    config = _config(name="multistep", factor=0.5)
+    config.update({f"milestones_{unit}": text for unit, text in milestones.items()})
+    schedule = make_schedule(config, 0.4, 100, 10)
+    expected = [0.4, 0.4, 0.2, 0.2, 0.1, 0.1]
+    np.testing.assert_allclose(_rates(schedule, [0, 19, 20, 34, 35, 99]), expected)
+
+
 def test_cosine_schedule_reaches_its_ends():
     schedule = make_schedule(_config(name="cosine", final=0.1), 2.0, 100, 10)
     np.testing.assert_allclose(_rates(schedule, [0, 50, 100]), [2.0, 1.1, 0.2], rtol=1e-6)

@@ -98,6 +98,26 @@ def test_compare_shapes(rng):
     assert sim.compare(a[0], b[0]).shape == ()
 
 
+def test_squares_are_rdms_and_not_their_rows(rng):
+    flat = rng.uniform(0.5, 1.5, size=(10, 45))  # of 10 conditions: rows could be RDMs of 5
+    squares = np.asarray(sim.square(flat))
+    scores = sim.compare(flat, flat, "cosine")
+    np.testing.assert_array_equal(sim.compare(squares, squares, "cosine"), scores)
+    assert sim.compare(squares[0], squares, "cosine").shape == (10,)
+    assert sim.compare(squares[0], flat[1], "cosine").shape == ()
+    inside = jax.jit(sim.compare, static_argnums=2)(squares, flat, "cosine")
+    np.testing.assert_allclose(inside, scores, atol=1e-6)
+    ten = rng.normal(size=(10, 10))  # ten RDMs of 5 conditions
+    assert sim.compare(ten, ten, "cosine").shape == (10, 10)
+
+
+def test_maps_are_one_pattern_on_request(rng):
+    maps = rng.normal(size=(10, 4, 4, 6))
+    whole = sim.rdm(maps, flatten=True)
+    np.testing.assert_array_equal(whole, sim.rdm(maps.reshape(10, -1)))
+    assert sim.rdm(maps[:, 0], flatten=True).shape == (10, 10)
+
+
 def test_cka_bounds_and_bias(rng):
     x, y = rng.normal(size=(30, 200)), rng.normal(size=(30, 200))
     rotation = np.linalg.qr(rng.normal(size=(200, 200)))[0]
@@ -150,6 +170,10 @@ NAN = np.where(np.eye(12, 5), np.nan, X)
         (lambda: sim.rdm(X, "mahalanobis"), "precision"),
         (lambda: sim.rdm(X, "mahalanobis", precision=np.eye(3)), r"precision is \(3, 3\)"),
         (lambda: sim.crossnobis(X[None]), "1 fold"),
+        (lambda: sim.rdm(np.ones((10, 4, 4, 6))), "flatten=True"),
+        (lambda: sim.compare(X @ X.T, X[0]), "diagonal"),
+        (lambda: sim.compare(np.ones((2, 3, 4)), X[0]), "vectors"),
+        (lambda: sim.compare(np.arange(144.0).reshape(12, 12), X[:, 0]), "not symmetric"),
         (lambda: sim.compare(X[:, 0], X[:5, 1]), "12 pairs of conditions and b 5"),
         (lambda: sim.compare(np.ones(6), X[:6, 0]), "a is constant"),
         (lambda: sim.compare(X, X, "kendall"), "valid: pearson, spearman, tau-a"),

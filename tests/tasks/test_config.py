@@ -10,10 +10,14 @@ import pytest
 from configs import base, lc_snn, rdm_finetune, svp_resnet
 from jaxbio import options
 from jaxbio.errors import InputError
+from jaxbio.models.activations import list_activations
+from jaxbio.ops.encoding import list_encoders
 from jaxbio.options import set_key
 from jaxbio.runs.directory import compare_configs
 from jaxbio.tasks import TASKS
+from jaxbio.tasks.classification.config import ACTIVATIONS
 from jaxbio.tasks.config import check_config, config_class, config_to_go_on, restored_config
+from jaxbio.tasks.stdp.config import ENCODERS
 
 _ROOT = Path(__file__).parents[2]
 _NAN, _INF = float("nan"), float("inf")
@@ -58,6 +62,11 @@ _CLASSIFIER = {
     "schedule.factor": (-1.0, 0.0),
     "schedule.warmup_steps": (-1,),
     "schedule.drop_every_steps": (0,),
+    "schedule.milestones_epochs": ("30,x", "60,30", "0,3", "30,30", "3;4"),
+    "schedule.milestones_steps": ("1.5", "-3"),
+    "data.mix": ("mixip",),
+    "data.mix_share": (0.0, 1.5),
+    "data.mixup_alpha": (0.0, -1.0),
     "seed": (-1, 2**32, 10**30),
     "model.dtype": ("float8",),
     "model.num_classes": (-1,),
@@ -94,7 +103,7 @@ _SPIKING = {
 }
 _NEED_IMPORTS = {  # and the task's configuration
     "model.name": (svp_resnet, ("resnet81", "../../etc/passwd", "")),
-    "model.activation": (svp_resnet, ("zzz",)),
+    "model.activation": (svp_resnet, ("zzz", "gelo")),
     "data.corruption_augmentation": (svp_resnet, ("foo",)),
     "spiking.encoder": (lc_snn, ("x",)),
     "spiking.kernel": (lc_snn, (13,)),  # windows that do not tile the input
@@ -147,6 +156,13 @@ def test_more_weights_than_memory_are_refused():
         check_config(config)
 
 
+def test_a_multistep_schedule_needs_milestones():
+    config = svp_resnet.get_config()
+    config.schedule.name = "multistep"
+    with pytest.raises(InputError, match=r"schedule\.milestones_epochs"):
+        check_config(config)
+
+
 def test_a_training_needs_a_length():
     with pytest.raises(InputError, match=r"train\.total_epochs"):
         check_config(base.get_config())
@@ -184,6 +200,9 @@ def test_what_is_wrong_is_said_without_importing_jax():
         "from jaxbio.tasks.config import check_config\n"
         "for file, key, value in ((svp_resnet, 'train.ema_decay', 1.5),"
         " (svp_resnet, 'model.name', 'resnet81'),"
+        " (svp_resnet, 'model.activation', 'gelo'),"
+        " (svp_resnet, 'data.corruption_augmentation', 'foggy'),"
+        " (lc_snn, 'spiking.encoder', 'renewel'),"
         " (lc_snn, 'spiking.filters', 10**8)):\n"
         "    config = file.get_config()\n"
         "    config.update_from_flattened_dict({key: value})\n"
@@ -193,6 +212,27 @@ def test_what_is_wrong_is_said_without_importing_jax():
         "assert not {'jax', 'flax', 'tensorflow'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=_ROOT)
+
+
+def test_light_tables_are_those_of_the_modules():
+    assert list(ACTIVATIONS) == list_activations()
+    assert list(ENCODERS) == list_encoders()
+
+
+@pytest.mark.parametrize(
+    ("experiment", "key", "value", "meant"),
+    [
+        (svp_resnet, "model.activation", "gelo", "gelu"),
+        (svp_resnet, "model.name", "resnet81", "resnet18"),
+        (svp_resnet, "data.corruption_augmentation", "fog,glas_blur", "glass_blur"),
+        (lc_snn, "spiking.encoder", "renewel", "renewal"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_right_one(experiment, key, value, meant):
+    config = experiment.get_config()
+    set_key(config, key, value)
+    with pytest.raises(InputError, match=f"did you mean '{meant}'"):
+        check_config(config)
 
 
 def test_a_recorded_configuration_is_read_in_todays_keys():

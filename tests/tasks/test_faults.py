@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -201,6 +202,27 @@ _FULL = "import os; f = os.open('/dev/full', os.O_WRONLY); os.dup2(f, 1)"
 def test_an_output_that_nobody_reads_ends_nothing(tmp_path, code):
     status, _, err = _ends(tmp_path, code=code)
     assert (status, err) == (0, "")
+    _is_whole(tmp_path)
+
+
+def test_a_process_that_compiles_ends_at_once(tmp_path):
+    """A long call in C stands for the compiler: Python's own handlers would wait for its end."""
+    code = (
+        "import hashlib; from tests.tasks import counting\n"
+        "slow = lambda *_: hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)\n"
+        "counting.Counting.train_step = lambda self: slow"
+    )
+    with _start(tmp_path, code=code) as process:
+        while "compiling the training step" not in process.stdout.readline():
+            assert process.poll() is None
+        time.sleep(0.2)
+        began = time.monotonic()
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert time.monotonic() - began < 2.0
+    assert process.returncode == -signal.SIGTERM
+    assert err == ""
+    loop.train(config(), str(tmp_path))
     _is_whole(tmp_path)
 
 

@@ -12,6 +12,7 @@ from configs import svp_resnet
 from jaxbio.errors import InputError
 from jaxbio.measures.measure import measure
 from jaxbio.runs.checkpoints import Checkpointer
+from jaxbio.runs.mesh import put_batches
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
 from jaxbio.tasks.classification.build import create_state
@@ -72,6 +73,24 @@ def test_a_run_learns_and_leaves_its_files(tmp_path, capsys):
     assert splits.count((30, "test")) == 1
     assert [s for s, split in splits if split == "train"] == [5, 10, 15, 20, 25, 30]
     assert str(tmp_path) in capsys.readouterr().out
+
+
+def test_the_test_is_compiled_before_the_first_step():
+    """A signal that comes while it compiles costs nothing then; and it is compiled once."""
+    task = loop.prepare(_config())
+    state = task.initial_state()
+    task.warm_up(state)
+    variables = state.variables(averaged=True)
+    batch = next(iter(put_batches(task.classifier.batches(), task.classifier.mesh)))
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, *_, **__: compiled.append(name)
+    )
+    try:
+        jax.block_until_ready(task.classifier.eval_step(variables, batch))
+    finally:
+        jax.monitoring.clear_event_listeners()
+    assert not [name for name in compiled if "backend_compile" in name]
 
 
 def test_a_finished_run_says_so_and_does_nothing(tmp_path, capsys, monkeypatch):

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxbio.models.layers import BatchNorm
+
 
 class Tiny(nn.Module):
     """Convolution with fixed filters, BatchNorm, dropout, linear classifier."""
@@ -25,7 +27,7 @@ class Tiny(nn.Module):
         )
         x = nn.Conv(16, (3, 3), use_bias=False, name="conv")(x)
         if self.batch_norm:
-            x = nn.BatchNorm(use_running_average=not train, name="bn")(x)
+            x = BatchNorm(name="bn")(x, train)
         x = nn.relu(x).reshape(len(x), -1)
         x = nn.Dropout(self.dropout, deterministic=not train)(x)
         logits = nn.Dense(self.num_classes, name="fc")(x)

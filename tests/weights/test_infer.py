@@ -9,11 +9,11 @@ import pytest
 
 from jaxbio import create_model
 from jaxbio.errors import InputError
+from jaxbio.files.pickles import Record
 from jaxbio.ops.images import Preprocessing
 from jaxbio.weights import WeightMismatchError, from_torch
 from jaxbio.weights.convert import Plan, interpolate_positions
 from jaxbio.weights.infer import convert
-from jaxbio.weights.pickles import Record
 from tests.weights.test_convert import generated, same
 
 DATA = Path(__file__).parent / "data"
@@ -184,3 +184,30 @@ def test_converted_vision_transformer_runs(vit):
     images = np.ones((1, 32, 32, 3), np.float32)
     logits, _ = jax.jit(create_model(VIT, **arguments).apply)(found.variables, images)
     assert logits.shape == (1, 3)
+
+
+def test_a_network_behind_a_retina():
+    """Its V1 reads the four cells of the retina; nothing in the names says so, the user does."""
+    rng = np.random.default_rng(0)
+    arguments = {
+        "num_classes": 3,
+        "image_size": 32,
+        "front_end": "evnet",
+        "front_end_options": {"kernel_size": 9, "noise_mode": "none"},
+    }
+    plan = Plan("squeezenet1_1", arguments)
+    content = {
+        name: rng.standard_normal(target.shape).astype(np.float32)
+        for name, target in plan.targets.items()
+    }
+    (banks,) = plan.constants.values()
+    for name, shape in banks.items():
+        assert shape[1] == 4
+        bank = np.zeros(shape, np.float32)
+        bank[np.arange(shape[0]), np.arange(shape[0]) % 4] = rng.standard_normal(shape[2:])
+        content[name] = bank
+    found = convert("squeezenet1_1", content, **arguments)
+    assert found.count == len(content)
+    assert found.arguments["front_end"] == "evnet"
+    order = np.asarray(found.variables["constants"]["v1"]["order"])
+    assert sorted(order) == list(range(len(bank)))

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxbio.weights import pickles, reader
+from jaxbio.files import pickles
+from jaxbio.weights import reader
 from jaxbio.weights.reader import CorruptCheckpointError, ForbiddenContentError, read_torch
 
 DATA = Path(__file__).parent / "data"

@@ -79,6 +79,13 @@ def build_model(arguments: dict[str, Any]) -> nn.Module:
         raise InputError(str(error)) from error
 
 
+def parameter_shapes(model: nn.Module, image_size: int) -> Any:
+    """Shapes and dtypes of a model's parameters; computes nothing."""
+    keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
+    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
+    return jax.eval_shape(lambda x: model.init(keys, x, train=False)["params"], images)
+
+
 def read_v2_filters(front_end: str, v2_weights: str) -> dict[str, Any] | None:
     """Reads the V2 filters that a configuration names; warns where the stand-in will be used.
 

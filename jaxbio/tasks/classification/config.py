@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jaxbio.data.settings import Settings
 from jaxbio.errors import InputError
@@ -11,6 +12,7 @@ from jaxbio.runs.config import BATCH, Checkpoint, Evaluation, Length, Log, Mesh,
 
 SEED = "[0, 4294967295]"  # of NumPy's generators and of JAX's keys
 MIN_IMAGE_SIZE = 32  # of the models
+PRETRAINED = "pretrained"  # in a model's name's place: that of model.init_from
 
 
 def _models() -> Sequence[str]:
@@ -19,10 +21,11 @@ def _models() -> Sequence[str]:
     return list_models()
 
 
-def _activations() -> Sequence[str]:
-    from jaxbio.models.activations import list_activations
-
-    return list_activations()
+# Those of jaxbio.models.activations, which needs flax.
+ACTIVATIONS = (
+    *("relu", "gelu", "raa", "raa_simple", "raa_elementwise"),
+    *("raa2", "raa2_simple", "raa2_elementwise"),
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class Model:
         "relu",
         "of the body: relu, gelu; raa (starts as GELU) or raa2 (as ReLU) with a learned shift, "
         "either also with _simple or _elementwise; see jaxbio/models/activations.py",
-        choices=_activations,
+        choices=ACTIVATIONS,
     )
     num_classes: int = option(0, "0: as many as the data has", "[0, 1000000]")
     dtype: str = option(
@@ -127,6 +130,37 @@ class Model:
     spiking: Spiking = field(default_factory=Spiking)
     v1: V1 = field(default_factory=V1)
     retina: Retina = field(default_factory=Retina)
+
+
+def _models_or_pretrained() -> Sequence[str]:
+    return [*_models(), PRETRAINED]
+
+
+@dataclass(frozen=True)
+class StartingModel(Model):
+    """``model`` of a classifier, which may begin with what another has learned."""
+
+    name: str = option(
+        "resnet18",
+        f"a name of jaxbio.list_models(); {PRETRAINED}: network and images of init_from",
+        choices=_models_or_pretrained,
+    )
+    init_from: str = option(
+        "",
+        "run directory, converted weights or PyTorch file to begin with; the classifier is new "
+        'where the classes are others; "": random weights',
+    )
+    freeze: str = option(
+        "",
+        "parts that do not learn, names with commas: front_end, layer1, ...; backbone: all but "
+        'the classifier; "": none',
+    )
+
+    def __post_init__(self) -> None:
+        if self.init_from and self.v2_weights:
+            raise InputError(
+                f"model.v2_weights={self.v2_weights}: model.init_from brings V2's filters; unset it"
+            )
 
 
 @dataclass(frozen=True)
@@ -152,6 +186,15 @@ class Data(Pixels, Settings):
     rand_magnitude: float = option(9.0, "their mean strength", "[0, 10]")
     rand_magnitude_std: float = option(0.5, "of the strength", "[0, inf)")
     random_erasing: float = option(0.0, "probability of noise in a rectangle", "[0, 1]")
+    mix: str = option(
+        "none",
+        "pictures and labels in pairs: mixup (weighted mean), cutmix (a rectangle of the other), "
+        "both (one of them by chance, batch by batch)",
+        choices=("none", "mixup", "cutmix", "both"),
+    )
+    mix_share: float = option(1.0, "of the batches that are mixed", "(0, 1]")
+    mixup_alpha: float = option(0.2, "of the Beta distribution of weights; CIFAR: 1", "(0, 1000]")
+    cutmix_alpha: float = option(1.0, "of the Beta distribution of areas", "(0, 1000]")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -198,7 +241,7 @@ class Train(Length):
             )
 
 
-OPTIMIZERS = ("sgd", "adamw")
+OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
 @dataclass(frozen=True)
@@ -207,15 +250,15 @@ class Optimizer:
 
     name: str = option(
         "sgd",
-        "sgd (momentum, L2 decay in the gradient) or adamw (decoupled decay)",
+        "sgd (momentum) and adam: L2 decay in the gradient; adamw: decoupled decay",
         choices=OPTIMIZERS,
     )
     learning_rate: float = option(0.1, "the schedule's peak", "[0, inf)")
     momentum: float = option(0.9, "sgd", "[0, 1)")
     nesterov: bool = option(False, "sgd")
-    b1: float = option(0.9, "adamw: decay of the first moment", "[0, 1)")
-    b2: float = option(0.999, "adamw: decay of the second moment", "[0, 1)")
-    eps: float = option(1e-8, "adamw", "(0, inf)")
+    b1: float = option(0.9, "adam, adamw: decay of the first moment", "[0, 1)")
+    b2: float = option(0.999, "adam, adamw: decay of the second moment", "[0, 1)")
+    eps: float = option(1e-8, "adam, adamw", "(0, inf)")
     weight_decay: float = option(1e-4, "L2", "[0, inf)")
     decay: str = option(
         "all", "all parameters, or arrays of two and more dimensions", choices=("all", "kernels")
@@ -252,6 +295,12 @@ class Eval(Evaluation):
         "model: size, mean and std must be those of the run or the weights; config: those of data",
         choices=("model", "config"),
     )
+    classes: str = option(
+        "all",
+        "other data, of fewer classes than the network's: answers among all of the network's, or "
+        "among those that the data have",
+        choices=("all", "data"),
+    )
 
 
 @dataclass(frozen=True)
@@ -261,7 +310,7 @@ class Config:
     name: str = option("base", "the run directory's default is runs/<name>")
     task: str = option("classification", "what is trained how", choices=("classification",))
     seed: int = option(0, "initial weights, data order, augmentation, dropout and noise", SEED)
-    model: Model = field(default_factory=Model)
+    model: StartingModel = field(default_factory=StartingModel)
     data: Data = field(default_factory=Data)
     train: Train = field(default_factory=Train)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -274,15 +323,40 @@ class Config:
 
     def __post_init__(self) -> None:
         check_length(self.train)
+        if self.data.mix == "none":
+            return
+        for key, value, off in (
+            ("arr.coefficient", self.arr.coefficient, 0.0),
+            ("train.adversarial", self.train.adversarial, "none"),
+        ):
+            if value != off:
+                raise InputError(
+                    f"data.mix={self.data.mix} gives pictures of two classes, and {key}={value} "
+                    f"needs pictures of one: set {key}={off} or data.mix=none"
+                )
 
     def check_names(self) -> None:
         """What needs an import to be checked: names of corruptions."""
         if self.data.corruption_augmentation:
-            from jaxbio.tasks.classification.corruption_augmentation import (
-                read_corruption_augmentation,
-            )
+            from jaxbio.corruptions.selection import parse_corruptions
 
-            read_corruption_augmentation(self.data)
+            names = self.data.corruption_augmentation.split(",")
+            parse_corruptions(names, "data.corruption_augmentation")
+
+    def check_training(self) -> None:
+        """What only a training needs: something to begin with, where it is asked for."""
+        if self.model.init_from:
+            _check_start(Path(self.model.init_from))
+        elif self.model.name == PRETRAINED:
+            raise InputError(f"model.name={PRETRAINED} needs model.init_from=RUN_OR_WEIGHTS")
+
+
+def _check_start(path: Path) -> None:
+    if path.is_file() or (path / "config.json").is_file():
+        return
+    if path.is_dir():
+        raise InputError(f"model.init_from={path} is not trained yet: it has no config.json")
+    raise InputError(f"model.init_from={path} does not exist: give a run directory or a file")
 
 
 def check_length(train: Length) -> None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxbio.corruptions.corrupt import MIN_SIZE
+from jaxbio.corruptions.compiled import MIN_SIZE
 from jaxbio.corruptions.selection import parse_corruptions, parse_severities
 from jaxbio.corruptions.sharded import sharded_corrupt
 from jaxbio.errors import InputError

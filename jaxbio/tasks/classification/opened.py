@@ -1,6 +1,6 @@
 """A classifier with its data and devices: opened to be trained, or of a run to be measured."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxbio.data import eval_batches
+from jaxbio.data.class_names import imagenet_ids, with_classes_of
 from jaxbio.data.types import Batch, Source, Transform
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
@@ -42,6 +43,7 @@ class Classifier:
         preprocessing: of its images.
         mesh: the devices.
         regulariser: ARR, or None.
+        classes: the only ones that are answered, numbers; None: all.
     """
 
     config: ConfigDict
@@ -51,6 +53,7 @@ class Classifier:
     preprocessing: Preprocessing
     mesh: Mesh
     regulariser: ResponseRegulariser | None
+    classes: tuple[int, ...] | None
 
     @cached_property
     def eval_step(self) -> EvalStep:
@@ -60,6 +63,7 @@ class Classifier:
             self.preprocessing,
             seed=self.config.seed,
             regulariser=self.regulariser,
+            classes=self.classes,
         )
         return jax.jit(step)
 
@@ -80,7 +84,11 @@ class Classifier:
 
 
 def open_model(
-    config: ConfigDict, source: Source | None, arguments: dict[str, Any], arr: Any
+    config: ConfigDict,
+    source: Source | None,
+    arguments: dict[str, Any],
+    arr: Any,
+    classes: Sequence[int] | None = None,
 ) -> Classifier:
     """Builds a network and what it is tested with; computes nothing yet.
 
@@ -89,6 +97,7 @@ def open_model(
         source: the data, or None.
         arguments: of :func:`jaxbio.create_model`.
         arr: the section ``arr`` of the configuration; empty: none.
+        classes: the only ones that are answered; None: all.
 
     Raises:
         InputError: wrong configuration.
@@ -108,6 +117,7 @@ def open_model(
         preprocessing=Preprocessing(data.image_size, data.mean, data.std),
         mesh=mesh,
         regulariser=make_regulariser(arr, cast(Any, model), data.image_size) if arr else None,
+        classes=None if classes is None else tuple(classes),
     )
 
 
@@ -119,11 +129,16 @@ class Session(Classifier):
         run: the run directory.
         step: of the checkpoint.
         variables: restored ones, on the mesh.
+        class_names: of the network's answers, by number; None if they are not known. The labels of
+            the source are these numbers.
+        present: the classes that the data have, numbers; None without data.
     """
 
     run: RunDirectory
     step: int
     variables: dict[str, Any]
+    class_names: list[str] | None
+    present: tuple[int, ...] | None
 
     def measure(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Loss, top-1 and top-5 over ``batches``."""
@@ -137,8 +152,8 @@ def open_session(
 
     Args:
         config: None takes the run's own. Its model must be the run's; its data may be other data
-            with as many classes. Converted weights bring their model, and need a configuration for
-            the data.
+            whose classes the network knows, by name. Converted weights bring their model, and need
+            a configuration for the data.
         workdir: the run directory.
         checkpoint: ``best``, ``last`` or a step.
         with_data: open the configuration's data. Without, for a mode that brings its own images,
@@ -153,7 +168,8 @@ def open_session(
     if config is None:
         if converted:
             raise InputError(
-                f"{run.path} holds converted weights: choose data with --config=configs/NAME.py"
+                f"{run.path} holds converted weights, which have no data: choose some, as in "
+                "--data=DIR of pictures by class, or data.source=mnist"
             )
         config = restored_config(recorded)
     if "model" not in config or (with_data and "source" not in config.data):
@@ -163,24 +179,40 @@ def open_session(
         )
     if config.eval.get("preprocessing", "model") == "model":
         _check_same_images(config.data, recorded, run)
-    source = data_source(config) if with_data else None
+    count = recorded["model" if converted else "resolved"]
+    count = count["num_classes"] if converted else count["model"]["num_classes"]
+    names = recorded_names(recorded)
+    source, present = None, None
+    if with_data:
+        source, present = with_classes_of(data_source(config), names, count)
     if converted:
         arguments = {**recorded["model"], "dtype": config.model.dtype}
-        if source is not None and arguments["num_classes"] != source.num_classes:
-            raise InputError(
-                f"{run.path} has {arguments['num_classes']} classes, {config.data.source} has "
-                f"{source.num_classes}: use the data that the weights were trained on"
-            )
     else:
-        trained = recorded["resolved"]["model"]
-        classes = trained["num_classes"] if source is None else source.num_classes
-        arguments = model_arguments(config, classes)
-        _check_same_model(arguments, trained, run)
+        arguments = model_arguments(config, count)
+        _check_same_model(arguments, recorded["resolved"]["model"], run)
     # The run's own: its memory is among the variables, whatever the configuration of the data.
     arr = {} if converted else recorded["config"].get("arr", {})
-    opened = open_model(config, source, arguments, arr)
+    only = present if config.eval.get("classes") == "data" else None
+    opened = open_model(config, source, arguments, arr, only)
     variables, step = load_variables(run, _abstract_variables(opened), checkpoint)
-    return Session(**vars(opened), run=run, step=step, variables=variables)
+    return Session(
+        **vars(opened),
+        run=run,
+        step=step,
+        variables=variables,
+        class_names=names,
+        present=present,
+    )
+
+
+def recorded_names(recorded: Mapping[str, Any]) -> list[str] | None:
+    """The class names of a network, as its config.json tells; None if they are not known.
+
+    Converted weights of 1,000 classes are taken for ImageNet's: WordNet ids.
+    """
+    if "config" in recorded:
+        return recorded.get("resolved", {}).get("class_names")
+    return list(imagenet_ids()) if recorded["model"].get("num_classes") == 1000 else None
 
 
 def recorded_images(recorded: dict[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from jaxbio.tasks.classification.config import Optimizer
 def make_optimizer(config: Any) -> optax.GradientTransformation:
     """Builds the update direction of the configuration.
 
-    ``sgd`` adds ``weight_decay * w`` to the gradient before the momentum buffer (PyTorch's L2
-    form); ``adamw`` adds it to the update (decoupled). Clipping by the global norm comes first.
+    ``sgd`` and ``adam`` add ``weight_decay * w`` to the gradient, before the momentum buffer and
+    the moments (PyTorch's L2 form); ``adamw`` adds it to the update (decoupled). Clipping by the
+    global norm comes first.
 
     Args:
         config: the ``optimizer`` section of the configuration.
@@ -38,7 +39,8 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
         momentum = optax.trace(config.momentum, config.nesterov) if config.momentum else None
         parts += decay + ([momentum] if momentum else [])
     else:
-        parts += [optax.scale_by_adam(config.b1, config.b2, config.eps), *decay]
+        adam = optax.scale_by_adam(config.b1, config.b2, config.eps)
+        parts += [*decay, adam] if config.name == "adam" else [adam, *decay]
     return optax.chain(*parts)
 
 

@@ -13,7 +13,7 @@ from jaxbio.plotting.curves import plot_curves
 from jaxbio.plotting.front_end import plot_v1
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
-from jaxbio.runs.metrics import read_metrics
+from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.runs.state import TrainState
 
 _SHOWN = 64  # cells in the V1 figure

@@ -3,11 +3,12 @@
 Every trainer of the library has this signature: ``step(state, batch) -> (state, metrics)``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 
@@ -16,15 +17,18 @@ from jaxbio.runs.state import NEVER, TrainState
 from jaxbio.tasks.classification.adversarial import Adversary
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser
 from jaxbio.tasks.classification.augmentation import Augmentation
+from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
+from jaxbio.tasks.classification.mixing import Mixing
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
 Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
-# Keep the draws of augmentation and of attacks apart from the model's, which split the same key.
+# Keep the draws of augmentation, attacks and mixing apart from the model's, from the same key.
 _AUGMENTATION = 0x617567
 _ADVERSARY = 0x616476
+_MIXING = 0x6D6978
 
 
 def make_train_step(
@@ -41,6 +45,8 @@ def make_train_step(
     regulariser: ResponseRegulariser | None = None,
     augmentation: Augmentation | None = None,
     adversary: Adversary | None = None,
+    frozen: Frozen | None = None,
+    mixing: Mixing | None = None,
 ) -> Step:
     """Builds ``step(state, batch) -> (state, metrics)``.
 
@@ -64,6 +70,9 @@ def make_train_step(
             ..., then 1, n + 1, ...
         augmentation: of the images, here on the device.
         adversary: attacks the images, augmented ones, with the state that the step begins with.
+        frozen: what does not learn; the optimiser leaves it out, too.
+        mixing: of pictures and labels in pairs, before random erasing. Accuracy then counts the
+            class with the larger weight.
 
     Returns:
         The step. Its batch has ``image`` ``[B, H, W, C]`` uint8 and ``label`` ``[B]``; its metrics
@@ -74,6 +83,7 @@ def make_train_step(
     """
 
     def loss_fn(params, model_state, constants, batch, key):
+        params = params if frozen is None else frozen.stop(params)
         images = preprocessing.normalise(batch["image"])
         if augmentation is not None:
             images = augmentation.normalised(images, batch["key"])
@@ -81,10 +91,15 @@ def make_train_step(
         variables = {"params": params, "constants": constants, **collections}
         names = ("dropout", "noise", "drop_path")
         rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
-        (logits, endpoints), updated = model.apply(
-            variables, images, train=True, rngs=rngs, mutable=list(collections)
-        )
+
+        def forward():
+            return model.apply(variables, images, train=True, rngs=rngs, mutable=list(collections))
+
+        (logits, endpoints), updated = forward() if frozen is None else frozen.apply(forward)
         losses = cross_entropy(logits, batch["label"], label_smoothing)
+        if mixing is not None:  # the loss of soft labels is linear in them
+            others = cross_entropy(logits, batch["other"], label_smoothing)
+            losses = batch["weight"] * losses + (1.0 - batch["weight"]) * others
         total, sums = jnp.mean(losses), metric_sums(logits, batch["label"], losses)
         updated = dict(updated)
         if regulariser is not None:
@@ -131,6 +146,8 @@ def make_train_step(
         if augmentation is not None:
             keys = augmentation.keys(jax.random.fold_in(key, _AUGMENTATION), len(batch["label"]))
             batch = {**batch, "image": augmentation.pixels(batch["image"], keys), "key": keys}
+        if mixing is not None:
+            batch = mixing(batch, jax.random.fold_in(key, _MIXING))
         if adversary is not None:
             kept = {n: v for n, v in state.model_state.items() if n != COLLECTION}
             variables = {"params": state.params, "constants": state.constants, **kept}
@@ -149,7 +166,10 @@ def make_train_step(
             if ema_warmup:
                 decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
             ema = _averaged(
-                decay, cast("dict[str, Any]", ema), {"params": params, "model_state": model_state}
+                decay,
+                cast("dict[str, Any]", ema),
+                {"params": params, "model_state": model_state},
+                frozen,
             )
         metrics = {
             **sums,
@@ -169,21 +189,32 @@ def make_train_step(
     return step
 
 
-def _averaged(decay: jax.Array | float, ema: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def _averaged(
+    decay: jax.Array | float, ema: dict[str, Any], new: dict[str, Any], frozen: Frozen | None
+) -> dict[str, Any]:
     averages = jax.tree.map(lambda a, b: decay * a + (1.0 - decay) * b, ema, new)
+    if frozen is not None:  # the mean of equal numbers is not always the number
+        averages["params"] = _fixed(frozen, averages["params"], new["params"])
+        for name in averages["model_state"].keys() - {COLLECTION}:
+            kept = _fixed(frozen, averages["model_state"][name], new["model_state"][name])
+            averages["model_state"][name] = kept
     if COLLECTION in new["model_state"]:
         averages["model_state"][COLLECTION] = new["model_state"][COLLECTION]
     return averages
 
 
-def make_eval_step(
+def _fixed(frozen: Frozen, average: Any, new: Any) -> Any:
+    return jax.tree.map(lambda learns, a, b: a if learns else b, frozen.learning(new), average, new)
+
+
+def make_answer(
     model: nn.Module,
     preprocessing: Preprocessing,
     *,
     seed: int,
-    regulariser: ResponseRegulariser | None = None,
-) -> Callable[[dict[str, Any], Batch], Metrics]:
-    """Builds ``step(variables, batch) -> metric sums``.
+    classes: Sequence[int] | None = None,
+) -> Callable[[dict[str, Any], Batch], tuple[jax.Array, Any]]:
+    """Builds ``answer(variables, batch) -> (logits, endpoints)`` of evaluation.
 
     Where the front-end's noise is on at evaluation, its key is a function of the seed and of the
     batch's first example.
@@ -192,22 +223,64 @@ def make_eval_step(
         model: called as ``model(images, train=False)``.
         preprocessing: of its images.
         seed: of the noise.
+        classes: the only ones that are answered: logits of the others are -inf. None: all.
+
+    Returns:
+        The function. Its batch has ``image`` and ``index``; logits are ``[B, K]``.
+    """
+
+    def answer(variables: dict[str, Any], batch: Batch) -> tuple[jax.Array, Any]:
+        key = jax.random.fold_in(jax.random.key(seed), batch["index"][0])
+        images = preprocessing.normalise(batch["image"])
+        logits: Any
+        logits, endpoints = model.apply(variables, images, train=False, rngs={"noise": key})
+        if classes is not None:
+            allowed = np.isin(np.arange(logits.shape[-1]), classes)[None]
+            logits = jnp.where(allowed, logits, -jnp.inf)
+        return logits, endpoints
+
+    return answer
+
+
+def eval_sums(
+    logits: jax.Array,
+    endpoints: Any,
+    variables: dict[str, Any],
+    batch: Batch,
+    regulariser: ResponseRegulariser | None = None,
+) -> Metrics:
+    """Metric sums of a batch that has ``label`` and ``mask``; see :func:`make_eval_step`."""
+    labels, mask = batch["label"], batch["mask"]
+    sums = metric_sums(logits, labels, cross_entropy(logits, labels), mask)
+    if regulariser is not None:
+        sums["arr"] = regulariser.evaluate(variables[COLLECTION], endpoints, labels, mask)
+    return sums
+
+
+def make_eval_step(
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    *,
+    seed: int,
+    regulariser: ResponseRegulariser | None = None,
+    classes: Sequence[int] | None = None,
+) -> Callable[[dict[str, Any], Batch], Metrics]:
+    """Builds ``step(variables, batch) -> metric sums``.
+
+    Args:
+        model: see :func:`make_answer`.
+        preprocessing: of its images.
+        seed: of the noise.
         regulariser: reports ARR too, against the memory among the variables, as the sum ``arr``.
+        classes: see :func:`make_answer`.
 
     Returns:
         The step. Its batch has ``image``, ``label``, ``index`` and ``mask`` ``[B]``; examples with
         a False mask do not count.
     """
+    answer = make_answer(model, preprocessing, seed=seed, classes=classes)
 
     def step(variables: dict[str, Any], batch: Batch) -> Metrics:
-        key = jax.random.fold_in(jax.random.key(seed), batch["index"][0])
-        images = preprocessing.normalise(batch["image"])
-        endpoints: Any
-        logits, endpoints = model.apply(variables, images, train=False, rngs={"noise": key})
-        labels, mask = batch["label"], batch["mask"]
-        sums = metric_sums(logits, labels, cross_entropy(logits, labels), mask)
-        if regulariser is not None:
-            sums["arr"] = regulariser.evaluate(variables[COLLECTION], endpoints, labels, mask)
-        return sums
+        return eval_sums(*answer(variables, batch), variables, batch, regulariser)
 
     return step

@@ -1,6 +1,6 @@
 """Task "classification": everything that its run is made of, before its first step."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -12,10 +12,12 @@ import optax
 from ml_collections import ConfigDict
 
 import jaxbio
-from jaxbio.data import steps_per_epoch, train_batches
+from jaxbio.data import resident, steps_per_epoch, train_batches
+from jaxbio.data.batches import rows_of_process
+from jaxbio.data.settings import read_settings
 from jaxbio.errors import InputError
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.mesh import abstract_state, put_batches
+from jaxbio.runs.mesh import abstract_state, batch_sharding, put_batches, replicated
 from jaxbio.runs.periods import Periods, read_periods
 from jaxbio.runs.schedules import make_schedule, update_plateau
 from jaxbio.runs.state import TrainState
@@ -23,9 +25,11 @@ from jaxbio.tasks.classification.accuracy import accuracy_rows
 from jaxbio.tasks.classification.adversarial import Adversary, read_adversary
 from jaxbio.tasks.classification.augmentation import Augmentation, read_augmentation
 from jaxbio.tasks.classification.build import (
+    build_model,
     create_state,
     data_source,
     model_arguments,
+    parameter_shapes,
     read_v2_filters,
     v2_provenance,
 )
@@ -34,8 +38,11 @@ from jaxbio.tasks.classification.corruption_augmentation import (
     corrupted,
     read_corruption_augmentation,
 )
+from jaxbio.tasks.classification.frozen import Frozen, classifier_paths, read_frozen
+from jaxbio.tasks.classification.mixing import Mixing, read_mixing
 from jaxbio.tasks.classification.opened import Classifier, open_model
 from jaxbio.tasks.classification.optimizers import make_optimizer
+from jaxbio.tasks.classification.pretrained import Pretrained, open_pretrained
 from jaxbio.tasks.classification.report import write_report
 from jaxbio.tasks.classification.step import Batch, Step, make_train_step
 from jaxbio.tasks.task import Results
@@ -53,7 +60,11 @@ class Classification:
         optimizer: the update's direction.
         like: the state's shapes, dtypes and shardings.
         v2_filters: those that replace the model's stand-in, or None.
+        pretrained: what the network begins with, or None: random weights.
+        head: paths of the classifier's parameters; known where that is needed.
+        frozen: what does not learn, or None.
         augmentation: of training images, as part of the step, or None.
+        mixing: of training images in pairs, as part of the step, or None.
         adversary: attacks training images, as part of the step, or None.
         corruptions: corruptions of training images, or None.
     """
@@ -65,7 +76,11 @@ class Classification:
     optimizer: optax.GradientTransformation
     like: TrainState
     v2_filters: dict[str, Any] | None
+    pretrained: Pretrained | None
+    head: Sequence[tuple[str, ...]]
+    frozen: Frozen | None
     augmentation: Augmentation | None
+    mixing: Mixing | None
     adversary: Adversary | None
     corruptions: CorruptionAugmentation | None
 
@@ -78,15 +93,22 @@ class Classification:
         Raises:
             InputError: wrong configuration or data.
         """
+        pretrained = open_pretrained(config)
         source = data_source(config)
-        classifier = open_model(
-            config, source, model_arguments(config, source.num_classes), config.arr
-        )
+        arguments = model_arguments(config, source.num_classes)
+        classifier = open_model(config, source, arguments, config.arr)
         _check_batch_size(config, classifier.mesh.size)
         steps_in_epoch = steps_per_epoch(source, config.train.batch_size)
         periods = read_periods(config, steps_in_epoch)
         optimizer = make_optimizer(config.optimizer)
+        head: Sequence[tuple[str, ...]] = ()
+        frozen = None
+        if pretrained is not None or config.model.freeze:
+            head, frozen = _parts(classifier, config.model.freeze)
+        if frozen is not None:
+            optimizer = optax.masked(optimizer, frozen.learning)
         new_state = _state_maker(classifier, optimizer)
+        v2_weights = config.model.v2_weights
         return cls(
             config=config,
             classifier=classifier,
@@ -96,8 +118,12 @@ class Classification:
             ),
             optimizer=optimizer,
             like=abstract_state(new_state, classifier.mesh, jax.random.key(config.seed)),
-            v2_filters=read_v2_filters(config.model.front_end, config.model.v2_weights),
+            v2_filters=None if pretrained else read_v2_filters(arguments["front_end"], v2_weights),
+            pretrained=pretrained,
+            head=head,
+            frozen=frozen,
             augmentation=read_augmentation(config.data),
+            mixing=read_mixing(config.data),
             adversary=read_adversary(config.train, config.data.image_size),
             corruptions=read_corruption_augmentation(config.data),
         )
@@ -112,6 +138,9 @@ class Classification:
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
         new_state = _state_maker(self.classifier, self.optimizer)
         state = jax.jit(new_state, out_shardings=shardings)(jax.random.key(self.config.seed))
+        if self.pretrained is not None:
+            fresh = () if self._keeps_classifier else self.head
+            return self.pretrained.put_into(state, self.classifier.mesh, fresh)
         if self.v2_filters is None:
             return state
         constants = {**state.constants, "v2": self.v2_filters}
@@ -133,23 +162,46 @@ class Classification:
             regulariser=self.classifier.regulariser,
             augmentation=self.augmentation,
             adversary=self.adversary,
+            frozen=self.frozen,
+            mixing=self.mixing,
         )
         return jax.jit(step, donate_argnums=0)
+
+    def warm_up(self, state: TrainState) -> None:
+        """Compiles the evaluation step; see :class:`jaxbio.tasks.task.Task`."""
+        size, classifier = self.config.eval.batch_size, self.classifier
+        side, split = classifier.preprocessing.image_size, batch_sharding(classifier.mesh)
+        shapes = {"image": ((side, side, 3), "uint8"), "label": ((), "int32")}
+        shapes |= {"index": ((), "int32"), "mask": ((), "bool")}
+        batch = {
+            name: jax.ShapeDtypeStruct((size, *shape), dtype, sharding=split)
+            for name, (shape, dtype) in shapes.items()
+        }
+        step: Any = classifier.eval_step
+        step.lower(state.variables(averaged=True), batch).compile()
 
     def batches(self, start_step: int) -> Iterable[Batch]:
         """The batches from ``start_step`` to the end of the run, on the devices."""
         mesh = self.classifier.mesh
-        batches: Any = train_batches(
-            self.classifier.source,
-            self.config.data,
-            global_batch_size=self.config.train.batch_size,
-            seed=self.config.seed,
-            start_step=start_step,
-            num_steps=self.periods.total - start_step,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-        )
-        batches = put_batches(batches, mesh)
+        source, data = self.classifier.source, read_settings(self.config.data)
+        common: Any = {
+            "global_batch_size": self.config.train.batch_size,
+            "seed": self.config.seed,
+            "start_step": start_step,
+            "num_steps": self.periods.total - start_step,
+        }
+        process = (jax.process_index(), jax.process_count())
+        batches: Any
+        if resident.is_resident(source, data):
+            rows = rows_of_process(self.config.train.batch_size, *process)
+            shardings: Any = {"whole": replicated(mesh), "split": batch_sharding(mesh)}
+            batches = resident.train_batches(source, data, rows=rows, **common, **shardings)
+        else:
+            index, count = process
+            batches = train_batches(
+                source, self.config.data, **common, process_index=index, process_count=count
+            )
+            batches = put_batches(batches, mesh)
         if self.corruptions is None:
             return batches
         return corrupted(batches, self.corruptions, mesh, self.config.seed, start_step)
@@ -168,14 +220,19 @@ class Classification:
         network = arguments["name"]
         if arguments["front_end"] != "none":
             network = f"{arguments['front_end']} front-end + {network}"
+        began = ""
+        if self.pretrained is not None:
+            kept = "its own" if self._keeps_classifier else "a new"
+            began = f"from {self.pretrained.path}, with {kept} classifier\n"
         return (
-            f"{network}: {state.count_parameters():,} parameters\n"
+            f"{network}: {self._count(state)}\n{began}"
             f"{source.num_train} training and {source.num_eval} test images"
         )
 
     def progress_line(self, metrics: Mapping[str, float]) -> str:
-        """Training loss and accuracy."""
-        return f"loss {metrics['loss']:.4f}  top-1 {100 * metrics['top1']:5.1f} %"
+        """Training loss and accuracy; of mixed pictures that of the class that prevails."""
+        of = " (of the larger label)" if self.mixing is not None else ""
+        return f"loss {metrics['loss']:.4f}  top-1 {100 * metrics['top1']:5.1f} %{of}"
 
     def headline(self, results: Results) -> str:
         """Test loss and accuracy."""
@@ -208,12 +265,36 @@ class Classification:
         )
         return state.replace(plateau=placed)
 
+    @property
+    def _keeps_classifier(self) -> bool:
+        source = self.classifier.source
+        pretrained = self.pretrained
+        return pretrained is None or pretrained.keeps_classifier(
+            source.num_classes, source.class_names
+        )
+
+    def _count(self, state: TrainState) -> str:
+        count = f"{state.count_parameters():,} parameters"
+        if self.frozen is None:
+            return count
+        learning = jax.tree.leaves(self.frozen.learning(state.params))
+        sizes = [leaf.size for leaf in jax.tree.leaves(state.params)]
+        learned = sum(n for n, learns in zip(sizes, learning, strict=True) if learns)
+        return f"{count}, {learned:,} of them learn"
+
     def record(self, new: bool) -> Results:
         """What the configuration was resolved to, for ``config.json``."""
-        arguments = self.classifier.arguments
+        arguments, pretrained = self.classifier.arguments, self.pretrained
+        v2_filters = v2_provenance(arguments["front_end"], self.config.model.v2_weights)
+        begun: Results = {}
+        if pretrained is not None:
+            v2_filters = pretrained.v2_filters
+            if new:
+                begun = {"init_from": pretrained.describe(self._keeps_classifier)}
         return {
             "model": arguments,
-            "v2_filters": v2_provenance(arguments["front_end"], self.config.model.v2_weights),
+            **begun,
+            "v2_filters": v2_filters,
             "class_names": self.classifier.source.class_names,
             "data": self.classifier.source.describe(),
             "steps": self.periods.total,
@@ -224,6 +305,16 @@ class Classification:
             },
             "devices": [str(device.device_kind) for device in jax.devices()],
         }
+
+
+def _parts(classifier: Classifier, setting: str) -> tuple[Sequence[tuple[str, ...]], Frozen | None]:
+    """Paths of the classifier's parameters, and what is frozen."""
+    arguments = classifier.arguments
+    more = build_model({**arguments, "num_classes": arguments["num_classes"] + 1})
+    size = classifier.preprocessing.image_size
+    shapes, of_more = (parameter_shapes(model, size) for model in (classifier.model, more))
+    head = classifier_paths(shapes, of_more)
+    return head, read_frozen(setting, shapes, head)
 
 
 def _state_maker(

@@ -12,11 +12,9 @@ from ml_collections import ConfigDict
 
 from jaxbio import features
 from jaxbio.errors import InputError
-from jaxbio.files import read_json
 from jaxbio.ops.images import Preprocessing
-from jaxbio.runs.directory import RunDirectory
 from jaxbio.tasks.classification.build import build_model, model_arguments, read_v2_filters
-from jaxbio.tasks.classification.opened import open_session, recorded_images
+from jaxbio.tasks.classification.pretrained import open_network
 
 RANDOM = "random:"
 
@@ -142,12 +140,7 @@ def _fresh(config: ConfigDict, arguments: dict[str, Any]) -> Backbone:
 
 
 def _of_run(config: ConfigDict, path: str) -> Backbone:
-    recorded = read_json(RunDirectory(path).config_file)
-    own = None
-    if "config" not in recorded:  # converted weights: all but their images is the configuration's
-        own = ConfigDict(config)
-        own.data.update(recorded_images(recorded))
-    session = open_session(own, path, with_data=False)
+    session = open_network(config, path)
     data = session.config.data
     size = session.arguments.get("image_size", data.image_size)
     return Backbone(

@@ -28,7 +28,7 @@ from jaxbio.plotting.similarity import plot_fine_tuning
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
 from jaxbio.runs.mesh import abstract_state, make_mesh
-from jaxbio.runs.metrics import read_metrics
+from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.runs.periods import Periods, read_periods
 from jaxbio.runs.schedules import make_schedule
 from jaxbio.runs.state import TrainState, make_state
@@ -134,6 +134,10 @@ class RdmFineTuning:
             class_weight=self.config.rdm.class_weight,
         )
         return jax.jit(step, donate_argnums=0)
+
+    def warm_up(self, state: TrainState) -> None:
+        """Measures the student before its training, as every test needs it."""
+        self._before  # noqa: B018
 
     def batches(self, start_step: int) -> Iterator[Batch]:
         """Balanced batches from ``start_step`` to the end of the run."""

@@ -1,6 +1,5 @@
 """Configuration of the task "stdp": spiking networks that learn image by image, docs/spiking.md."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jaxbio.data.settings import Place
@@ -13,10 +12,8 @@ from jaxbio.tasks.classification.config import SEED
 IMAGES = "[1, 1000000000]"
 
 
-def _encoders() -> Sequence[str]:
-    from jaxbio.ops.encoding import list_encoders
-
-    return list_encoders()
+# Those of jaxbio.ops.encoding, which needs JAX.
+ENCODERS = ("renewal", "bernoulli", "poisson", "latency")
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class Spiking(Numbers, Shape):
     """``spiking``: the network, what it is shown, and how it is tested."""
 
     encoder: str = option(
-        "renewal", "of grey levels to spikes; renewal is the published one", choices=_encoders
+        "renewal", "of grey levels to spikes; renewal is the published one", choices=ENCODERS
     )
     two_step: bool = option(
         False, "trained competition: first half X to Y alone, second half Y to Y"
@@ -142,3 +139,6 @@ class Config:
         from jaxbio.tasks.stdp.reading import read_members_of
 
         read_members_of(self)
+
+    def check_training(self) -> None:
+        """Nothing: spiking.start_from is opened with the task."""

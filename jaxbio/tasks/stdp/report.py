@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from jaxbio.plotting import spiking_scores as plots
 from jaxbio.runs.html import write_page
-from jaxbio.runs.metrics import read_metrics
+from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.spiking.accuracy import (
     Accuracy,
     accuracy_by_calibration,

@@ -105,6 +105,28 @@ class SavedNetwork:
         number = int(np.random.default_rng(seed).choice(candidates))
         return number, pictures[number].reshape(self.network.crop, self.network.crop)
 
+    def classify(
+        self,
+        picture: np.ndarray,
+        seed: int,
+        readout: str = "patch_voting",
+        top_n: int = 1,
+        votes: np.ndarray | None = None,
+    ) -> Outcome:
+        """Classifies a fitted picture; arguments and errors as :meth:`show` has them."""
+        encoding, _ = jax.random.split(jax.random.key(seed))
+        return classify(
+            self.network,
+            self.parameters,
+            self.weights,
+            self._votes_or_refuse(votes),
+            picture,
+            encoding,
+            readout=readout,
+            top_n=top_n,
+            encoder=self.task.config.spiking.encoder,
+        )
+
     def show(
         self,
         picture: np.ndarray,
@@ -125,26 +147,9 @@ class SavedNetwork:
         Raises:
             InputError: a network without votes, an unknown readout.
         """
-        if votes is None:
-            votes = self.votes
-        if votes is None:
-            raise InputError(
-                f"{self.entry.name} at step {int(self.state.step)} is not calibrated and cannot "
-                "vote: repeat the train.py command, which tests at its end, or choose another "
-                "--checkpoint"
-            )
-        encoding, choice = jax.random.split(jax.random.key(seed))
-        outcome = classify(
-            self.network,
-            self.parameters,
-            self.weights,
-            votes,
-            picture,
-            encoding,
-            readout=readout,
-            top_n=top_n,
-            encoder=self.task.config.spiking.encoder,
-        )
+        votes = self._votes_or_refuse(votes)
+        outcome = self.classify(picture, seed, readout, top_n, votes)
+        _, choice = jax.random.split(jax.random.key(seed))
         figures = presentation_figures(
             self.network,
             self.parameters,
@@ -156,6 +161,16 @@ class SavedNetwork:
             choice,
         )
         return outcome, figures
+
+    def _votes_or_refuse(self, votes: np.ndarray | None) -> np.ndarray:
+        votes = self.votes if votes is None else votes
+        if votes is None:
+            raise InputError(
+                f"{self.entry.name} at step {int(self.state.step)} is not calibrated and cannot "
+                "vote: repeat the train.py command, which tests at its end, or choose another "
+                "--checkpoint"
+            )
+        return votes
 
     def activity(self, part: str) -> Counts:
         """Counts of the ``calibration`` or ``test`` presentations, recorded once per weights."""

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxbio.ops.cores import programs_at_once, run_all
 from jaxbio.ops.encoding import LevelEncoder
 from jaxbio.runs.state import NEVER
-from jaxbio.spiking.cores import programs_at_once, run_all
 from jaxbio.spiking.learning import learn
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.population import over_devices

@@ -172,6 +172,9 @@ class Stdp:
 
         return step
 
+    def warm_up(self, state: SpikingState) -> None:
+        """Nothing: what a test needs is compiled by the first one."""
+
     def batches(self, start_step: int) -> Iterator[Chunk]:
         """Chunks of grey levels ``[B, N, pixels]`` from ``start_step`` to the end of the run."""
         images, chunk = self.pictures.train[0], self.images_per_step
@@ -221,15 +224,25 @@ class Stdp:
         )
         return state, results
 
-    def activity(self, state: SpikingState, part: str, number: int = 0) -> Counts:
+    def activity(
+        self, state: SpikingState, part: str, number: int = 0, drawn: bool = True
+    ) -> Counts:
         """Spike counts of a member's ``calibration`` or ``test`` presentations.
+
+        Args:
+            state: of the run.
+            part: of the data.
+            number: of the member.
+            drawn: as many as configured, drawn with replacement; False: every image once.
 
         Returns:
             float32 counts ``[n, filters, rows, columns]`` and labels ``[n]``.
         """
         spiking, member = self.config.spiking, self.members[number]
         images, labels = getattr(self.pictures, part)
-        indices = draw(part, len(images), spiking[f"{part}_images"], member.seed)
+        indices = np.arange(len(images))
+        if drawn:
+            indices = draw(part, len(images), spiking[f"{part}_images"], member.seed)
         weights = self.weights(state, number)
         parameters = jax.tree.map(lambda value: value[number], self.parameters)
         key = part_key(part, member.seed)
@@ -321,13 +334,14 @@ class Stdp:
         return shared_levels([member.changes.get("intensity", usual) for member in self.members])
 
     @cached_property
-    def _encoder(self) -> Any:
+    def encoder(self) -> Any:
+        """Of grey levels to spikes."""
         encoder, rates = self.config.spiking.encoder, self._levels[0]
         return make_encoder(encoder, rates, self.network.steps, self.network.dt)
 
     @cached_property
     def _respond(self) -> Any:
-        encoder = self._encoder  # made outside of any traced function: it holds tables
+        encoder = self.encoder  # made outside of any traced function: it holds tables
 
         def respond(parameters, weights, key, levels, numbers):
             return respond_encoded(self.network, parameters, weights, encoder, key, levels, numbers)
@@ -339,7 +353,7 @@ class Stdp:
             self.network,
             self.parameters,
             jnp.stack([part_key("train", member.seed) for member in self.members]),
-            self._encoder,
+            self.encoder,
             self.mesh,
             learning,
             masked=masked,

@@ -59,6 +59,18 @@ def test_adamw_is_pytorchs():
         np.testing.assert_allclose(ours[name], w, rtol=1e-5)
 
 
+def test_adam_is_pytorchs():
+    """Decay is part of the gradient: g += wd w, then the moments."""
+    ours = _descend(_config(name="adam", weight_decay=0.05), _PARAMS, _GRADIENTS, 0.1)
+    for name in _PARAMS:
+        w, m, v = np.array(_PARAMS[name], np.float64), 0.0, 0.0
+        for t, gradient in enumerate(_GRADIENTS, 1):
+            g = np.array(gradient[name]) + 0.05 * w
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+            w = w - 0.1 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        np.testing.assert_allclose(ours[name], w, rtol=1e-5)
+
+
 def test_decay_can_spare_biases():
     still = [{name: jnp.zeros_like(p) for name, p in _PARAMS.items()}]
     ours = _descend(_config(weight_decay=0.5, decay="kernels", momentum=0.0), _PARAMS, still, 0.1)

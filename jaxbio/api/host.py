@@ -1,0 +1,153 @@
+"""Networks that JAX cannot trace: called on the host, from within its compiled programs."""
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxbio.api.outputs import LOGITS, choose, split_output
+from jaxbio.errors import InputError
+
+_PROBES = 3  # images by which the shapes are found out; few, and not the size of other axes
+
+
+class HostModel(Protocol):
+    """A network in NumPy's terms."""
+
+    def __call__(self, images: np.ndarray, layers: Collection[str]) -> tuple[Any, dict[str, Any]]:
+        """What it returns for images float32 ``[N, S, S, 3]``, and the activity within.
+
+        Only that of ``layers`` is used.
+        """
+
+    @property
+    def gradient(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+        """Images and the loss's gradient by the logits to that by the images; None: unknown."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Hosted:
+    """Any such network, applied as jaxbio's own.
+
+    Logits alone and all layers are separate calls: a program that uses one makes only one.
+
+    Attributes:
+        model: the network.
+        shapes: of every layer that there is, per image.
+        names: the layers that are computed.
+    """
+
+    model: HostModel
+    shapes: Mapping[str, tuple[int, ...]]
+    names: tuple[str, ...]
+
+    def only(self, names: Collection[str]) -> "Hosted":
+        """The same network without the work for other layers."""
+        return dataclasses.replace(self, names=tuple(n for n in self.names if n in names))
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether attacks can follow its gradient."""
+        return self.model.gradient is not None
+
+    def apply(
+        self,
+        variables: Mapping[str, Any],
+        images: jax.Array,
+        train: bool = False,
+        rngs: Mapping[str, jax.Array] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Logits and layers of normalised images float32 ``[N, S, S, 3]``.
+
+        Raises:
+            InputError: it is to be trained.
+        """
+        if train:
+            raise InputError("a wrapped network is measured, not trained: leave out train=True")
+        # Gradients, which only logits have, pass by what cannot be differentiated.
+        found = self._call(self.names, jax.lax.stop_gradient(images))
+        layers = dict(zip(self.names, found, strict=True))
+        return (self._logits(images) if LOGITS in self.shapes else None), layers
+
+    def _call(self, names: tuple[str, ...], images: jax.Array) -> tuple[jax.Array, ...]:
+        def host(images: Any) -> tuple[np.ndarray, ...]:
+            several = np.asarray(images, np.float32)  # [..., N, S, S, 3] under vmap
+            flat = several.reshape(-1, *several.shape[-3:])
+            _, layers = split_output(*self.model(flat, names), len(flat))
+            lead = several.shape[:-3]
+            return tuple(
+                np.asarray(layers[name], np.float32).reshape(*lead, *self.shapes[name])
+                for name in names
+            )
+
+        shapes = tuple(
+            jax.ShapeDtypeStruct((len(images), *self.shapes[name]), jnp.float32) for name in names
+        )
+        return cast(
+            "tuple[jax.Array, ...]",
+            jax.pure_callback(host, shapes, images, vmap_method="expand_dims"),
+        )
+
+    def _logits(self, images: jax.Array) -> jax.Array:
+        gradient = self.model.gradient
+        if gradient is None:
+            return self._call((LOGITS,), images)[0]
+
+        def slope(images: Any, by_logits: Any) -> np.ndarray:
+            images, by_logits = np.asarray(images), np.asarray(by_logits)
+            flat = images.reshape(-1, *images.shape[-3:])
+            found = gradient(flat, by_logits.reshape(len(flat), -1))
+            return np.asarray(found, np.float32).reshape(images.shape)
+
+        @jax.custom_vjp
+        def logits(images: jax.Array) -> jax.Array:
+            return self._call((LOGITS,), images)[0]
+
+        def backward(images: jax.Array, by_logits: jax.Array) -> tuple[jax.Array]:
+            shape = jax.ShapeDtypeStruct(images.shape, jnp.float32)
+            return (
+                jax.pure_callback(slope, shape, images, by_logits, vmap_method="broadcast_all"),
+            )
+
+        logits.defvjp(lambda images: (logits(images), images), backward)
+        return logits(images)
+
+
+def hosted(
+    model: HostModel, names: Collection[str], image_size: int, wanted: Sequence[str] | None
+) -> Hosted:
+    """Finds out what a network on the host gives, by three grey images.
+
+    Args:
+        model: the network.
+        names: of the layers within that may be asked for.
+        image_size: side of its images in pixels.
+        wanted: names or patterns of layers; None: all.
+
+    Raises:
+        InputError: a layer that is wanted is not there.
+    """
+    grey = np.zeros((_PROBES, image_size, image_size, 3), np.float32)
+    _, layers = split_output(*model(grey, names), _PROBES)
+    shapes = {n: tuple(np.shape(x)[1:]) for n, x in layers.items() if len(x) == _PROBES}
+    return Hosted(model, shapes, tuple(choose(shapes, wanted)))
+
+
+@dataclasses.dataclass(frozen=True)
+class HostFunction:
+    """A function of NumPy arrays.
+
+    Attributes:
+        function: images to what :func:`jaxbio.wrap` says.
+        gradient: None: JAX does not see into it.
+    """
+
+    function: Callable[[np.ndarray], Any]
+    gradient: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+    def __call__(self, images: np.ndarray, layers: Collection[str]) -> tuple[Any, dict[str, Any]]:
+        """The function's output."""
+        return self.function(images), {}

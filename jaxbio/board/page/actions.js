@@ -1,0 +1,142 @@
+"use strict";
+// Where it is allowed: start, stop, evaluate; a digit drawn for a spiking network.
+
+const TOKEN = "jaxbio-board-token";
+
+/** Takes the token out of the printed address, so that no one reads it over a shoulder. */
+function keepToken() {
+  const found = location.hash.match(/^#token=([\w-]+)$/);
+  if (!found) return;
+  sessionStorage.setItem(TOKEN, found[1]);
+  history.replaceState(null, "", location.pathname);
+}
+
+function mayAct() {
+  return !source.exported && sessionStorage.getItem(TOKEN) !== null;
+}
+
+async function act(what, asked = {}) {
+  const reply = await fetch(`api/do/${what}`, { method: "POST", body: JSON.stringify(asked),
+    headers: { "Content-Type": "application/json", "X-Board-Token": sessionStorage.getItem(TOKEN) } });
+  if (!reply.ok) throw new Error((await reply.text()).trim());
+  return reply.json();
+}
+
+/** A button that says what came of it. */
+function doing(label, does) {
+  const said = el("span", { class: "faint", role: "status" });
+  const button = el("button", { onclick: async () => {
+    button.disabled = true;
+    try {
+      said.textContent = await does();
+    } catch (error) {
+      said.textContent = error.message;
+    }
+    button.disabled = false;
+  } }, label);
+  return [button, said];
+}
+
+/** Buttons for the runs of a page. */
+function runActions(names) {
+  if (!mayAct() || names.length !== 1) return el("div");
+  const [run] = names;
+  const modes = ["accuracy", "robustness", "attacks", "similarity", "time", "physiology"];
+  const mode = el("select", { "aria-label": "measure" }, modes.map((name) => el("option", {}, name)));
+  return el("div", { class: "bar" },
+    doing("Stop (it saves first)", async () => `asked process ${(await act("stop", { run })).stopped}`),
+    mode, doing("Evaluate", async () => `started: ${(await act("evaluate", { run, mode: mode.value })).command}`));
+}
+
+class ActionsPage {
+  constructor(root) {
+    this.experiment = el("input", { list: "experiments", value: "lc_snn", "aria-label": "experiment" });
+    this.names = el("datalist", { id: "experiments" });
+    this.name = el("input", { placeholder: "name of the run", "aria-label": "name of the run" });
+    this.changes = el("textarea", { rows: 4, cols: 50, "aria-label": "changed keys",
+      placeholder: "a change a line, such as\nspiking.filters=25\nspiking.train_images=2000" });
+    this.jobs = el("div");
+    const start = async () => {
+      const changes = this.changes.value.split("\n").map((line) => line.trim()).filter(Boolean);
+      const job = await act("start", { experiment: this.experiment.value, name: this.name.value, changes });
+      return `started: ${job.command}`;
+    };
+    root.replaceChildren(el("h1", {}, "Actions"), el("div", { class: "bar" },
+      el("label", {}, "experiment", this.experiment, this.names), el("label", {}, "run", this.name)),
+    this.changes, el("div", { class: "bar" }, doing("Start", start)),
+    el("p", { class: "faint" }, "Commands go on when this page or the board is closed."),
+    el("h2", {}, "Commands"), this.jobs);
+  }
+
+  async update(table) {
+    if (!mayAct()) {
+      this.jobs.replaceChildren(el("p", {}, "Start the board with --allow-actions, and open the address that it prints."));
+      return;
+    }
+    if (!this.names.children.length) {
+      this.names.replaceChildren(...(table.experiments ?? []).map((name) => el("option", { value: name })));
+    }
+    const jobs = await act("jobs");
+    this.jobs.replaceChildren(...(jobs.length ? jobs.map((job) => el("div", {}, el("code", {}, job.command),
+      ` — ${job.code === null ? "running" : `ended with code ${job.code}`}`, el("pre", {}, job.said))) : ["None yet."]));
+  }
+}
+
+const PAD = 56; // the drawing's side, pixels
+
+/** A field to draw a digit on, and what the network says of it. */
+function digitPart(run) {
+  if (run.task !== "stdp" || !mayAct()) return null;
+  const canvas = el("canvas", { width: PAD, height: PAD, role: "img", id: "digit",
+    "aria-label": "draw a digit with the pointer" });
+  canvas.style.width = canvas.style.height = "224px";
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const clear = () => {
+    pen.fillStyle = "#000";
+    pen.fillRect(0, 0, PAD, PAD);
+  };
+  clear();
+  pen.strokeStyle = "#fff";
+  pen.lineWidth = 5;
+  pen.lineCap = pen.lineJoin = "round";
+  const place = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [((event.clientX - box.left) / box.width) * PAD, ((event.clientY - box.top) / box.height) * PAD];
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    pen.beginPath();
+    pen.moveTo(...place(event));
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!event.buttons) return;
+    pen.lineTo(...place(event));
+    pen.stroke();
+  });
+  const answer = el("div", { id: "answer" });
+  const classify = async () => {
+    const { data } = pen.getImageData(0, 0, PAD, PAD);
+    const picture = Array.from({ length: PAD }, (_, y) =>
+      Array.from({ length: PAD }, (__, x) => data[4 * (y * PAD + x)]));
+    const found = await act("classify", { run: run.name, picture });
+    answer.replaceChildren(el("p", {}, "The network says ", el("strong", {}, found.label ?? "nothing"),
+      ` with ${found.count} spikes.`),
+    el("div", { class: "grid" }, dotPlot("scores", found.classes.map((name, i) => ({ name: String(name), value: found.scores[i] }))),
+      raster(found)));
+    return "";
+  };
+  return el("div", {}, canvas, el("div", { class: "bar" },
+    doing("Show it to the network", classify), el("button", { onclick: clear }, "Clear")), answer);
+}
+
+/** Spikes of all neurons over time. */
+function raster({ spikes, steps, neurons, dt }) {
+  const axes = frame([0, steps * dt], [0, neurons], "ms");
+  const dots = spikes.map(([when, who]) => {
+    const [x, y] = [axes.x(when * dt), axes.y(who)];
+    return `M${x.toFixed(1)} ${y.toFixed(1)}h1.5`;
+  }).join("");
+  return el("figure", {}, el("figcaption", {}, "spikes by neuron"), svg("svg", {
+    viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: "img", "aria-label": `${spikes.length} spikes` },
+  axes.parts, svg("path", { d: dots, stroke: COLOURS[0], "stroke-width": 1.5 })));
+}

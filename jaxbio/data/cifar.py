@@ -1,0 +1,208 @@
+"""CIFAR-10 and CIFAR-100 in every form in which people have them, as arrays in memory.
+
+Reference:
+    Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images", University of Toronto.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from jaxbio.data.archive import pictures_of
+from jaxbio.data.cifar_files import read_batch, read_binary, read_npz
+from jaxbio.data.class_names import match_classes
+from jaxbio.data.decoded import decoded, kept
+from jaxbio.data.settings import DataError, Settings
+from jaxbio.data.splits import relabelled
+from jaxbio.data.types import ArraySplit, Source, existing_data_path
+from jaxbio.files.tars import SUFFIXES, Tar, is_tar
+
+_TEN = "airplane automobile bird cat deer dog frog horse ship truck"
+_HUNDRED = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
+butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch
+crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo
+keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
+mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain
+plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
+skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
+television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+NAMES = {"cifar10": tuple(_TEN.split()), "cifar100": tuple(_HUNDRED.split())}
+SIDE = 32
+
+# The published files of each split, without ".bin".
+_FILES = {
+    "cifar10": {"train": [f"data_batch_{i}" for i in range(1, 6)], "eval": ["test_batch"]},
+    "cifar100": {"train": ["train"], "eval": ["test"]},
+}
+_FOLDERS = {
+    "cifar10": ("cifar-10-batches-bin", "cifar-10-batches-py"),
+    "cifar100": ("cifar-100-binary", "cifar-100-python"),
+}
+
+
+def open_cifar(settings: Settings, name: str) -> Source:
+    """Opens CIFAR-10 or CIFAR-100.
+
+    ``data_dir``, or the folder ``<name>`` in it, is or has one of: the published binary files or
+    Python batches (which are read without running anything in them), unpacked or as the published
+    ``.tar.gz``; pictures in ``train/<class>/`` and ``test/<class>/``, also in a tar; an ``.npz``
+    (see :func:`jaxbio.data.cifar_files.read_npz`); a set that tfds has prepared. Pictures are
+    decoded once and kept in the user's cache.
+
+    Args:
+        settings: ``data_dir``.
+        name: ``cifar10`` or ``cifar100``.
+
+    Raises:
+        DataError: nothing of this kind is there, or it is damaged or something else.
+        InputError: an archive that cannot be read.
+    """
+    place = Path(existing_data_path(settings))
+    if place.is_file():
+        return _open_file(place, name)
+    for folder in (place / name, place):
+        if not folder.is_dir():
+            continue
+        for inner in (*(folder / n for n in _FOLDERS[name]), folder):
+            if inner.is_dir() and any(_official(inner, name).values()):
+                contents = {path.name: path.read_bytes for path in inner.iterdir()}
+                return _from_files(contents, name, str(inner))
+        if folder != place and (folder / "train").is_dir():
+            return _from_folder(settings, folder, name)
+        for path in sorted(folder.iterdir()):
+            if _is_candidate(path, name, anything=folder != place):
+                return _open_file(path, name)
+        if folder != place and any(folder.glob("*/dataset_info.json")):
+            from jaxbio.data.tfds import open_tfds
+
+            return open_tfds(settings, name)
+    _missing(place, name)
+
+
+def _missing(place: Path, name: str) -> NoReturn:
+    number = name.removeprefix("cifar")
+    raise DataError(
+        f"{place} has no {name}: put cifar-{number}-binary.tar.gz of "
+        f"https://www.cs.toronto.edu/~kriz/cifar.html into {place / name}, as it is; pictures in "
+        "train/<class>/ and test/<class>/ (also in a tar), an .npz or a set of tfds will do, too"
+    )
+
+
+def _is_candidate(path: Path, name: str, anything: bool) -> bool:
+    known = path.name.startswith((name, f"cifar-{name.removeprefix('cifar')}-"))
+    return (known or anything) and (is_tar(path) or path.suffix == ".npz")
+
+
+def _official(folder: Path, name: str) -> dict[str, list[Path]]:
+    return {
+        split: [
+            path
+            for stem in stems
+            for path in (folder / f"{stem}.bin", folder / stem)
+            if path.is_file()
+        ]
+        for split, stems in _FILES[name].items()
+    }
+
+
+def _open_file(path: Path, name: str) -> Source:
+    if path.suffix == ".npz":
+        return _source(name, read_npz(path, SIDE), str(path))
+    if not is_tar(path):
+        raise DataError(
+            f"data.data_dir={str(path)!r}: {name} is a folder, an .npz or a {' '.join(SUFFIXES)}"
+        )
+    status = path.stat()
+    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {name}"
+    arrays = kept(key)
+    if arrays is None:
+        tar = Tar(path)
+        files = {file.rpartition("/")[2]: i for i, file in enumerate(tar.names)}
+        stems = [stem for stems in _FILES[name].values() for stem in stems]
+        if any(stem in files or f"{stem}.bin" in files for stem in stems):
+            contents = {file: _Reader(tar, i) for file, i in files.items()}
+            return _from_files(contents, name, str(path))
+        arrays = decoded(_with_names(pictures_of(tar, name), name, str(path)), SIDE, key)
+    return _source(name, arrays, str(path))
+
+
+def _from_folder(settings: Settings, folder: Path, name: str) -> Source:
+    from jaxbio.data.folder import open_image_folder
+
+    opened = open_image_folder(dataclasses.replace(settings, data_dir=str(folder), cache="auto"))
+    key = f"{folder.resolve()} {opened.fingerprint()} {name}"
+    arrays = kept(key)
+    if arrays is None:
+        arrays = decoded(_with_names(opened, name, str(folder)), SIDE, key)
+    return _source(name, arrays, str(folder))
+
+
+def _with_names(source: Source, name: str, where: str) -> Source:
+    numbers = match_classes(source.class_names, NAMES[name], where)
+    return dataclasses.replace(
+        source,
+        train=relabelled(source.train, numbers),
+        eval=relabelled(source.eval, numbers),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    tar: Tar
+    index: int
+
+    def __call__(self) -> bytes:
+        return self.tar.read(self.index)
+
+
+def _from_files(contents: Mapping[str, Callable[[], bytes]], name: str, where: str) -> Source:
+    """The published files, by their names."""
+    labels = 1 if name == "cifar10" else 2
+    arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for split, stems in _FILES[name].items():
+        parts = []
+        for stem in stems:
+            if f"{stem}.bin" in contents:
+                content = contents[f"{stem}.bin"]()
+                parts.append(read_binary(content, labels, SIDE, f"{where}/{stem}.bin"))
+            elif stem in contents:
+                parts.append(read_batch(contents[stem](), SIDE, f"{where}/{stem}"))
+            else:
+                raise DataError(f"{where} lacks {stem}[.bin]: fetch {name} again")
+        images, numbers = (np.concatenate(part) for part in zip(*parts, strict=True))
+        arrays[split] = images, numbers
+    return _source(name, arrays, where)
+
+
+def _source(name: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], where: str) -> Source:
+    names = NAMES[name]
+    splits: dict[str, Any] = {}
+    for split, (images, labels) in arrays.items():
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
+            raise DataError(
+                f"{where} has labels {labels.min()} to {labels.max()}: {name} has 0 to "
+                f"{len(names) - 1}"
+            )
+        splits[split] = ArraySplit(images, labels.astype(np.int32))
+    return Source(
+        name=name,
+        class_names=list(names),
+        **splits,
+        one_size=True,
+        fingerprint=lambda: _fingerprint(splits),
+    )
+
+
+def _fingerprint(splits: Mapping[str, ArraySplit]) -> str:
+    digest = hashlib.sha256()
+    for split in splits.values():
+        for array in (split.images, split.labels):
+            values: Any = np.ascontiguousarray(array)
+            digest.update(values)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,220 @@
+"""Class-attention transformers, whole or behind a V1 or a V1 + V2 front-end."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxbio.errors import InputError
+from jaxbio.models.body import Body
+from jaxbio.models.vit import (
+    FRONT_END_STRIDES,
+    MLP,
+    TOKEN_INIT,
+    DropPath,
+    PatchEmbedding,
+    check_divides,
+    class_token,
+    layer_norm,
+    linear,
+    position_embedding,
+)
+
+
+class TalkingHeads(nn.Module):
+    """Self-attention whose heads are mixed, linearly, before and after the softmax.
+
+    Attributes:
+        heads: number of heads; divides the features.
+        dtype: dtype of the computation.
+
+    Reference:
+        Shazeer et al. 2020, "Talking-Heads Attention", arXiv:2003.02436.
+    """
+
+    heads: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps ``[B, N, C]`` to ``[B, N, C]``."""
+        batch, tokens, width = x.shape
+        size = width // self.heads
+        qkv = linear(3 * width, self.dtype, "qkv")(x).reshape(batch, tokens, 3, self.heads, size)
+        query, key, value = (qkv[:, :, i] for i in range(3))
+        weights = jnp.einsum("bnhd,bmhd->bhnm", query * size**-0.5, key)
+        weights = MixHeads(self.heads, name="proj_l")(weights)
+        weights = nn.softmax(weights.astype(jnp.float32)).astype(self.dtype)
+        weights = MixHeads(self.heads, name="proj_w")(weights)
+        x = jnp.einsum("bhnm,bmhd->bnhd", weights, value)
+        return linear(width, self.dtype, "proj")(x.reshape(batch, tokens, width))
+
+
+class MixHeads(nn.Module):
+    """A linear layer over the heads of ``[B, heads, N, M]``."""
+
+    heads: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Same shape and dtype."""
+        kernel = self.param("kernel", TOKEN_INIT, (self.heads, self.heads), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.heads,), jnp.float32)
+        y = jnp.einsum("bhnm,hg->bgnm", x, kernel.astype(x.dtype))
+        return y + bias.astype(x.dtype).reshape(1, -1, 1, 1)
+
+
+class ClassAttention(nn.Module):
+    """The class token, the first, attends to all tokens; the others ask nothing.
+
+    Attributes:
+        heads: number of heads; divides the features.
+        dtype: dtype of the computation.
+    """
+
+    heads: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps ``[B, 1 + N, C]`` to ``[B, 1, C]``."""
+        width = x.shape[-1]
+
+        def heads_of(name: str, x: jax.Array) -> jax.Array:
+            y = linear(width, self.dtype, name)(x)
+            return y.reshape(*y.shape[:2], self.heads, width // self.heads)
+
+        query, key, value = heads_of("q", x[:, :1]), heads_of("k", x), heads_of("v", x)
+        y = jax.nn.dot_product_attention(query, key, value)
+        return linear(width, self.dtype, "proj")(y.reshape(-1, 1, width))
+
+
+class Block(nn.Module):
+    """Pre-norm block of attention and MLP; what each adds is scaled, feature by feature.
+
+    Attributes:
+        attention: what reads the tokens: of all, or of the class token.
+        act: activation factory.
+        drop_path: rate of stochastic depth.
+        scale_init: initial value of the scales.
+        dtype: dtype of the computation.
+    """
+
+    attention: Callable[..., nn.Module]
+    act: Callable[..., nn.Module]
+    drop_path: float
+    scale_init: float
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool, others: jax.Array | None = None) -> jax.Array:
+        """One pass.
+
+        Args:
+            x: tokens that are changed, ``[B, N, C]``.
+            train: whether branches are left out at random.
+            others: tokens that are read only, behind ``x``.
+
+        Returns:
+            The changed tokens, shaped as ``x``.
+        """
+
+        def scaled(i: int, y: jax.Array) -> jax.Array:
+            init = nn.initializers.constant(self.scale_init)
+            scale = self.param(f"gamma_{i}", init, x.shape[-1:], jnp.float32)
+            y = y * scale.astype(y.dtype).reshape(1, 1, -1)
+            return DropPath(self.drop_path, name=f"drop_path{i}")(y, train)
+
+        seen = x if others is None else jnp.concatenate([x, others], axis=1)
+        seen = layer_norm(self.dtype, "norm1")(seen)
+        x = x + scaled(1, self.attention(dtype=self.dtype, name="attn")(seen))
+        mlp = MLP(4 * x.shape[-1], self.act, self.dtype, name="mlp")
+        return x + scaled(2, mlp(layer_norm(self.dtype, "norm2")(x)))
+
+
+class CaiT(Body, kw_only=True):
+    """A transformer of patches, whose class token comes in at the end and gathers what it needs.
+
+    Behind a front-end the patches are cut from its maps, as those of
+    :class:`jaxbio.models.vit.VisionTransformer`.
+
+    Attributes:
+        patch: side of a patch in pixels of the image.
+        width: features of a token.
+        depth: number of blocks of the patches.
+        heads: attention heads; divide ``width``.
+        act: activation factory, of the MLPs.
+        class_depth: number of blocks of the class token.
+        scale_init: initial value of the scales of what the blocks add.
+        drop_path: rate of stochastic depth, the same in every block of the patches.
+        remat: whether blocks are recomputed in the backward pass.
+
+    Reference:
+        Touvron et al. 2021, "Going deeper with Image Transformers", arXiv:2103.17239.
+    """
+
+    patch: int
+    width: int
+    depth: int
+    heads: int
+    class_depth: int = 2
+    scale_init: float = 1e-5
+    drop_path: float = 0.0
+
+    default_activation: ClassVar[str] = "gelu"
+    blocks: ClassVar[str] = r"(class_)?block\d+"
+    torch_positions: ClassVar[str] = "pos_embed"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns logits and the endpoints block0.., class_block0.., tokens, penultimate.
+
+        ``block<i>`` are the patches after a block, a map ``[B, H, W, width]``; ``class_block<i>``
+        is the class token after a block of its own, ``[B, width]``; ``tokens`` are all tokens after
+        the last norm, ``[B, 1 + N, width]``, class token first; ``penultimate`` is that one.
+
+        Args:
+            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
+            train: whether there is stochastic depth (it takes the rng ``"drop_path"``).
+
+        Raises:
+            InputError: the image is not a multiple of the patch, or of another size than the
+                variables are for, or the rate of stochastic depth is out of range.
+        """
+        if not 0 <= self.drop_path < 1:
+            raise InputError(f"drop_path={self.drop_path}, must be in [0, 1)")
+        if self.after == "image":
+            check_divides(x, self.patch)
+        patch = max(1, self.patch // FRONT_END_STRIDES[self.after])
+        size = [n // patch for n in x.shape[1:3]]
+        x = PatchEmbedding(self.width, patch, self.dtype, name="patch_embed")(x)
+        x = x + position_embedding(self, "pos_embed", x.shape[1], self.width).astype(x.dtype)
+        block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
+        endpoints = {}
+        for i in range(self.depth):
+            x = block(
+                partial(TalkingHeads, self.heads),
+                self.act,
+                self.drop_path,
+                self.scale_init,
+                self.dtype,
+                name=f"blocks_{i}",
+            )(x, train)
+            endpoints[f"block{i}"] = x.reshape(-1, *size, self.width)
+        token = class_token(self, x)
+        for i in range(self.class_depth):
+            token = block(
+                partial(ClassAttention, self.heads),
+                self.act,
+                0.0,
+                self.scale_init,
+                self.dtype,
+                name=f"blocks_token_only_{i}",
+            )(token, train, x)
+            endpoints[f"class_block{i}"] = token[:, 0]
+        tokens = layer_norm(self.dtype, "norm")(jnp.concatenate([token, x], axis=1))
+        logits = linear(self.num_classes, self.dtype, "head")(tokens[:, 0]).astype(jnp.float32)
+        return logits, endpoints | {"tokens": tokens, "penultimate": tokens[:, 0], "logits": logits}

@@ -1,0 +1,206 @@
+"""Pyramid vision transformers, whole or as the part behind a V1 or a V1 + V2 front-end."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxbio.errors import InputError
+from jaxbio.models.body import Body
+from jaxbio.models.layers import torch_default
+from jaxbio.models.vit import (
+    FRONT_END_STRIDES,
+    MLP,
+    DropPath,
+    PatchProjection,
+    class_token,
+    layer_norm,
+    linear,
+    position_embedding,
+)
+
+# Of each stage of the Tiny network.
+_WIDTHS = (64, 128, 320, 512)
+_HEADS = (1, 2, 5, 8)
+_MLP_RATIOS = (8, 8, 4, 4)
+_REDUCTIONS = (8, 4, 2, 1)
+_DEPTH = 2  # blocks
+_INNER_NORM = 1e-5  # epsilon of the norms behind convolutions; the others have 1e-6
+
+
+class ReducedAttention(nn.Module):
+    """Self-attention whose keys and values come from a map of fewer pixels.
+
+    Attributes:
+        heads: number of heads; divides the features.
+        reduction: by how much the map's sides are reduced, by a convolution without overlap.
+        dtype: dtype of the computation.
+    """
+
+    heads: int
+    reduction: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, size: tuple[int, int]) -> jax.Array:
+        """Maps ``[B, N, C]`` to ``[B, N, C]``.
+
+        Args:
+            x: the tokens of a map, row by row; at a reduction of 1 others may be among them.
+            size: height and width of that map.
+        """
+        batch, tokens, width = x.shape
+        query = linear(width, self.dtype, "q")(x)
+        if self.reduction > 1:
+            maps = _at_least(x.reshape(batch, *size, width), self.reduction)
+            x = PatchProjection(width, self.reduction, self.dtype, torch_default, name="sr")(maps)
+            x = layer_norm(self.dtype, "norm", _INNER_NORM)(x.reshape(batch, -1, width))
+        both = linear(2 * width, self.dtype, "kv")(x)
+        both = both.reshape(batch, -1, 2, self.heads, width // self.heads)
+        query = query.reshape(batch, tokens, self.heads, -1)
+        y = jax.nn.dot_product_attention(query, both[:, :, 0], both[:, :, 1])
+        return linear(width, self.dtype, "proj")(y.reshape(batch, tokens, width))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block with reduced attention.
+
+    Attributes:
+        heads: of the attention.
+        reduction: of the attention.
+        mlp_ratio: hidden features of the MLP per feature of a token.
+        act: activation factory.
+        drop_path: rate of stochastic depth.
+        dtype: dtype of the computation.
+    """
+
+    heads: int
+    reduction: int
+    mlp_ratio: int
+    act: Callable[..., nn.Module]
+    drop_path: float
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, size: tuple[int, int], train: bool) -> jax.Array:
+        """Maps ``[B, N, C]``, the tokens of a map of ``size``, to ``[B, N, C]``."""
+        y = layer_norm(self.dtype, "norm1")(x)
+        y = ReducedAttention(self.heads, self.reduction, self.dtype, name="attn")(y, size)
+        x = x + DropPath(self.drop_path, name="drop_path1")(y, train)
+        y = MLP(self.mlp_ratio * x.shape[-1], self.act, self.dtype, name="mlp")(
+            layer_norm(self.dtype, "norm2")(x)
+        )
+        return x + DropPath(self.drop_path, name="drop_path2")(y, train)
+
+
+class StageEmbedding(nn.Module):
+    """Patches of a map through one linear layer and a norm.
+
+    Attributes:
+        width: features of a token.
+        patch: side of a patch in pixels of the map.
+        dtype: dtype of the computation.
+    """
+
+    width: int
+    patch: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps ``[B, H, W, C]`` to ``[B, H // patch, W // patch, width]``."""
+        x = _at_least(x, self.patch)
+        x = PatchProjection(self.width, self.patch, self.dtype, torch_default, name="proj")(x)
+        return layer_norm(self.dtype, "norm", _INNER_NORM)(x)
+
+
+class PVT(Body, kw_only=True):
+    """Pyramid vision transformer, Tiny: four stages of two blocks, at 1/4, 1/8, 1/16 and 1/32.
+
+    V1 does what the patches of the first stage do, which keeps its blocks; after V2 the network
+    starts at its second stage (jaxbio's analogies). Stages keep their published numbers. A map
+    smaller than a patch, or than what the attention reduces, is padded with zeros.
+
+    Attributes:
+        patch: side of a patch of the first stage in pixels of the image; 4 as published. Later
+            stages have patches of 2x2 tokens.
+        act: activation factory, of the MLPs.
+        drop_path: rate of stochastic depth in the last block; rises linearly from 0 in the first.
+        remat: whether blocks are recomputed in the backward pass.
+
+    Reference:
+        Wang et al. 2021, "Pyramid Vision Transformer: A Versatile Backbone for Dense Prediction
+        without Convolutions", arXiv:2102.12122.
+    """
+
+    patch: int
+    drop_path: float = 0.0
+
+    default_activation: ClassVar[str] = "gelu"
+    blocks: ClassVar[str] = r"block\d_\d"
+    torch_positions: ClassVar[str] = "pos_embed1"
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Returns logits and the endpoints block1_0.., stage4, tokens, penultimate.
+
+        ``block<stage>_<i>`` are the tokens after a block, a map ``[B, H, W, C]``; those of the last
+        stage have a class token, which is the endpoint, ``[B, C]``; ``stage4`` is the map of the
+        others. ``tokens`` are all of them after the last norm, ``[B, 1 + N, C]``, class token
+        first; ``penultimate`` is that one.
+
+        Args:
+            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
+            train: whether there is stochastic depth (it takes the rng ``"drop_path"``).
+
+        Raises:
+            InputError: the image is of another size than the variables are for, or the rate of
+                stochastic depth is out of range.
+        """
+        if not 0 <= self.drop_path < 1:
+            raise InputError(f"drop_path={self.drop_path}, must be in [0, 1)")
+        first = 1 if self.after == "v2" else 0
+        rates = iter(np.linspace(0, self.drop_path, _DEPTH * (4 - first)).tolist())
+        block = nn.remat(Block, static_argnums=(2, 3)) if self.remat else Block
+        endpoints = {}
+        for stage in range(first, 4):
+            patch = 2 if stage > first else self._first_patch()
+            number, width, last = stage + 1, _WIDTHS[stage], stage == 3
+            x = StageEmbedding(width, patch, self.dtype, name=f"patch_embed{number}")(x)
+            rows, columns = x.shape[1:3]
+            x = x.reshape(-1, rows * columns, width)
+            if last:
+                x = jnp.concatenate([class_token(self, x), x], axis=1)
+            positions = position_embedding(self, f"pos_embed{number}", x.shape[1], width)
+            x = x + positions.astype(x.dtype)
+            for i in range(_DEPTH):
+                x = block(
+                    _HEADS[stage],
+                    _REDUCTIONS[stage],
+                    _MLP_RATIOS[stage],
+                    self.act,
+                    next(rates),
+                    self.dtype,
+                    name=f"block{number}_{i}",
+                )(x, (rows, columns), train)
+                maps = x[:, int(last) :].reshape(-1, rows, columns, width)
+                endpoints[f"block{number}_{i}"] = x[:, 0] if last else maps
+            if not last:
+                x = maps
+        tokens = layer_norm(self.dtype, "norm")(x)
+        logits = linear(self.num_classes, self.dtype, "head")(tokens[:, 0]).astype(jnp.float32)
+        endpoints |= {"stage4": maps, "tokens": tokens, "penultimate": tokens[:, 0]}
+        return logits, endpoints | {"logits": logits}
+
+    def _first_patch(self) -> int:
+        """Side of the first patches in pixels of the input."""
+        return 1 if self.after == "v2" else max(1, self.patch // FRONT_END_STRIDES[self.after])
+
+
+def _at_least(x: jax.Array, size: int) -> jax.Array:
+    """``[B, H, W, C]`` with zeros below and to the right, so that no side is below ``size``."""
+    rows, columns = (max(0, size - n) for n in x.shape[1:3])
+    return jnp.pad(x, ((0, 0), (0, rows), (0, columns), (0, 0))) if rows or columns else x

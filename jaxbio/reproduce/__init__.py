@@ -1,0 +1,1 @@
+"""Published tables, re-run: a file for each paper, and what judges ours beside theirs."""

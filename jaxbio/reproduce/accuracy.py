@@ -1,0 +1,39 @@
+"""What the tables of ImageNet measure: top-1, and errors under corruptions."""
+
+import math
+
+from jaxbio.measures.measure import measure
+from jaxbio.reproduce.networks import converted, open_on_imagenet
+from jaxbio.reproduce.table import Context, Measured, Row
+
+
+def top1(row: Row, context: Context) -> Measured:
+    """Top-1 of the network that ``row.detail`` names, with the weights of the row's one need."""
+    session = _open(row, context)
+    value = measure(session, "accuracy")["top1"]
+    return _share(value, len(session.source.eval))
+
+
+def mce(row: Row, context: Context) -> Measured:
+    """Mean corruption error of the 15 corruptions of ImageNet-C, five severities, over AlexNet's.
+
+    The corruptions are made here, not read from ImageNet-C's JPEG files.
+    """
+    session = _open(row, context)
+    result = measure(session, "robustness", corruptions=["benchmark"], protocol="imagenet_c")
+    return Measured(
+        float(result["scores"]["mce_imagenet_c"]),
+        note="corruptions made here by ImageNet-C's protocol, not its JPEG files",
+    )
+
+
+def _open(row: Row, context: Context):
+    assert context.data is not None  # a need of the table
+    file = row.needs[0].find(context.data)
+    assert file is not None  # checked before
+    return open_on_imagenet(converted(row.detail, file, context.output), context.data)
+
+
+def _share(value: float, images: int) -> Measured:
+    error = math.sqrt(value * (1 - value) / images)
+    return Measured(value, error, (value - 1.96 * error, value + 1.96 * error))

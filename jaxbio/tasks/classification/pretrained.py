@@ -1,0 +1,295 @@
+"""Where a classifier begins: ``model.init_from``, a run, converted weights or a PyTorch file."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxbio.errors import InputError
+from jaxbio.files import read_json
+from jaxbio.options import keys, set_key
+from jaxbio.runs.directory import RunDirectory
+from jaxbio.runs.mesh import state_shardings
+from jaxbio.runs.state import TrainState
+from jaxbio.tasks.classification import frozen
+from jaxbio.tasks.classification.arr import COLLECTION
+from jaxbio.tasks.classification.build import model_arguments
+from jaxbio.tasks.classification.config import PRETRAINED, Config, Spiking, StartingModel
+from jaxbio.tasks.classification.opened import Session, open_session, recorded_images
+from jaxbio.tasks.config import restored_config
+from jaxbio.weights import WeightMismatchError
+
+# What a new training may choose, whatever the old one did.
+_FREE = ("num_classes", "dtype", "remat", "drop_path", "v2_weights", "init_from", "freeze")
+_NAMES_IN_AN_ERROR = 4
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained network to begin with.
+
+    Attributes:
+        path: as configured.
+        arguments: of :func:`jaxbio.create_model`.
+        images: ``image_size``, ``mean`` and ``std`` as far as they are known.
+        class_names: of its classifier, where they are known.
+        v2_filters: where its V2 filters come from.
+        converted: variables of a PyTorch file; None: a run directory has them.
+        config: ours, for devices.
+    """
+
+    path: str
+    arguments: dict[str, Any]
+    images: dict[str, Any]
+    class_names: Sequence[str] | None
+    v2_filters: str
+    converted: dict[str, Any] | None
+    config: ConfigDict
+
+    @cached_property
+    def session(self) -> Session | None:
+        """The opened run; None for a PyTorch file."""
+        return None if self.converted is not None else open_network(self.config, self.path)
+
+    def keeps_classifier(self, num_classes: int, class_names: Sequence[str] | None) -> bool:
+        """Whether the classes are those that it has learned, as far as is known."""
+        if self.arguments["num_classes"] != num_classes:
+            return False
+        unknown = self.class_names is None or class_names is None
+        return unknown or list(self.class_names or ()) == list(class_names or ())
+
+    def describe(self, keeps_classifier: bool) -> dict[str, Any]:
+        """For ``config.json``: what the run began with."""
+        return {
+            "from": Path(self.path).name,
+            "step": None if self.session is None else self.session.step,
+            "classifier": "kept" if keeps_classifier else "new",
+        }
+
+    def put_into(
+        self, state: TrainState, mesh: jax.sharding.Mesh, fresh: Collection[frozen.Path]
+    ) -> TrainState:
+        """A new state with what has been learned, as copies on its devices.
+
+        Args:
+            state: at step 0.
+            mesh: the devices.
+            fresh: paths of parameters that stay as they are in ``state``: of a new classifier.
+
+        Raises:
+            InputError: another network.
+        """
+        found = self.converted if self.session is None else self.session.variables
+        learned = {"constants": {}, **(found or {})}
+        learned.pop(COLLECTION, None)
+        params = _overlay(state.params, learned.pop("params"), fresh, self.path)
+        constants = learned.pop("constants")
+        put = {"params": params, "constants": constants, "rest": learned}
+        put = jax.device_put(
+            jax.tree.map(lambda a: jnp.array(a, copy=True), put), state_shardings(put, mesh)
+        )
+        model_state = {**state.model_state, **put["rest"]}
+        ema = state.ema
+        if ema is not None:
+            ema = jax.tree.map(jnp.copy, {"params": put["params"], "model_state": model_state})
+        return state.replace(
+            params=put["params"],
+            model_state=model_state,
+            constants={**state.constants, **put["constants"]},
+            ema=ema,
+        )
+
+
+def open_pretrained(config: ConfigDict) -> Pretrained | None:
+    """What ``model.init_from`` names; the configuration takes from it what it leaves open.
+
+    With ``model.name=pretrained`` these are all keys that have their defaults, otherwise those that
+    are not set. Network and images must then agree.
+
+    Args:
+        config: the whole configuration; changed in place.
+
+    Returns:
+        The network; None to begin with random weights. No array of a run has been read yet.
+
+    Raises:
+        InputError: no network is there, or the configuration is of another.
+    """
+    path = config.model.init_from
+    if not path:
+        return None
+    found = _of_file(config, path) if Path(path).is_file() else _of_directory(config, path)
+    _adopt(config, found)
+    return found
+
+
+def open_network(config: ConfigDict, path: str) -> Session:
+    """A run's or converted weights' network with its own images, on our devices, without data.
+
+    Args:
+        config: says which devices there are.
+        path: the run directory.
+
+    Raises:
+        InputError: no network is there.
+    """
+    recorded = read_json(RunDirectory(path).config_file)
+    if "config" in recorded:
+        own = restored_config(recorded)
+    else:  # converted weights: all but their images is the configuration's
+        own = ConfigDict(config.to_dict())
+        own.data.update(recorded_images(recorded))
+    own.mesh = config.mesh
+    own.eval.batch_size = config.eval.batch_size
+    return open_session(own, path, with_data=False)
+
+
+def _of_directory(config: ConfigDict, path: str) -> Pretrained:
+    recorded = read_json(RunDirectory(path).config_file)
+    task = recorded.get("config", {}).get("task", "classification")
+    if task == "stdp":
+        raise InputError(
+            f"model.init_from={path} is a spiking network of task stdp: use spiking.start_from"
+        )
+    resolved = recorded.get("resolved", {})
+    arguments = resolved.get("model") or recorded.get("model")
+    if not isinstance(arguments, dict) or "name" not in arguments:
+        raise InputError(f"model.init_from={path}: its config.json names no network: restore it")
+    return Pretrained(
+        path=path,
+        arguments=arguments,
+        images=recorded_images(recorded),
+        class_names=resolved.get("class_names"),
+        v2_filters=resolved.get("v2_filters", "converted"),
+        converted=None,
+        config=config,
+    )
+
+
+def _of_file(config: ConfigDict, path: str) -> Pretrained:
+    from jaxbio.weights.infer import convert
+    from jaxbio.weights.reader import read_torch
+
+    if config.model.name == PRETRAINED:
+        raise InputError(
+            f"model.init_from={path} does not say which network it is of: set model.name, or "
+            "convert it (jaxbio weights)"
+        )
+    arguments = model_arguments(config, num_classes=1)
+    name = arguments.pop("name")
+    for key in ("num_classes", "dtype", "remat", "front_end", "drop_path"):
+        arguments.pop(key, None)  # the file says these, or they are no part of it
+    try:
+        found = convert(name, read_torch(path), **arguments)
+    except WeightMismatchError as error:
+        report = error.report
+        wrong = [*report.missing, *report.unexpected, *report.mismatched]
+        more = f" and {len(wrong) - _NAMES_IN_AN_ERROR} more" if wrong[_NAMES_IN_AN_ERROR:] else ""
+        raise InputError(
+            f"model.init_from={path} does not fit {name}: {', '.join(wrong[:_NAMES_IN_AN_ERROR])}"
+            f"{more} missing, unexpected or of another shape"
+        ) from error
+    except InputError as error:
+        raise InputError(f"model.init_from={path}: {error}") from error
+    except (ValueError, KeyError, OSError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"model.init_from={path} cannot be read ({why})") from None
+    images = vars(found.preprocessing)
+    return Pretrained(path, found.arguments, images, None, "converted", found.variables, config)
+
+
+def _adopt(config: ConfigDict, found: Pretrained) -> None:
+    """Fills what the configuration leaves open, and refuses what it says differently."""
+    theirs, declared = _as_keys(found), keys(Config)
+    changed = []
+    takes_all = config.model.name == PRETRAINED
+    for path, value in theirs.items():
+        mine = _get(config, path)
+        if _same(mine, value):
+            continue
+        is_open = takes_all and mine in (PRETRAINED, declared[path].default)
+        if mine is None or is_open:
+            set_key(config, path, value)
+        elif not path.startswith("data.") or config.eval.preprocessing == "model":
+            changed.append((path, mine, value))
+    if changed:
+        there = ", ".join(f"{path}={mine!r} (there {value!r})" for path, mine, value in changed)
+        remedy = " ".join(f"{path}='{value}'" for path, _, value in changed)
+        raise InputError(
+            f"model.init_from={found.path} is another network or takes other images: {there}; set "
+            f"{remedy}" + _way_out(changed)
+        )
+
+
+def _way_out(changed: Sequence[tuple[str, Any, Any]]) -> str:
+    only_images = all(path.startswith("data.") for path, _, _ in changed)
+    return ", or eval.preprocessing=config to keep the configuration's" if only_images else ""
+
+
+def _as_keys(found: Pretrained) -> dict[str, Any]:
+    """What a network is, as keys of a configuration."""
+    of_model = keys(StartingModel)
+    values = {f"model.{path}": key.default for path, key in of_model.items() if path not in _FREE}
+    arguments = {k: v for k, v in found.arguments.items() if k not in (*_FREE, "image_size")}
+    options = dict(arguments.pop("front_end_options", None) or {})
+    retina = {k: v for k, v in options.pop("retina", {}).items() if k not in ("mean", "std")}
+    of_spiking = {field.name for field in fields(Spiking)}
+    for key, value in arguments.items():
+        values[f"model.{'spiking.' if key in of_spiking else ''}{key}"] = value
+    values |= {f"model.v1.{key}": value for key, value in options.items()}
+    values |= {f"model.retina.{key}": value for key, value in retina.items()}
+    unknown = [path for path in values if path.removeprefix("model.") not in of_model]
+    if unknown:
+        raise InputError(
+            f"model.init_from={found.path}: its option {unknown[0]} has no key in a configuration: "
+            "it cannot be trained on"
+        )
+    return values | {f"data.{key}": value for key, value in found.images.items()}
+
+
+def _get(config: ConfigDict, path: str) -> Any:
+    value: Any = config
+    for part in path.split("."):
+        value = value[part]
+    return value
+
+
+def _same(mine: Any, theirs: Any) -> bool:
+    if isinstance(mine, tuple | list) and isinstance(theirs, tuple | list):
+        return len(mine) == len(theirs) and bool(np.allclose(mine, theirs, atol=1e-6))
+    return bool(mine == theirs)
+
+
+def _overlay(
+    ours: Any, theirs: Mapping[str, Any], fresh: Collection[frozen.Path], path: str
+) -> Any:
+    """``theirs``, and ``ours`` where the classifier is new."""
+    leaves, structure = jax.tree_util.tree_flatten_with_path(ours)
+    found = {
+        tuple(entry.key for entry in where): leaf
+        for where, leaf in jax.tree_util.tree_leaves_with_path(theirs)
+    }
+    merged = []
+    for where, leaf in leaves:
+        name = tuple(entry.key for entry in where)
+        if name in fresh:
+            merged.append(leaf)
+            continue
+        value = found.get(name)
+        if value is not None and name[-1] == "pos_embed" and value.shape != leaf.shape:
+            from jaxbio.weights.convert import interpolate_positions
+
+            value = jnp.asarray(interpolate_positions(np.asarray(value), leaf.shape))
+        if value is None or value.shape != leaf.shape:
+            raise InputError(
+                f"model.init_from={path} is of another network: {'/'.join(name)} is "
+                f"{'missing' if value is None else value.shape}, the model needs {leaf.shape}"
+            )
+        merged.append(value)
+    return jax.tree_util.tree_unflatten(structure, merged)
