@@ -46,8 +46,8 @@ KINDS = {
     "rdm": (
         "rdm_finetune:synthetic",
         "data.image_size=32",
-        "train.total_steps=8",
-        "eval.every_steps=4",
+        "train.total_steps=4",
+        "eval.every_steps=2",
         "checkpoint.every_steps=1",
         "rdm.sit_splits=2",
     ),

@@ -23,11 +23,10 @@ from jaxbio.files.pictures import find_pictures, is_turned, open_picture
 from jaxbio.neural import open_recordings
 from jaxbio.physiology.distributions import read_csv
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.metrics import read_metrics
+from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.spiking.classify import read_picture
 from jaxbio.tasks.config import check_config, restored_config
 from jaxbio.tasks.loop import _finished_table
-from jaxbio.tasks.stdp import registry, watch_page
 from jaxbio.tasks.stdp.activity import recorded_counts
 
 logging.getLogger("jaxbio").setLevel(logging.ERROR)
@@ -105,16 +104,13 @@ def distributions(path: Path) -> None:
 
 
 def run(path: Path) -> None:
-    """A run directory: lists may not even be refused, whatever lies in one of their runs."""
+    """A run directory: lists and the page may not even be refused, whatever lies in one of their runs."""
     one, root = path.parent, path.parent.parent
     command("runs", "list", root)
     command("spiking", "--runs", root, "list")
+    command("board", root, "--export", root.parent / "site")
     directory = RunDirectory(one)
     read_metrics(directory.metrics_file, "loss")
-
-    def page() -> None:
-        view = watch_page.View(registry.find_network(root, one.name))
-        watch_page.page(view.snapshot())
 
     def finished() -> None:
         results = directory.results()
@@ -130,7 +126,7 @@ def run(path: Path) -> None:
         recorded = directory.recorded()
         check_config(restored_config(recorded or {}))
 
-    whats: list[Callable[[], None]] = [page, finished, resumed, opened]
+    whats: list[Callable[[], None]] = [finished, resumed, opened]
     whats.append(lambda: command("spiking", "--runs", root, "show", one.name))
     whats.append(lambda: command("curves", one, "--output", os.devnull + ".png"))
     for what in whats:

@@ -16,7 +16,7 @@ from jaxbio.files.reading import check_regular, reading, reason
 from jaxbio.files.sizes import check_size, inflated, text_array
 from jaxbio.neural import open_recordings
 from jaxbio.physiology.distributions import read_csv
-from jaxbio.runs.metrics import read_metrics
+from jaxbio.runs.metrics_file import read_metrics
 
 
 @pytest.mark.parametrize("kind", ["pipe", "zero", "loop", "folder"])
