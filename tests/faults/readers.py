@@ -104,7 +104,7 @@ def distributions(path: Path) -> None:
 
 
 def run(path: Path) -> None:
-    """A run directory: lists and the page may not even be refused, whatever lies in one of their runs."""
+    """A run directory: lists and the page are not even refused, whatever lies in a run."""
     one, root = path.parent, path.parent.parent
     command("runs", "list", root)
     command("spiking", "--runs", root, "list")
