@@ -52,6 +52,7 @@ def session(tmp_path, name):
         config=config,
         run=SimpleNamespace(path=tmp_path),
         step=7,
+        classes=None,
         arguments=arguments,
         variables=jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 3))),
         preprocessing=Preprocessing(32, config.data.mean, config.data.std),
@@ -84,6 +85,7 @@ def test_report(tmp_path, capsys):
 
 
 def test_a_network_without_time_is_refused(tmp_path):
-    without = SimpleNamespace(arguments={"name": "resnet18", "num_classes": 3, "image_size": 32})
+    arguments = {"name": "resnet18", "num_classes": 3, "image_size": 32}
+    without = SimpleNamespace(arguments=arguments, classes=None)
     with pytest.raises(InputError, match=r"mode=time needs .*unknown option of resnet18"):
         measure(without, "time")

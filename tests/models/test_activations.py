@@ -25,6 +25,7 @@ def test_names():
         "raa2",
         "raa2_simple",
         "raa2_elementwise",
+        "relu6",
     ]
     with pytest.raises(InputError, match="unknown activation 'swish'; valid: relu, gelu, raa, "):
         activations.make("swish")

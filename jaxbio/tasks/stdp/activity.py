@@ -66,7 +66,8 @@ def _read(path: Path, digest: str) -> Counts | None:
     with contextlib.suppress(InputError):
         kept = read_npz(path, ("digest", "counts", "labels"))
         counts, labels = kept["counts"], kept["labels"]
-        numbers = counts.dtype.kind in "iu" and labels.dtype.kind in "iu" and labels.ndim == 1
+        numbers = counts.dtype.kind in "iuf" and labels.dtype.kind in "iu" and labels.ndim == 1
+        numbers = numbers and bool(np.isfinite(counts).all())
         if str(kept["digest"]) == digest and numbers and counts.shape[:1] == labels.shape:
             return counts, labels
     return None

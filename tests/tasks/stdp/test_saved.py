@@ -111,7 +111,7 @@ def test_report_holds_every_readout_and_figure(root, capsys):
         (("random", "--label=1", "--readout=mean"), "unknown readout 'mean'"),
         (("random", "--label=1", "--member=99"), "member=99"),
         (("random", "--label=1", "--checkpoint=77"), "77"),
-        (("classify", "none.png"), "none.png cannot be read"),
+        (("classify", "none.png"), "none.png does not exist"),
     ],
 )
 def test_command_errors_are_one_line(root, capsys, arguments, message):
