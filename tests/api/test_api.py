@@ -303,6 +303,7 @@ def _direct(responses, rdms):
     return jaxbio.similarity.compare(own, jaxbio.similarity.upper(rdms), "spearman")
 
 
+@pytest.mark.slow
 def test_rsa_is_the_bootstrap_in_one_line(patterns):
     responses, rdms = patterns
     few = {"over": "subjects", "n_bootstrap": 200}
@@ -384,6 +385,7 @@ _EXAMPLES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _EXAMPLES)
 def test_examples_run(name, trained, digits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -321,6 +321,7 @@ def test_a_torch_module_with_hooks_and_gradients(colours, images):
     assert list(only.apply({}, model.preprocessing.normalise(images))[1]) == ["2"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux only: sets the core")
 def test_calls_of_the_host_do_not_wait_for_the_core_that_they_hold():
     """With one core: handing over arrays by a thread of XLA's pool would wait for ever."""

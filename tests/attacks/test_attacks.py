@@ -134,6 +134,7 @@ def test_eight_devices():
     np.testing.assert_array_equal(eight.fooled, one.fooled)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "loss"), [(pgd, "ce"), (apgd, "dlr"), (pgd, "margin")])
 def test_targets_are_reached(method, loss):
     labels = mlp(IMAGES).argmax(1)
@@ -188,6 +189,7 @@ def test_ties_are_decided_as_argmax_does():
     np.testing.assert_array_equal(attacked.fooled, [False, True])
 
 
+@pytest.mark.slow
 def test_expectation_over_noise():
     """The mean of many gradients is the gradient without noise; each image has noise of its own."""
 

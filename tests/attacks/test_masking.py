@@ -42,6 +42,7 @@ def test_differences_of_few_images_do_not_count():
     assert masking_warnings(0.4, 20, **{**SOUND, "one_step": 0.3, "more_samples": 0.25}) == []
 
 
+@pytest.mark.slow
 def test_gradients_that_are_no_guide():
     def model(x):
         flat = x.reshape(len(x), -1)

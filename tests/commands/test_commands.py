@@ -194,6 +194,7 @@ def test_runs_are_compared_on_the_same_pictures(whole_run, capsys):
     assert "p = 1" in output
 
 
+@pytest.mark.slow
 def test_pictures_are_predicted_as_in_the_evaluation(whole_run, tmp_path, capsys):
     session = open_session(None, str(whole_run))
     expected = predict(session, session.batches()).probabilities[:3]
@@ -212,6 +213,7 @@ def test_pictures_are_predicted_as_in_the_evaluation(whole_run, tmp_path, capsys
     assert f"{100 * expected[0].max():.1f} %" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_cannot_be_predicted(whole_run, tmp_path, capsys, monkeypatch):
     (tmp_path / "text.png").write_text("no picture")
     for words, message in (

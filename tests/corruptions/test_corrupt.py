@@ -34,6 +34,7 @@ def test_subsets_of_names():
         corruption_names("extra")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_result_is_a_pure_function_of_image_and_key(name, images, key):
     ids = np.array([5, 0, 9])

@@ -40,6 +40,7 @@ def published_elastic(image, severity, corners, dx, dy):
     return 255 * np.clip(np.stack(moved, -1), 0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("severity", [1, 2, 3, 4, 5])
 def test_elastic_transform_has_its_affine_part(photograph, severity):
     rng = np.random.default_rng(severity)

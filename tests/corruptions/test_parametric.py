@@ -63,6 +63,7 @@ def test_high_pass_is_scipys(condition):
         np.testing.assert_allclose(y, np.clip(rest + 0.4423 - rest.mean(), 0, 1), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(8, 8), (7, 8), (9, 5)])
 def test_phases_move_and_amplitudes_stay(shape):
     keys = jax.random.split(KEY, 50)
@@ -143,6 +144,7 @@ def plain_eidolon(picture, noise, reach, coherence, grain):
     return np.floor(np.clip(inside, 0, 255)) / 255
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coherence", [0.0, 0.3, 1.0])
 def test_eidolons_are_the_published_ones(coherence):
     noise = np.random.default_rng(3).normal(size=(2, 2, 6, 64, 64)).astype(np.float32)

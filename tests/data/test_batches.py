@@ -34,6 +34,7 @@ def test_training_batches_have_the_promised_form(opened):
     np.testing.assert_array_equal(batch["label"], source.train.labels[batch["index"]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
 def test_resuming_changes_nothing(opened, augmentation):
     source, settings = opened

@@ -59,6 +59,7 @@ def compared_by() -> list[str]:
     return sorted({name for models in found for gold in models.values() for name in gold})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", compared_by())
 def test_models_and_subjects(recordings, name):
     flat, models = recordings
@@ -74,6 +75,7 @@ def test_models_and_subjects(recordings, name):
             close(ours, [gold[k][name] for k in chosen])
 
 
+@pytest.mark.slow
 def test_ceilings_of_real_subjects(recordings):
     flat, _ = recordings
     sessions = flat["human_it_rdms"].astype(np.float64)

@@ -118,6 +118,7 @@ def test_fixed_evaluation(name):
     close(ours.sem, SYNTHETIC["eval_fixed"][name]["sem"], 1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [k for k in METHODS if f"boot_eval_{k}" in ARRAYS])
 def test_bootstrap_samples(name):
     models, subjects = ARRAYS["model_rdms"], ARRAYS["subject_rdms"]
@@ -154,6 +155,7 @@ def test_crossvalidated_ceiling(name):
     close(ours.ceiling, gold[name], 1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(SYNTHETIC.get("bootstrap_1000", {})))
 def test_bootstrap_errors(case):
     over, name = case.split("_", 1)

@@ -89,6 +89,7 @@ def test_a_network_beside_people(run, stimuli, capsys):
     assert "left out" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_without_people(run, stimuli):
     result = _measure(run, stimuli=str(stimuli / "contrast"), experiment="mine")
     assert set(result["conditions"]) == {"c100", "c10"}

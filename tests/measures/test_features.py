@@ -284,6 +284,7 @@ def _squeezenet_run(path):
     return arguments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["converted", "trained"])
 def test_a_run_whose_data_are_not_here(kind, pictures, tmp_path):
     """The images are the user's own: neither the data nor their class count matter."""

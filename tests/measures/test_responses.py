@@ -31,6 +31,7 @@ def run(tmp_path_factory):
         yield path
 
 
+@pytest.mark.slow
 def test_what_is_collected(run):
     opened = session.open_session(None, str(run), "last")
     values, labels = responses.collect_responses(opened)
@@ -56,6 +57,7 @@ def test_curves_are_the_activation_at_learned_shifts():
     np.testing.assert_allclose(y, raa(x, np.float32([shift])), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command(run, tmp_path, capsys):
     assert main(["responses", str(run), "--output", str(tmp_path)]) == 0
     files = {file.name for file in tmp_path.iterdir()}

@@ -62,6 +62,7 @@ def _measure(opened, names, severities, **options):
     return measure(opened, "robustness", corruptions=names, severities=severities, **options)
 
 
+@pytest.mark.slow
 def test_a_cell_is_the_accuracy_on_corrupted_images(run):
     opened = _open(run)
     measured = corrupted_accuracy.measure_compiled(opened, "gaussian_noise", 3)

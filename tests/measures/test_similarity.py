@@ -249,6 +249,7 @@ def test_time_bins_one_by_one(recordings):
     np.testing.assert_allclose(mean.patterns, recordings.responses.mean(2))
 
 
+@pytest.mark.slow
 def test_constant_layers_are_named(session, recordings):
     for name in ("rsa", "sit", "cka", "ridge"):
         with pytest.raises(InputError, match="dead"):

@@ -62,6 +62,7 @@ def test_bfloat16_computes_shifts_in_float32(name):
     assert unit.apply(variables, x).dtype == jnp.bfloat16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "name"),
     [*((body, "raa") for body in BODIES), ("cornet_rt", "raa2_simple"), ("resnet18", "raa2")],

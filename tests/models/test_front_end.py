@@ -32,6 +32,7 @@ def apply(model, variables, x, train=False, rngs=None):
     return model.apply(variables, x, train, rngs=rngs)
 
 
+@pytest.mark.slow
 def test_jitted_init_equals_eager_init() -> None:
     x = images()
     jitted, eager = init(small(), x), small().init(jax.random.key(0), x)

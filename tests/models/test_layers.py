@@ -47,6 +47,7 @@ def reference_max_pool(x, window, stride, padding, ceil_mode):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3, 6, 7, 12, 13])
 @pytest.mark.parametrize(
     ("window", "stride", "padding", "ceil_mode"),
@@ -83,6 +84,7 @@ def test_avg_pool_clips_and_drops_the_rest(n, outputs):
     np.testing.assert_allclose(ours[:, 0, 0], x[:, :2, :2].mean((1, 2)), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "padding", "features"),
     [

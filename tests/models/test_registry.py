@@ -186,6 +186,7 @@ def test_recurrent_areas_lead_with_time():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL_KINDS)
 def test_bfloat16_keeps_float32_parameters_statistics_and_logits(name):
     model = create_model(name, num_classes=3, image_size=32, dtype=jnp.bfloat16)

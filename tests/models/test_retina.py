@@ -69,6 +69,7 @@ def test_every_stage_can_be_left_out(option):
     assert same == (option == "m_cells")
 
 
+@pytest.mark.slow
 def test_gradients_reach_black_pictures():
     black = jnp.full((1, 32, 32, 3), -1.0)
     gradient = jax.grad(lambda x: Retina(image_size=32).apply({}, x)[0].sum())(black)

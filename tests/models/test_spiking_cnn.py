@@ -143,6 +143,7 @@ def test_it_learns(small):
     assert all(np.abs(g).max() > 0 for g in jax.tree.leaves(gradients["body"]["conv1"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "front_end"),
     [("resnet18", "none"), ("vgg11_bn", "none"), ("squeezenet1_1", "vone")],

@@ -118,6 +118,7 @@ def test_negative_intensities(name):
         encoding.encode(name, KEY, np.array([3.0, -0.5]), 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", encoding.list_encoders())
 def test_a_level_encoder_refuses_what_is_no_level(name):
     """A picture in [0, 1] was read as dark, levels above the last as the last."""

@@ -91,6 +91,7 @@ def test_flat_images_survive():
         np.testing.assert_array_equal(ours, flat)
 
 
+@pytest.mark.slow
 def test_an_image_depends_on_its_key_alone():
     images = jnp.asarray(np.stack([picture(i, 16, 16) for i in range(6)]))
     keys = jax.random.split(jax.random.key(3), 6)

@@ -91,6 +91,7 @@ def test_bfloat16(path: str, monkeypatch) -> None:
     assert relative(y, expected @ readout) < 3e-2
 
 
+@pytest.mark.slow
 def test_gradients_equal_those_of_the_dense_bank() -> None:
     rng = np.random.default_rng(1)
     q0, q1 = random_bank(rng, 5, 6, 9)

@@ -51,6 +51,7 @@ def _best_cell(layers):
     return int(np.argmax(answers[0] - answers[1]))
 
 
+@pytest.mark.slow
 def test_contrast_saturates(layers):
     contrast = np.array([0.0625, 0.125, 0.25, 0.5, 1.0])
     pictures = gratings(_rows(contrast=contrast), **_SCREEN)

@@ -98,6 +98,7 @@ def test_compare_shapes(rng):
     assert sim.compare(a[0], b[0]).shape == ()
 
 
+@pytest.mark.slow
 def test_squares_are_rdms_and_not_their_rows(rng):
     flat = rng.uniform(0.5, 1.5, size=(10, 45))  # of 10 conditions: rows could be RDMs of 5
     squares = np.asarray(sim.square(flat))
@@ -159,6 +160,7 @@ X = np.random.default_rng(1).normal(size=(12, 5))
 NAN = np.where(np.eye(12, 5), np.nan, X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -126,6 +126,7 @@ def test_pls_of_steep_spectra_is_that_of_scikit_learn(dtype):
         np.testing.assert_allclose(own.score, 1, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["copies", "wide, of rank 20"])
 def test_pls_has_no_more_components_than_the_features_dimensions(kind):
     x, y = steep(kind).astype(np.float32), make()[1].astype(np.float32)
@@ -137,6 +138,7 @@ def test_pls_has_no_more_components_than_the_features_dimensions(kind):
         np.testing.assert_allclose(capped, gold, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_gram_matrices_and_traces_give_the_same_predictivity():
     (x, y), (wide, _) = make(), make(1, 60)
     splits = sim.stratified_splits(OBJECTS, 2, train_size=0.75)
@@ -164,6 +166,7 @@ def test_ridge_cv_is_that_of_scikit_learn():
     np.testing.assert_allclose(predicted[0], gold.predict(x[test[0]]), atol=1e-8)
 
 
+@pytest.mark.slow
 def test_svm_reads_what_is_there_and_nothing_else():
     x, _ = make()
     labels = OBJECTS // 2
@@ -235,6 +238,7 @@ def test_rsatoolbox_reports_other_summaries():
     np.testing.assert_allclose(two.p_ceiling, both)
 
 
+@pytest.mark.slow
 def test_crossvalidated_folds_cover_everything():
     folds = sim.make_folds(6, 12, k_subjects=3, k_conditions=2)
     assert len(folds) == 6

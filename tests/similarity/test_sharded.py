@@ -19,6 +19,7 @@ def features():
     return np.random.default_rng(0).standard_normal((24, 64), np.float32) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axes", [(None, "units"), ("images", "units"), ("images", None)])
 @pytest.mark.parametrize("measure", [gram, rdm, lambda x: cka(x, x[:, ::-1])])
 def test_eight_devices_equal_one(mesh, features, axes, measure):

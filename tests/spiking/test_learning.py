@@ -80,6 +80,7 @@ def test_dense_learning_of_parts(kind, frozen):
     _assert_same_learning(network, parameters, program, learning)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lc", "fc"])
 def test_sparse_learning_gives_the_same_spikes_and_weights(kind):
     network, parameters = KINDS[kind]

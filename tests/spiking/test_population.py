@@ -47,6 +47,7 @@ def _learn(members, levels):
     return learn(NETWORK, parameters, weights, encoder, keys, jnp.asarray(levels), 0)
 
 
+@pytest.mark.slow
 def test_a_member_learns_as_if_alone():
     members = read_members(0, 2, "c_w=-20,-100;tau_neg=10,20")
     rng = np.random.default_rng(0)

@@ -154,6 +154,7 @@ def test_mismatch_is_one_short_line(checkpoint, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_no_strict_lists_everything(tmp_path, capsys, checkpoint):
     state_dict = dict(read_torch(checkpoint)["state_dict"])
     state_dict["module.features.0.bias"] = np.zeros(3, np.float32)

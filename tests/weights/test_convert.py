@@ -92,6 +92,7 @@ def test_first_linear_layer_reads_channels_first():
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_old_densenet_names():
     state = generated("densenet121", **SMALL)
     assert "features.denseblock1.denselayer1.norm1.weight" in state

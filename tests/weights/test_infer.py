@@ -74,6 +74,7 @@ def test_classifier_by_another_name(head, squeezenet):
     )
 
 
+@pytest.mark.slow
 def test_no_classifier(squeezenet):
     body = {key: value for key, value in squeezenet.items() if "classifier" not in key}
     with pytest.raises(InputError, match="--num_classes"):

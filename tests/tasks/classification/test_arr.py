@@ -123,6 +123,7 @@ def test_eight_devices_have_one_memory(data, fsdp):
     assert ours["count"].sum() == 96
 
 
+@pytest.mark.slow
 def test_micro_batches_visit_the_memory_one_after_another():
     state, step = _setup(regulariser=_regulariser(), accumulate=4)
     whole = batch(16)
@@ -145,6 +146,7 @@ def test_averages_take_the_memory_as_it_is():
     chex.assert_trees_all_equal(after.variables(averaged=True)[COLLECTION], memory)
 
 
+@pytest.mark.slow
 def test_no_transfers_but_the_batch():
     """Neither the memory nor augmentation goes through the host."""
     augmentation = Augmentation(2, 9.0, 0.5, (0.5, 0.5, 0.5), 0.25)
@@ -170,6 +172,7 @@ def test_augmentation_is_a_function_of_seed_and_step_not_of_micro_batches():
     chex.assert_trees_all_close(a.params, b.params, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_evaluation_reads_the_memory_and_ignores_padding_and_unseen_classes():
     regulariser = _regulariser()
     state, step = _setup(regulariser=regulariser)
@@ -303,6 +306,7 @@ def test_the_memory_survives_a_checkpoint_and_serves_evaluation(tmp_path, small_
     assert COLLECTION in session.open_session(plain, str(whole), "last").variables
 
 
+@pytest.mark.slow
 def test_the_memory_of_other_endpoints_is_refused(tmp_path, small_model, monkeypatch):
     config = _config(**{"train.total_steps": 2, "arr.endpoints": "layer1"})
     experiment = task.Classification.prepare(config)

@@ -44,6 +44,7 @@ def _mixed(kind, share=1.0, alpha=1.0, count=200):
     return jax.device_get(_program(kind)(keys, share, alpha))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mixup", "cutmix", "both"])
 def test_labels_weigh_what_the_pictures_show(kind):
     found = _mixed(kind)
@@ -85,6 +86,7 @@ def test_a_share_of_the_batches_stays_as_it_is():
     np.testing.assert_array_equal(found["label"][first], np.arange(6))
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_soft_labels():
     model, images = Tiny(dropout=0.0, batch_norm=False), Preprocessing(32, (0.5,) * 3, (0.5,) * 3)
     variables = dict(jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))

@@ -86,6 +86,7 @@ def _variables(run):
     return opened.open_session(None, str(run), "last", with_data=False).variables
 
 
+@pytest.mark.slow
 def test_own_classes_are_learned_and_the_frozen_rest_is_that_of_the_weights(weights, tuned):
     given, found = weights[1], _variables(tuned)
     for part in ("conv", "bn"):

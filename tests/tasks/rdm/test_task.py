@@ -176,6 +176,7 @@ def _step(state_model, **options):
     return jax.jit(step), state
 
 
+@pytest.mark.slow
 def test_steps_bring_the_rdm_nearer_to_the_target(recordings):
     batches, _ = _batches(recordings)
     batch = next(iter(batches.stream(0, 1, make_mesh())))
@@ -263,6 +264,7 @@ def test_dissimilarities_of_single_images(tmp_path):
     assert recorded["resolved"]["data"]["held_out_images"] == 8
 
 
+@pytest.mark.slow
 def test_a_student_goes_on_from_a_run_and_a_run_can_teach(tmp_path):
     write_recordings(_single_images(), tmp_path / "single.npz")
     options = {

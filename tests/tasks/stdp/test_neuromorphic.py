@@ -62,6 +62,7 @@ def euler(graph, x, dt):
     return np.array(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_same_spikes_after_a_round_trip_and_by_the_equations(tmp_path, kind):
     net, weights, x = made(kind)

@@ -71,6 +71,7 @@ def test_votes_are_those_of_the_recorded_calibration(root):
         )
 
 
+@pytest.mark.slow
 def test_random_and_classify(root, capsys):
     folder = root / "plots"
     arguments = ("random", "--label=3", "--seed=1", f"--output={folder}")
@@ -122,6 +123,7 @@ def test_command_errors_are_one_line(root, capsys, arguments, message):
     assert message in err
 
 
+@pytest.mark.slow
 def test_before_its_first_test_a_network_cannot_vote(root):
     network = open_network(find_network(root, "tiny"))
     state = network.state.replace(calibrated=np.int32(0))

@@ -81,6 +81,7 @@ def test_resumes_exactly(tmp_path, monkeypatch):
     jax.tree.map(np.testing.assert_array_equal, whole, parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", [c_snn, fc_snn, lc_snn_competition])
 def test_every_kind_learns(base):
     task = stdp.Stdp.prepare(_config(base))
@@ -111,6 +112,7 @@ def test_two_steps_freeze_one_connection_each():
     assert not np.allclose(history[2]["yy"], history[3]["yy"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "frozen"),
     [(lc_snn, {"xy"}), (lc_snn_competition, {"xy"}), (lc_snn_competition, {"yy"})],
@@ -136,6 +138,7 @@ def short(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_going_on_equals_one_long_run(short, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").mkdir()
