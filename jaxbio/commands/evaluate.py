@@ -40,11 +40,6 @@ def options(parser: Parser) -> None:
         "--mode", choices=list(measures()), default="accuracy", help="what to measure"
     )
     parser.add_argument(
-        "--data",
-        metavar="DIR",
-        help="folder of pictures by class: short for data.source=folder data.data_dir=DIR",
-    )
-    parser.add_argument(
         "--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step"
     )
     add_processes(parser)
@@ -72,9 +67,6 @@ def run(options: argparse.Namespace) -> None:
     if workdir is None and options.config is None and options.words[:1]:
         workdir = options.words.pop(0) if Path(options.words[0]).is_dir() else None
     experiment, overrides = chosen(options)
-    if options.data is not None:
-        values = {"data.source": "folder", "data.data_dir": options.data}
-        overrides += [("--data", key, value) for key, value in values.items()]
     if experiment is None and workdir is None:
         raise InputError("which run? give its directory, or the name of its experiment")
     config: Any = None if experiment is None else open_config(experiment, overrides)

@@ -42,6 +42,11 @@ def add_experiment(parser: Parser, more: str = "") -> None:
         help="the experiment, if not the first word; --config.KEY=VALUE changes a key",
     )
     parser.add_argument("--workdir", metavar="DIR", help="run directory; default: runs/NAME")
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="pictures by class, a folder or a tar: short for data.source=folder data.data_dir=DIR",
+    )
 
 
 def names() -> list[str]:
@@ -65,6 +70,9 @@ def chosen(options: Any) -> tuple[str | None, list[Override]]:
             experiment = word
         else:
             raise InputError(f"unexpected argument '{word}': changed keys are KEY=VALUE")
+    if options.data is not None:
+        values = {"data.source": "folder", "data.data_dir": options.data}
+        overrides += [("--data", key, value) for key, value in values.items()]
     return experiment, overrides
 
 

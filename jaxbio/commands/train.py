@@ -3,6 +3,7 @@
   jaxbio train svp_resnet                    # real digits, offline, minutes
   jaxbio train svp_resnet:imagenet data.data_dir=DIR
   jaxbio train svp_resnet model.front_end=none --workdir=runs/plain
+  jaxbio train svp_resnet --data=DIR --split=0.1   # DIR/train/CLASS/*, a tenth for validation
   jaxbio train svp_resnet --seeds=0:5        # five runs, their mean and deviation
   jaxbio train fine_tune model.init_from=runs/NAME data.data_dir=DIR   # one's own classes
   jaxbio train cornet_rt --extend=10         # ten epochs more
@@ -33,6 +34,11 @@ def options(parser: Parser) -> None:
     add_experiment(parser)
     add_seeds(parser)
     parser.add_argument(
+        "--split",
+        metavar="SHARE",
+        help="of the training images held out for validation: short for data.split=SHARE",
+    )
+    parser.add_argument(
         "--extend",
         metavar="EPOCHS",
         default="",
@@ -51,6 +57,8 @@ def options(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Trains as configured."""
     experiment, overrides = chosen(options)
+    if options.split is not None:
+        overrides.append(("--split", "data.split", options.split))
     if experiment is None:
         raise InputError("--config is missing: for example --config=configs/svp_resnet.py")
     if options.seeds is not None:

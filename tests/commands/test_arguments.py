@@ -3,8 +3,8 @@
 import pytest
 
 from jaxbio.commands import train
-from jaxbio.commands.experiments import config_of_run, names, open_config
-from jaxbio.commands.main import main
+from jaxbio.commands.experiments import chosen, config_of_run, names, open_config
+from jaxbio.commands.main import main, make_parser
 from jaxbio.errors import InputError, NonFiniteError, WriteError
 
 
@@ -160,3 +160,16 @@ def test_converted_weights_bring_their_images_to_a_configuration():
     assert (config.data.image_size, config.data.mean, config.seed) == (64, (0.1, 0.2, 0.3), 3)
     with pytest.raises(InputError, match="flip=maybe"):
         config_of_run({"model": {}}, [("data.flip=maybe", "data.flip", "maybe")])
+
+
+def test_pictures_and_a_split_are_short_for_keys():
+    parser = make_parser("train")
+    options = parser.parse(["svp_resnet", "--data=photos.tar", "--split=0.2"])
+    experiment, overrides = chosen(options)
+    assert experiment == "svp_resnet"
+    assert [(key, value) for _, key, value in overrides] == [
+        ("data.source", "folder"),
+        ("data.data_dir", "photos.tar"),
+    ]
+    assert options.split == "0.2"
+    assert main(["train", "svp_resnet", "--split=2"]) == 2
