@@ -14,9 +14,11 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
+from IPython.display import Image
 
 import jaxbio
 from jaxbio.neural.synthetic import synthetic_recordings
+from jaxbio.plotting.saving import png_bytes
 from jaxbio.plotting.similarity import plot_rdms
 
 recordings = synthetic_recordings(views=1, image_size=64)
@@ -42,7 +44,7 @@ rdm = jaxbio.similarity.rdm
 rdms = {name: np.asarray(rdm(a.reshape(len(a), -1))) for name, a in activity.items()}
 rdms["synthetic IT"] = np.asarray(rdm(sites))
 figure = plot_rdms(rdms)
-figure
+Image(png_bytes(figure))
 
 # %% [markdown]
 # ## Scores

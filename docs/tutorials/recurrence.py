@@ -15,10 +15,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from IPython.display import Image
 from sklearn.datasets import load_digits
 
 import jaxbio
 from jaxbio.plotting.recurrence import plot_rdms_over_time
+from jaxbio.plotting.saving import png_bytes
 from jaxbio.similarity import rdm
 
 # %% [markdown]
@@ -67,7 +69,7 @@ rdms = {
     for layer, value in features.items()
 }
 figure = plot_rdms_over_time(rdms)
-figure
+Image(png_bytes(figure))
 
 # %% [markdown]
 # Next: [CORnet](../cornet.md) for the four models and the published weights, [similarity](../similarity.md) to compare

@@ -14,10 +14,12 @@
 # %%
 import jax.numpy as jnp
 import numpy as np
+from IPython.display import Image
 
 import jaxbio
 from jaxbio.ops.response import arr_loss, new_memory, raa, update_memory
 from jaxbio.plotting.responses import plot_activation_curves
+from jaxbio.plotting.saving import png_bytes
 
 # %% [markdown]
 # ## The activation
@@ -28,7 +30,7 @@ from jaxbio.plotting.responses import plot_activation_curves
 x = np.linspace(-4, 3, 200, dtype=np.float32)
 curves = {"RAA": {s: np.asarray(raa(jnp.asarray(x), jnp.full(1, s))) for s in (-1.0, 0.0, 1.0)}}
 figure = plot_activation_curves(x, curves)
-figure
+Image(png_bytes(figure))
 
 # %% [markdown]
 # ## The regulariser

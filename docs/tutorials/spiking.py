@@ -35,14 +35,14 @@ axes[0].set_title("grey levels")
 axes[1].imshow(spikes.sum(0), cmap="magma")
 axes[1].set_title("spikes in 250 steps")
 axes[2].imshow(spikes.reshape(250, -1).T, aspect="auto", cmap="gray_r", interpolation="none")
-axes[2].set(xlabel="step", ylabel="pixel", title="raster")
+_ = axes[2].set(xlabel="step", ylabel="pixel", title="raster")
 
 # %% [markdown]
 # ## Learning
 
 # %%
 run = jaxbio.train("lc_snn", {"spiking.train_images": 400}, workdir="runs/tutorial_spiking")
-run.results
+run.results["accuracy"]
 
 # %% [markdown]
 # ## What the filters became
