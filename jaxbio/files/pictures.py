@@ -15,6 +15,7 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif",
 )  # fmt: skip
 MAX_PIXELS = 100_000_000  # a small file may unfold into any number: 16,000 squared take 0.8 GB
+_MAX_SIDE = 65_535  # JPEG's own; each row of a decoded picture costs memory even if it is one pixel
 
 _BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _ORIENTATION = 0x0112  # of EXIF
@@ -48,7 +49,7 @@ def open_picture(
 
     Raises:
         InputError: there is no such file, it is no picture, is damaged, has values of unknown range
-            or more than ``MAX_PIXELS``.
+            or more than ``MAX_PIXELS``, or 65,535 on a side.
     """
     name = name or ("the picture" if isinstance(source, bytes) else str(source))
     try:
@@ -59,7 +60,9 @@ def open_picture(
             _check_size(image, name)
             if image.mode in ("I", "F") and not (image.mode == "I" and image.format == "PNG"):
                 raise InputError(f"{name} has pixels of mode {image.mode}: save it with 8 bits")
-            return _converted(ImageOps.exif_transpose(image) if upright else image, background)
+            if upright:
+                ImageOps.exif_transpose(image, in_place=True)
+            return _converted(image, background)
     except InputError:
         raise
     except Exception as error:  # whatever damaged bytes lead to
@@ -132,6 +135,10 @@ def _check_size(image: Image.Image, name: str) -> None:
             f"{name} has {width} x {height} pixels, at most {MAX_PIXELS:,} are read: make it "
             "smaller"
         )
+    if max(width, height) > _MAX_SIDE:
+        raise InputError(
+            f"{name} has {width} x {height} pixels, at most {_MAX_SIDE:,} a side are read: cut it"
+        )
 
 
 def _converted(image: Image.Image, background: int | None) -> Image.Image:
@@ -140,8 +147,9 @@ def _converted(image: Image.Image, background: int | None) -> Image.Image:
     grey = image.mode in ("1", "L", "LA", "La")
     transparent = "A" in image.getbands() or "transparency" in image.info
     if transparent and background is not None:
-        below = Image.new("RGBA", image.size, (background,) * 3 + (255,))
-        image = Image.alpha_composite(below, image.convert("RGBA"))
+        above = image if image.mode == "RGBA" else image.convert("RGBA")
+        image = Image.new("RGB", image.size, (background,) * 3)
+        image.paste(above, (0, 0), above)
     return image.convert("L" if grey else "RGB")
 
 

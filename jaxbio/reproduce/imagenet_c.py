@@ -6,15 +6,16 @@ from jaxbio.reproduce.accuracy import mce
 from jaxbio.reproduce.networks import IMAGENET, torchvision
 from jaxbio.reproduce.table import EQUAL, Context, Published, Row, Table
 
-# Model: torchvision's file, its size, published mCE in per cent.
-_NETWORKS = {
+# Model: torchvision's file, its size, published mCE in per cent where the text is at hand.
+# AlexNet's is 100 by definition.
+_NETWORKS: dict[str, tuple[str, str, float | None]] = {
     "alexnet": ("alexnet", "230 MB", 100.0),
-    "squeezenet1_1": ("squeezenet1_1", "5 MB", 104.4),
-    "vgg11": ("vgg11", "500 MB", 93.5),
-    "vgg19": ("vgg19", "550 MB", 88.9),
-    "vgg19_bn": ("vgg19_bn", "550 MB", 81.6),
-    "densenet121": ("densenet121", "31 MB", 73.4),
-    "resnet18": ("resnet18", "45 MB", 84.7),
+    "squeezenet1_1": ("squeezenet1_1", "5 MB", None),
+    "vgg11": ("vgg11", "500 MB", None),
+    "vgg19": ("vgg19", "550 MB", None),
+    "vgg19_bn": ("vgg19_bn", "550 MB", None),
+    "densenet121": ("densenet121", "31 MB", None),
+    "resnet18": ("resnet18", "45 MB", None),
     "resnet50": ("resnet50", "98 MB", 76.7),
 }
 
@@ -24,7 +25,7 @@ def _rows(context: Context) -> Sequence[Row]:
         Row(
             f"{name}, mCE",
             "15 corruptions, 5 severities, over AlexNet's errors, 224 px",
-            (Published(round(value / 100, 4)),),
+            () if value is None else (Published(round(value / 100, 4)),),
             0.01,
             EQUAL,
             (torchvision(stem, size),),
@@ -44,6 +45,6 @@ TABLE = Table(
     measure=mce,
     about=(
         "tolerance: corruptions are drawn anew, and JPEG compression of the files is left out",
-        "the published values but those of AlexNet and ResNet-50 were not compared with the text",
+        "values wanted: of table 1 only AlexNet's and ResNet-50's are typed in",
     ),
 )

@@ -68,8 +68,9 @@ class MetricsReader:
     def waiting(self) -> int:
         """Bytes that have not been read yet."""
         try:
+            check_regular(self._file)
             return max(0, self._file.stat().st_size - self._end - len(self.tail))
-        except OSError:
+        except (OSError, InputError):
             return 0
 
 

@@ -99,6 +99,14 @@ def test_small_files_of_many_pixels_are_not_unfolded(monkeypatch, tmp_path):
             read(tmp_path / "bomb.png")
 
 
+def test_rows_cost_memory_too(monkeypatch):
+    monkeypatch.setattr(pictures, "_MAX_SIDE", 40)
+    stream = io.BytesIO()
+    Image.new("L", (1, 41)).save(stream, "png")
+    with pytest.raises(InputError, match="1 x 41 pixels"):
+        open_picture(stream.getvalue())
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"BM", b"<html>", saved(PIXELS, "PNG")[:70], saved(PIXELS, "TIFF")[:900]]
 )

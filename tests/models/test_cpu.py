@@ -102,6 +102,9 @@ def test_no_network_brings_a_cpu_s_form_to_an_accelerator(name, monkeypatch):
     model = create_model(name, num_classes=3, image_size=32, **_FAMILIES[name])
     x = jax.ShapeDtypeStruct((8, 32, 32, 3), jnp.float32)
     variables = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)), x)
+    # A scan that is differentiated stacks what either form keeps; of the form that is not lowered
+    # these are zeros, which XLA folds.
+    work = set(_WORK) - ({"concatenate"} if name == "cornet_s" else set())
 
     def loss(variables, x):
         rngs = {"dropout": jax.random.key(0)}
@@ -111,7 +114,7 @@ def test_no_network_brings_a_cpu_s_form_to_an_accelerator(name, monkeypatch):
         jax.clear_caches()
         lowered = jax.jit(jax.grad(loss)).trace(variables, x).lower(lowering_platforms=(platform,))
         names = re.findall(r"stablehlo\.(\w+)", lowered.as_text())
-        return Counter(name for name in names if name in _WORK)
+        return Counter(name for name in names if name in work)
 
     on_gpu, on_cpu = operations("cuda"), operations("cpu")
 
