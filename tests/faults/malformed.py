@@ -11,6 +11,7 @@ what was tried before is not tried again.
 import argparse
 import collections
 import gzip
+import itertools
 import json
 import os
 import random
@@ -275,6 +276,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--per_file", type=int, default=25, help="damaged versions of a file")
     parser.add_argument("--kinds", default="", help="readers, between commas; default: all")
+    parser.add_argument("--every", type=int, default=1, help="try each N-th file only")
     parser.add_argument("--log", type=Path, help="goes on where this file ends")
     options = parser.parse_args()
     work = options.work.absolute()
@@ -287,7 +289,10 @@ def main() -> int:
     if options.log and options.log.exists():
         done = {tuple(row[:2]): row for row in map(json.loads, options.log.open())}
     kinds = set(filter(None, options.kinds.split(",")))
-    for case in cases(work, options.seed, options.per_file, kinds):
+    every = itertools.islice(
+        cases(work, options.seed, options.per_file, kinds), 0, None, options.every
+    )
+    for case in every:
         row = done.get((case.reader, case.name)) or _tried(case, work)
         if options.log and (case.reader, case.name) not in done:
             with options.log.open("a") as file:

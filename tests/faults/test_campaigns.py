@@ -23,10 +23,10 @@ def _run(module, work, *options):
 
 
 def test_malformed_files(tmp_path):
-    """Sound and hand-made files of every kind, and two damaged versions of each sound one."""
-    said = _run("malformed", tmp_path, "--per_file=2")
+    """A fifth of: sound and hand-made files of every kind, two damaged versions of each."""
+    said = _run("malformed", tmp_path, "--per_file=2", "--every=5")
     tried = int(said.splitlines()[-1].split()[0])
-    assert tried > 1000
+    assert tried > 300
     assert ", 0 failures;" in said
 
 
