@@ -34,6 +34,10 @@ from jaxbio.runs.state import State, StateT
 _logger = logging.getLogger("jaxbio")
 # What Orbax's threads fail at is raised by the next call; it would show their tracebacks besides.
 logging.getLogger("absl").addFilter(lambda r: not (r.exc_info and "orbax" in r.pathname))
+# Where several arrays fail, one is raised and asyncio tells of the others.
+logging.getLogger("asyncio").addFilter(
+    lambda r: not (r.exc_info and "os_error_code" in str(r.exc_info[1]))
+)
 _CHECK = "check"  # in the digests: of the digests themselves
 
 

@@ -1,5 +1,6 @@
 import contextlib
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -232,3 +233,13 @@ def test_sharded_state_restores_onto_its_devices(run):
     restored = Checkpointer(run.checkpoints).restore_latest(_like(sharded))
     assert restored.params["fc"]["kernel"].sharding == sharded.params["fc"]["kernel"].sharding
     chex.assert_trees_all_equal(jax.device_get(restored), jax.device_get(state))
+
+
+def test_of_arrays_that_a_full_disk_stops_one_is_told():
+    def tells(error):
+        info = (type(error), error, None)
+        record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "never retrieved", (), info)
+        return bool(logging.getLogger("asyncio").filter(record))
+
+    assert not tells(ValueError("No space left on device [os_error_code='28']"))
+    assert tells(ValueError("something else"))
