@@ -110,6 +110,52 @@ def plot_score_bars(
     return figure
 
 
+def plot_regions(
+    names: Sequence[str],
+    scores: Mapping[str, np.ndarray],
+    intervals: Mapping[str, np.ndarray],
+    ceilings: Mapping[str, tuple[float, float] | None],
+    label: str,
+) -> Figure:
+    """Draws layers against several regions: a line each, its noise ceiling in the same colour.
+
+    Args:
+        names: of the layers, in the model's order.
+        scores: per region ``[n]``.
+        intervals: per region ``[n, 2]`` lower and upper ends.
+        ceilings: per region the bounds of the best possible score, or None if unknown.
+        label: what the score is.
+
+    Returns:
+        A figure of one panel; ceilings stand beside the lines, on the right.
+    """
+    size = (max(5.5, 3.0 + 0.55 * len(names)), 4.2)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    place = np.arange(len(names))
+    for number, (region, values) in enumerate(scores.items()):
+        colour, marker = f"C{number % 10}", "osD^vPX*<>"[number % 10]
+        shift = 0.5 * ((number + 0.5) / len(scores) - 0.5)  # or the whiskers would hide each other
+        whiskers = np.abs(np.asarray(intervals[region]).T - values)
+        axes.errorbar(
+            place + shift, values, np.nan_to_num(whiskers),
+            color=colour, marker=marker, markersize=4, linewidth=1.2, elinewidth=0.8, label=region,
+        )  # fmt: skip
+        if (bounds := ceilings[region]) is not None:
+            x = len(names) - 0.2 + 0.9 * (number + 0.5) / len(scores)
+            axes.plot([x, x], bounds, color=colour, linewidth=4, alpha=0.6, solid_capstyle="butt")
+            axes.plot([x], [bounds[0]], color=colour, marker="_", markersize=7)
+    axes.axhline(0.0, color="black", linewidth=0.8)
+    ticks, labels = [*place], [*names]
+    if any(bounds is not None for bounds in ceilings.values()):
+        axes.axvline(len(names) - 0.35, color="0.7", linewidth=0.8)
+        ticks, labels = [*ticks, len(names) + 0.25], [*labels, "noise ceiling"]
+    axes.set_xticks(ticks, labels, rotation=40, ha="right", fontsize="small")
+    axes.set_ylabel(label)
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    return figure
+
+
 def plot_mds(places: Mapping[str, np.ndarray], labels: ArrayLike) -> Figure:
     """Draws conditions as points whose distances are their dissimilarities.
 

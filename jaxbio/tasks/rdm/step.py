@@ -11,8 +11,9 @@ from flax import linen as nn
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.state import NEVER, TrainState
 from jaxbio.similarity import rdm_loss
+from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
-from jaxbio.tasks.classification.step import Batch, Metrics, Step
+from jaxbio.tasks.classification.step import Batch, Metrics
 
 
 def make_rdm_step(
@@ -25,11 +26,15 @@ def make_rdm_step(
     timed: bool = False,
     seed: int,
     class_weight: float = 0.0,
-) -> Step:
-    """Builds ``step(state, batch) -> (state, metrics)``.
+    frozen: Frozen | None = None,
+    l2_sp: float = 0.0,
+) -> Callable[..., tuple[TrainState, Metrics]]:
+    """Builds ``step(state, batch, start=None) -> (state, metrics)``.
 
     The loss is the mean squared difference of two RDMs of object means
-    (:func:`jaxbio.similarity.rdm_loss`), plus ``class_weight`` times the cross-entropy. The network
+    (:func:`jaxbio.similarity.rdm_loss`), plus ``class_weight`` times the cross-entropy, plus
+    ``l2_sp / 2`` times the squared distance from the starting point (Li et al. 2018, "Explicit
+    inductive bias for transfer learning with convolutional networks"). The network
     is in training mode, as published: BatchNorm takes the batch's statistics, dropout acts.
 
     Args:
@@ -41,6 +46,8 @@ def make_rdm_step(
         timed: whether the layer has a time axis ``[T, B, ...]``; its last step counts.
         seed: of dropout and noise.
         class_weight: of the classification loss; 0: none.
+        frozen: what does not learn; the optimiser leaves it out, too.
+        l2_sp: weight of the distance from the parameters ``start``; 0: none.
 
     Returns:
         The step. Its batch has ``image`` ``[B, H, W, 3]`` uint8, ``label`` ``[B]``, ``object``
@@ -48,17 +55,22 @@ def make_rdm_step(
         ``loss`` and ``rdm_loss``, and with classification ``top1``.
     """
 
-    def loss_fn(params: Any, state: TrainState, batch: Batch, key: jax.Array):
+    def loss_fn(params: Any, state: TrainState, batch: Batch, start: Any, key: jax.Array):
+        params = params if frozen is None else frozen.stop(params)
         variables = {"params": params, "constants": state.constants, **state.model_state}
         names = ("dropout", "noise", "drop_path")
         rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
-        (logits, endpoints), updated = model.apply(
-            variables,
-            preprocessing.normalise(batch["image"]),
-            train=True,
-            rngs=rngs,
-            mutable=list(state.model_state),
-        )
+
+        def forward():
+            return model.apply(
+                variables,
+                preprocessing.normalise(batch["image"]),
+                train=True,
+                rngs=rngs,
+                mutable=list(state.model_state),
+            )
+
+        (logits, endpoints), updated = forward() if frozen is None else frozen.apply(forward)
         activity = endpoints[layer][-1] if timed else endpoints[layer]
         features = activity.reshape(len(logits), -1).astype(jnp.float32)
         of_rdm = rdm_loss(features, batch["target"], batch["object"])
@@ -68,12 +80,15 @@ def make_rdm_step(
             losses = cross_entropy(logits, batch["label"])
             total = of_rdm + class_weight * jnp.mean(losses)
             sums["top1"] = metric_sums(logits, batch["label"], losses)["top1"]
+        if l2_sp:
+            moved = jax.tree.map(jnp.subtract, params, start)
+            total += 0.5 * l2_sp * optax.tree.norm(moved, squared=True)
         return total, (dict(updated), {"loss": count * total, **sums})
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: Batch, start: Any = None) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         grads, (model_state, sums) = jax.grad(loss_fn, has_aux=True)(
-            state.params, state, batch, key
+            state.params, state, batch, start, key
         )
         learning_rate = schedule(state.step) * state.plateau.scale
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
