@@ -55,7 +55,7 @@ def load_kriegeskorte(path: str | Path) -> Recordings:
             rdms["judgements"] = np.stack(list(_named_rdms(path, *_JUDGEMENTS).values()))
         if (path / _MODELS[0]).is_file():
             models = _named_rdms(path, *_MODELS)
-            rdms |= {_model_key(name): rdm[None] for name, rdm in models.items()}
+            rdms |= _models(models)
         return Recordings(_NAME, supplement.stimuli, rdms=rdms, source=path.name)
     if path.suffix == ".npz":
         return _from_npz(path)
@@ -81,8 +81,8 @@ def _from_npz(path: Path) -> Recordings:
     if "similarity_judgement_rdms" in arrays:
         rdms["judgements"] = arrays["similarity_judgement_rdms"].astype(np.float64)
     if {"model_rdms", "model_rdm_names"} <= arrays.keys():
-        models = zip(arrays["model_rdm_names"], arrays["model_rdms"], strict=True)
-        rdms |= {_model_key(str(name)): rdm[None].astype(np.float64) for name, rdm in models}
+        names = [str(name) for name in arrays["model_rdm_names"]]
+        rdms |= _models(dict(zip(names, arrays["model_rdms"], strict=True)))
     stimuli = _stimuli(arrays["images"], arrays["category"], path, "images")
     return Recordings(_NAME, stimuli, rdms=rdms, source=path.name)
 
@@ -137,8 +137,10 @@ def _named_rdms(folder: Path, file: str, variable: str) -> dict[str, np.ndarray]
     return rdms
 
 
-def _model_key(name: str) -> str:
-    return f"model_{name.lower()}"
+def _models(rdms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Of every model one RDM; the file's "monkeyIT" is the recording once more."""
+    keys = {name: f"model_{name.lower()}" for name in rdms if name.lower() != "monkeyit"}
+    return {key: rdms[name][None].astype(np.float64) for name, key in keys.items()}
 
 
 def _square(vector: np.ndarray, path: Path, field: str) -> np.ndarray:
