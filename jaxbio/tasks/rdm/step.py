@@ -13,7 +13,7 @@ from jaxbio.runs.state import NEVER, TrainState
 from jaxbio.similarity import rdm_loss
 from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
-from jaxbio.tasks.classification.step import Batch, Metrics
+from jaxbio.tasks.classification.step import Batch, Metrics, Step
 
 
 def make_rdm_step(
@@ -24,12 +24,13 @@ def make_rdm_step(
     *,
     layer: str,
     timed: bool = False,
-    seed: int,
+    seed: int | jax.Array,
     class_weight: float = 0.0,
     frozen: Frozen | None = None,
     l2_sp: float = 0.0,
-) -> Callable[..., tuple[TrainState, Metrics]]:
-    """Builds ``step(state, batch, start=None) -> (state, metrics)``.
+    start: Any = None,
+) -> Step:
+    """Builds ``step(state, batch) -> (state, metrics)``.
 
     The loss is the mean squared difference of two RDMs of object means
     (:func:`jaxbio.similarity.rdm_loss`), plus ``class_weight`` times the cross-entropy, plus
@@ -47,7 +48,8 @@ def make_rdm_step(
         seed: of dropout and noise.
         class_weight: of the classification loss; 0: none.
         frozen: what does not learn; the optimiser leaves it out, too.
-        l2_sp: weight of the distance from the parameters ``start``; 0: none.
+        l2_sp: weight of the distance from ``start``; 0: none.
+        start: parameters that ``l2_sp`` pulls to.
 
     Returns:
         The step. Its batch has ``image`` ``[B, H, W, 3]`` uint8, ``label`` ``[B]``, ``object``
@@ -55,7 +57,7 @@ def make_rdm_step(
         ``loss`` and ``rdm_loss``, and with classification ``top1``.
     """
 
-    def loss_fn(params: Any, state: TrainState, batch: Batch, start: Any, key: jax.Array):
+    def loss_fn(params: Any, state: TrainState, batch: Batch, key: jax.Array):
         params = params if frozen is None else frozen.stop(params)
         variables = {"params": params, "constants": state.constants, **state.model_state}
         names = ("dropout", "noise", "drop_path")
@@ -85,10 +87,10 @@ def make_rdm_step(
             total += 0.5 * l2_sp * optax.tree.norm(moved, squared=True)
         return total, (dict(updated), {"loss": count * total, **sums})
 
-    def step(state: TrainState, batch: Batch, start: Any = None) -> tuple[TrainState, Metrics]:
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         grads, (model_state, sums) = jax.grad(loss_fn, has_aux=True)(
-            state.params, state, batch, start, key
+            state.params, state, batch, key
         )
         learning_rate = schedule(state.step) * state.plateau.scale
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -33,7 +34,7 @@ from jaxbio.runs.schedules import make_schedule
 from jaxbio.runs.state import TrainState, make_state
 from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.optimizers import make_optimizer
-from jaxbio.tasks.classification.step import Batch, Step
+from jaxbio.tasks.classification.step import Batch, Metrics, Step
 from jaxbio.tasks.classification.task import learning_parts
 from jaxbio.tasks.rdm.data import (
     BalancedBatches,
@@ -69,7 +70,7 @@ class RdmFineTuning:
         mesh: the devices.
         periods: when things happen.
         images_per_step: what the recordings make of ``rdm.images_per_object``.
-        schedule: step -> learning rate.
+        schedule: step -> share of the learning rate.
         optimizer: the update's direction.
         frozen: parts of the student that do not learn, or None.
         like: the state's shapes, dtypes and shardings.
@@ -132,9 +133,7 @@ class RdmFineTuning:
             mesh=mesh,
             periods=periods,
             images_per_step=images_per_step,
-            schedule=make_schedule(
-                config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
-            ),
+            schedule=make_schedule(config.schedule, 1.0, periods.total, steps_in_epoch),
             optimizer=optimizer,
             frozen=frozen,
             like=abstract_state(partial(_new_state, student, optimizer, config), mesh),
@@ -150,20 +149,32 @@ class RdmFineTuning:
 
     def train_step(self) -> Step:
         """The jitted step; it takes the memory of the state that it is given."""
-        step = make_rdm_step(
-            self.student.model,
-            self.student.preprocessing,
-            self.optimizer,
-            self.schedule,
-            layer=self.config.rdm.layer,
-            timed=self._student_layer.steps is not None,
-            seed=self.config.seed,
-            class_weight=self.config.rdm.class_weight,
-            frozen=self.frozen,
-            l2_sp=self.config.rdm.l2_sp,
+        config = self.config
+
+        def step(
+            state: TrainState, batch: Batch, *, seed: jax.Array, rate: jax.Array, start: Any
+        ) -> tuple[TrainState, Metrics]:
+            return make_rdm_step(
+                self.student.model,
+                self.student.preprocessing,
+                self.optimizer,
+                lambda now: rate * self.schedule(now),
+                layer=config.rdm.layer,
+                timed=self._student_layer.steps is not None,
+                seed=seed,
+                class_weight=config.rdm.class_weight,
+                frozen=self.frozen,
+                l2_sp=config.rdm.l2_sp,
+                start=start,
+            )(state, batch)
+
+        # Arguments, not constants: runs that differ in these alone share the program.
+        return partial(
+            jax.jit(step, donate_argnums=0),
+            seed=np.uint32(config.seed),
+            rate=np.float32(config.optimizer.learning_rate),
+            start=self.initial_state().params if config.rdm.l2_sp else None,
         )
-        start = self.initial_state().params if self.config.rdm.l2_sp else None
-        return partial(jax.jit(step, donate_argnums=0), start=start)
 
     def warm_up(self, state: TrainState) -> None:
         """Measures the student before its training, as every test needs it."""
