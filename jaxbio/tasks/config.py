@@ -54,9 +54,6 @@ def check_training(config: ConfigDict) -> None:
 def restored_config(recorded: Mapping[str, Any]) -> ConfigDict:
     """Today's configuration of a recorded run; see :func:`jaxbio.options.restore`.
 
-    Args:
-        recorded: the contents of a run's ``config.json``.
-
     Raises:
         InputError: it is of no task that there is, or a value is out of its range.
     """

@@ -34,11 +34,6 @@ class Partition:
 def split_images(stimuli: StimulusSet, held_out: float, seed: int) -> Partition:
     """Holds out a share of the images of every object, or, of single images, of every category.
 
-    Args:
-        stimuli: of the recordings.
-        held_out: the share, in (0, 1).
-        seed: of the choice.
-
     Raises:
         InputError: the share leaves a side without images, or too few conditions to compare.
     """
@@ -84,11 +79,8 @@ class Target:
     dissimilarities: np.ndarray | None = None
 
     def matrix(self, index: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-        """The RDM ``[conditions, conditions]`` of the images ``index``.
-
-        Args:
-            index: images.
-            conditions: of each of them, its row: 0 .. n - 1.
+        """The RDM ``[conditions, conditions]`` of the images ``index``, whose rows are
+        ``conditions``: 0 .. n - 1.
         """
         if self.patterns is None:  # one image per condition
             order = index[np.argsort(conditions)]

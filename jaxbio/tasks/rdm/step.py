@@ -31,16 +31,8 @@ def make_rdm_step(
     The loss is the mean squared difference of two RDMs of object means
     (:func:`jaxbio.similarity.rdm_loss`), plus ``class_weight`` times the cross-entropy. The network
     is in training mode, as published: BatchNorm takes the batch's statistics, dropout acts.
-
-    Args:
-        model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
-        preprocessing: of its images.
-        optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
-        schedule: step -> learning rate.
-        layer: endpoint whose RDM is trained.
-        timed: whether the layer has a time axis ``[T, B, ...]``; its last step counts.
-        seed: of dropout and noise.
-        class_weight: of the classification loss; 0: none.
+    ``layer`` is the endpoint whose RDM is trained; of a ``timed`` one, ``[T, B, ...]``, the last
+    step counts.
 
     Returns:
         The step. Its batch has ``image`` ``[B, H, W, 3]`` uint8, ``label`` ``[B]``, ``object``

@@ -52,17 +52,10 @@ class RdmFineTuning:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-        config: see ``configs/base.py``.
         recordings: what is learnt and compared with.
         partition: images to learn from, and those held out.
-        student: the network that learns.
         teacher: the network it learns from; None: the recordings themselves.
-        mesh: the devices.
-        periods: when things happen.
         images_per_step: what the recordings make of ``rdm.images_per_object``.
-        schedule: step -> learning rate.
-        optimizer: the update's direction.
-        like: the state's shapes, dtypes and shardings.
     """
 
     config: ConfigDict
@@ -81,12 +74,8 @@ class RdmFineTuning:
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "RdmFineTuning":
-        """Builds and checks everything.
-
-        With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
-
-        Raises:
-            InputError: wrong configuration or recordings.
+        """See :meth:`jaxbio.tasks.task.Task.prepare`; with ``rdm.student`` set, ``model`` and
+        ``data`` become those of the student.
         """
         recordings = _recordings(config)
         partition = split_images(recordings.stimuli, config.rdm.held_out, config.rdm.split_seed)
