@@ -33,7 +33,6 @@ class Brain:
     """What a model is compared with.
 
     Attributes:
-        recordings: all of them.
         name: of the time bin; "" where there is one only.
         patterns: responses ``[S, N]``, or None where only dissimilarities are known.
         presentations: single presentations ``[R, S, N]``, or None.
@@ -120,12 +119,7 @@ class Brain:
 
 
 def brains(recordings: Recordings, bins: str, seed: int) -> list[Brain]:
-    """The recordings, averaged over time bins or bin by bin.
-
-    Args:
-        recordings: any.
-        bins: ``mean`` or ``all``.
-        seed: of every random draw.
+    """The recordings, averaged over time bins (``mean``) or bin by bin (``all``).
 
     Raises:
         InputError: too few conditions, or several RDMs of which one has to be chosen.

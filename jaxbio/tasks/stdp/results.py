@@ -1,7 +1,5 @@
 """Results of a test: of one network, or of a population with its table and figures."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.files import csv_text
 from jaxbio.plotting.spiking_scores import plot_accuracy_curve, plot_search
 from jaxbio.spiking.accuracy import Accuracy
 from jaxbio.spiking.population import Member
@@ -97,13 +96,12 @@ def search_csv(points: Sequence[GridPoint]) -> str:
     seed).
     """
     readouts = list(points[0].accuracies)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*points[0].values, "seeds", *(n + s for n in readouts for s in ("", "_std"))])
+    rows: list[list[Any]]
+    rows = [[*points[0].values, "seeds", *(n + s for n in readouts for s in ("", "_std"))]]
     for point in points:
         scores = [f(name) for name in readouts for f in (point.mean, point.deviation)]
-        writer.writerow([*point.values.values(), point.seeds, *scores])
-    return text.getvalue()
+        rows.append([*point.values.values(), point.seeds, *scores])
+    return csv_text(rows)
 
 
 def search_figures(points: Sequence[GridPoint], readout: str) -> dict[str, Figure]:
