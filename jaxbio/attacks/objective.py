@@ -127,11 +127,7 @@ def best_of_restarts(
 ) -> Attacked:
     """Runs an attack from several starts, side by side, and keeps each image's best.
 
-    Args:
-        objective: what is attacked.
-        attempt: keys ``[N]`` to images and their margins ``[N]``.
-        keys: ``[N]``.
-        restarts: how many.
+    ``attempt`` makes of keys ``[N]`` images and their margins ``[N]``.
     """
     if restarts == 1:  # spares the model a batch axis
         x, margins = attempt(fold(keys, 0))

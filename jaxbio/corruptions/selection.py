@@ -1,24 +1,17 @@
 """Corruptions and severities as people write them: in configurations and on command lines."""
 
-import difflib
 from collections.abc import Sequence
 
 from jaxbio.corruptions.names import corruption_names
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _SUBSETS = ("benchmark", "validation", "all")
 
 
 def parse_corruptions(names: Sequence[str], option: str = "--corruptions") -> list[str]:
-    """Expands ``benchmark``, ``validation`` and ``all``; checks the others.
-
-    Args:
-        names: what was written.
-        option: where, for the message.
-
-    Raises:
-        InputError: an unknown name, or none.
+    """Expands ``benchmark``, ``validation`` and ``all``; another or no name is an ``InputError`` of
+    ``option``.
     """
     known = corruption_names("all")
     expanded: list[str] = []
@@ -28,25 +21,15 @@ def parse_corruptions(names: Sequence[str], option: str = "--corruptions") -> li
         elif name in known:
             expanded.append(name)
         else:
-            close = difflib.get_close_matches(name, [*known, *_SUBSETS], n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            raise InputError(
-                f"{option}={name}: {hint}use {', '.join(_SUBSETS)} or some of {', '.join(known)}"
-            )
+            raise InputError(f"{option}={name}: {suggest(name, [*_SUBSETS, *known])}")
     if not expanded:
         raise InputError(f"{option} is empty: use {', '.join(_SUBSETS)} or some names")
     return list(dict.fromkeys(expanded))
 
 
 def parse_severities(values: Sequence[str], option: str = "--severities") -> list[int]:
-    """Numbers 1 to 5 from strings; ``all`` means every one.
-
-    Args:
-        values: what was written.
-        option: where, for the message.
-
-    Raises:
-        InputError: anything else, or none.
+    """Numbers 1 to 5 from strings; ``all`` means every one. Anything else is an ``InputError`` of
+    ``option``.
     """
     severities: list[int] = []
     for value in values:

@@ -8,7 +8,8 @@ import numpy as np
 
 from jaxbio.data.settings import DataError
 from jaxbio.errors import InputError
-from jaxbio.files.pickles import Budget, Stream, Values, plain
+from jaxbio.files.pickle_values import KNOWN, Values, plain
+from jaxbio.files.pickles import Budget, Stream
 from jaxbio.files.sizes import check_size
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -23,17 +24,8 @@ _FIELDS = (
 def read_binary(content: bytes, label_bytes: int, side: int, where: str) -> Arrays:
     """Records of label bytes, of which the last counts, and a picture's planes.
 
-    Args:
-        content: of the file.
-        label_bytes: 1; 2 of CIFAR-100, whose first says the superclass.
-        side: of the pictures, pixels.
-        where: the file, for messages.
-
-    Returns:
-        uint8 ``[N, side, side, 3]`` and uint8 ``[N]``.
-
-    Raises:
-        DataError: another length.
+    CIFAR-100 has 2 label bytes, whose first says the superclass. Returns uint8 ``[N, side, side,
+    3]`` and uint8 ``[N]``. A ``DataError`` where the content has another length.
     """
     length = label_bytes + 3 * side**2
     if not content or len(content) % length:
@@ -47,20 +39,12 @@ def read_binary(content: bytes, label_bytes: int, side: int, where: str) -> Arra
 def read_batch(content: bytes, side: int, where: str) -> Arrays:
     """A pickled dict of ``data`` and ``labels`` (or ``fine_labels``); nothing in it is run.
 
-    Args:
-        content: of the file.
-        side: of the pictures, pixels.
-        where: the file, for messages.
-
-    Returns:
-        uint8 ``[N, side, side, 3]`` and int ``[N]``.
-
-    Raises:
-        DataError: another content, or a damaged one.
+    Returns uint8 ``[N, side, side, 3]`` and int ``[N]``. A ``DataError`` where the content is
+    another, or damaged.
     """
     try:
         budget = Budget(len(content))
-        root = Stream(content, _no_storage, budget, unknown=False).load()
+        root = Stream(content, _no_storage, budget, KNOWN).load()
         batch: Any = plain(root, Values(_no_storage, budget, unknown=False))
         batch = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
         data = batch["data"]

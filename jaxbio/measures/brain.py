@@ -33,7 +33,6 @@ class Brain:
     """What a model is compared with.
 
     Attributes:
-        recordings: all of them.
         name: of the time bin or the published RDM; "" where there is one only.
         patterns: responses ``[S, N]``, or None where only dissimilarities are known.
         presentations: single presentations ``[R, S, N]``, or None.
@@ -121,12 +120,8 @@ class Brain:
 
 
 def brains(recordings: Recordings, bins: str, seed: int) -> list[Brain]:
-    """The recordings, averaged over time bins or bin by bin; published RDMs region by region.
-
-    Args:
-        recordings: any.
-        bins: ``mean`` or ``all``.
-        seed: of every random draw.
+    """The recordings, averaged over time bins (``mean``) or bin by bin (``all``); published RDMs
+    region by region.
 
     Raises:
         InputError: too few conditions, or RDMs of images that share objects.

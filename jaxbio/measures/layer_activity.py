@@ -16,12 +16,7 @@ _BATCH_BYTES = 2**27
 
 
 class Place(NamedTuple):
-    """A layer at a time step.
-
-    Attributes:
-        layer: its name.
-        step: counted from 0; None for layers without time.
-    """
+    """A layer at a time step, counted from 0; None for layers without time."""
 
     layer: str
     step: int | None
@@ -41,24 +36,13 @@ def layer_activity(
     seed: int = 0,
     mesh: Mesh | None = None,
 ) -> dict[Place, np.ndarray]:
-    """Features of every layer at every time step, one forward pass in all.
+    """Features of every layer at every time step, ``[S, units]`` float32, by one forward pass in
+    all.
 
-    Of a layer with more than ``max_units`` units a random sample is kept, the same at every step.
-    (A sample and not a projection: Pearson's r over units is not kept by projections.) Steps before
-    the image arrives, at which a layer is the same for all images, are left out.
-
-    Args:
-        model: from :func:`jaxbio.create_model`.
-        variables: the model's.
-        images: ``[S, size, size, 3]`` uint8.
-        request: layers and steps.
-        preprocessing: what the model was trained with.
-        max_units: largest number of units kept; 0: all of them.
-        seed: of the samples.
-        mesh: devices that share each batch; default: all.
-
-    Returns:
-        Per layer and step ``[S, units]`` float32.
+    Images are ``[S, size, size, 3]`` uint8. Of a layer with more than ``max_units`` units (0: any
+    number) a random sample is kept, the same at every step. (A sample and not a projection:
+    Pearson's r over units is not kept by projections.) Steps before the image arrives, at which a
+    layer is the same for all images, are left out.
 
     Raises:
         InputError: an unknown layer or step.

@@ -1,6 +1,5 @@
 """The measures of similarity, each from layers and recordings to scores with intervals."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, cast
@@ -8,7 +7,7 @@ from typing import NamedTuple, cast
 import jax
 import numpy as np
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 from jaxbio.measures.brain import Brain
 from jaxbio.similarity import (
     REGRESSIONS,
@@ -42,9 +41,6 @@ class Score(NamedTuple):
     """A score and its 95 % interval.
 
     Attributes:
-        value: of the measure.
-        low: lower end of the interval.
-        high: upper end.
         ceiled: relative to the ceiling where the measure defines that; else None.
         per_neuron: ``[N]`` of each neuron, where the measure is a mean of these; else None.
     """
@@ -62,7 +58,6 @@ class Ceiling(NamedTuple):
     Attributes:
         low: lower bound, or the estimate.
         high: upper bound, or the estimate.
-        what: how it was estimated, in words.
     """
 
     low: float
@@ -75,11 +70,9 @@ class Measure:
     """One way to compare layers with recordings.
 
     Attributes:
-        title: for tables and figures.
         interval: what the interval covers, in words.
         needs: "" or what recordings must have: ``responses``, ``views`` (these and several images
             per object).
-        score: scores per layer.
         ceiling: of the recordings; None where it is not known.
     """
 
@@ -91,14 +84,9 @@ class Measure:
 
 
 def choose_measures(names: list[str], brain: Brain) -> tuple[list[str], list[str]]:
-    """The measures that recordings allow.
+    """The measures that recordings allow, and a remark for each default one that is left out.
 
-    Args:
-        names: as on the command line; empty: the default ones.
-        brain: the recordings.
-
-    Returns:
-        The names, and a remark for each default measure that is left out.
+    No names: the default ones.
 
     Raises:
         InputError: an unknown name, or one that the recordings do not allow.
@@ -106,9 +94,7 @@ def choose_measures(names: list[str], brain: Brain) -> tuple[list[str], list[str
     chosen, remarks = [], []
     for name in dict.fromkeys(names or DEFAULT):
         if name not in MEASURES:
-            close = difflib.get_close_matches(name, MEASURES, n=1)
-            hint = f"did you mean '{close[0]}'? There are" if close else "use some of"
-            raise InputError(f"--measures={name}: {hint} {', '.join(MEASURES)}")
+            raise InputError(f"--measures={name}: {suggest(name, MEASURES, 'use some of')}")
         missing = _missing(MEASURES[name].needs, brain)
         if missing and names:
             raise InputError(f"--measures={name}: {brain.recordings.name} has {missing}")

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tqdm import tqdm
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import publish, result_file, split_list
+from jaxbio.measures.measure import (
+    a_list,
+    network_identity,
+    never,
+    publish,
+    result_file,
+)
 from jaxbio.measures.similarity_record import Cell, Record, Row
 from jaxbio.runs.progress import format_table, say
 
@@ -36,10 +42,8 @@ class Outcome(NamedTuple):
     """Scores, and what the report draws.
 
     Attributes:
-        result: what was asked for.
         whole: what the JSON file holds: also what was measured before.
         brain: the recordings, of the first time bin.
-        activity: of every layer and step, ``[S, units]``.
     """
 
     result: dict[str, Any]
@@ -57,26 +61,16 @@ def options(add: Any) -> None:
         help="part of the recordings: IT, V4, human_it, ...; default: all, of RDMs one by one",
     )
     add("--stimuli", metavar="PATH", help="the images, if not beside the recordings")
-    add(
-        "--layers", type=split_list, default=["all"], metavar="LIST", help="endpoints; default: all"
-    )
-    add("--times", type=split_list, default=["all"], metavar="LIST", help="all, last or steps")
-    add(
-        "--measures",
-        type=split_list,
-        default=[],
-        metavar="LIST",
-        help="rsa, sit, svm, pls, ridge, cka, ...; default: all",
-    )
+    add("--layers", **a_list("all"), help="endpoints; default: all")
+    add("--times", **a_list("all"), help="all, last or steps")
+    add("--measures", **a_list(), help="rsa, sit, svm, pls, ridge, cka, ...; default: all")
     add("--bins", choices=["mean", "all"], default="mean", help="time bins of the recordings")
     add("--max_units", type=int, default=4096, metavar="N", help="sampled of each layer; 0: all")
     add("--objects_per_category", type=int, default=7, metavar="N", help="of Cadieu's; 0: unknown")
     add("--drop_nan", action="store_true", help="drop neuroids with NaN responses")
 
 
-def needs_data(options: argparse.Namespace) -> bool:
-    """Never: the recordings bring their images."""
-    return False
+needs_data = never
 
 
 def run(session: "Session", options: argparse.Namespace) -> Outcome:
@@ -118,9 +112,7 @@ def compare_with(
     available, _ = inspect_model(session.model, session.variables, image_size)
     chosen = select_layers(available, request)
     identity: dict[str, Any] = {
-        "run": str(session.run.path),
-        "step": session.step,
-        "model": session.arguments,
+        **network_identity(session),
         "recordings": {**recordings.describe(), "fingerprint": _fingerprint(recordings)},
         "synthetic": recordings.synthetic,
         "settings": {
@@ -157,10 +149,9 @@ def compare_with(
 def _measure(
     record: Record, compared: "list[Brain]", names: list[str], activity: "dict[Place, np.ndarray]"
 ) -> set[Cell]:
-    """Fills the record, layer by layer; equal activities (two names of one layer) are scored once.
+    """Fills the record, layer by layer; returns all cells that were asked for.
 
-    Returns:
-        All cells that were asked for.
+    Equal activities (two names of one layer) are scored once.
     """
     from jaxbio.measures.scores import MEASURES
 

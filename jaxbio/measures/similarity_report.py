@@ -26,13 +26,8 @@ _MOST_CONDITIONS = 400  # beyond it, pictures of RDMs show nothing and scaling t
 def write_html(
     path: Path, result: dict[str, Any], brain: Brain, activity: dict[Place, np.ndarray]
 ) -> None:
-    """Writes the report, atomically.
-
-    Args:
-        path: of the file.
-        result: what the JSON file holds.
-        brain: the recordings, of the first time bin.
-        activity: of every layer and step.
+    """Writes the report, atomically, of what the JSON file holds; the brain is that of the first
+    time bin.
     """
     figures: dict[str, Figure]
     remarks, figures = list(result["remarks"]), {}
@@ -58,12 +53,9 @@ def write_html(
 
 
 def embed_dissimilarities(rdm: np.ndarray) -> np.ndarray:
-    """Places ``[n, 2]`` whose distances are near the dissimilarities: metric scaling.
+    """Places ``[n, 2]`` whose distances are near the dissimilarities ``[n, n]``: metric scaling.
 
     The start is the classical solution, so that the result does not depend on chance.
-
-    Args:
-        rdm: ``[n, n]`` symmetric, zero diagonal.
     """
     from sklearn.manifold import smacof  # takes a second to import
 
@@ -107,9 +99,7 @@ def _regions(result: dict[str, Any], name: str) -> dict[str, Figure]:
 def measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Figure]:
     """Bars of one measure, and where layers have steps a map of layer and step, by caption.
 
-    Args:
-        result: what the JSON file holds.
-        limits: the entry of ``ceilings`` of the measure and the time bin.
+    ``limits`` is the entry of ``ceilings`` of the measure and the time bin.
     """
     name, bin_name = limits["measure"], limits["bin"]
     rows = [r for r in result["scores"] if (r["measure"], r["bin"]) == (name, bin_name)]

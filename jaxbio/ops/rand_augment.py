@@ -96,17 +96,9 @@ def apply_operation(
     negative: jax.Array,
     fill: tuple[float, float, float],
 ) -> jax.Array:
-    """One operation on one image.
+    """One operation (index into :data:`OPERATIONS`, -1: none) on one image, ``[H, W, 3]`` uint8.
 
-    Args:
-        image: ``[H, W, 3]`` uint8.
-        operation: index into :data:`OPERATIONS`, or -1 for none.
-        level: strength in 0..1.
-        negative: turns the direction of operations that have two.
-        fill: as for :func:`rand_augment`.
-
-    Returns:
-        ``[H, W, 3]`` uint8.
+    ``level`` is in 0..1; ``negative`` turns the direction of operations that have two.
     """
     signed = jnp.where(negative, -level, level)
     factor = jnp.maximum(0.1, 1 + 0.9 * signed)

@@ -7,11 +7,10 @@ from matplotlib.image import AxesImage
 
 
 def label_cells(picture: AxesImage, form: str = ".0f") -> None:
-    """Writes every value into its cell, black on bright colours and white on dark ones.
+    """Writes every value of ``axes.imshow`` into its cell, black on bright colours and white on
+    dark ones.
 
-    Args:
-        picture: from ``axes.imshow``; masked and non-finite values get no text.
-        form: format specification of the numbers.
+    Masked and non-finite values get no text.
     """
     values = np.ma.filled(cast(np.ndarray, picture.get_array()), np.nan)
     for (row, column), value in np.ndenumerate(values):

@@ -13,7 +13,6 @@ class UnitTuning(NamedTuple):
     """One unit.
 
     Attributes:
-        title: of its row.
         receptive_field: ``[y, x]``.
         orientation: ``[O]``, spikes/s.
         frequency: ``[F]`` or None.
@@ -59,9 +58,6 @@ def plot_tuning(
         frequencies: likewise, cycles per degree.
         radii: likewise, degrees.
 
-    Returns:
-        The figure.
-
     Raises:
         ValueError: there is no unit.
     """
@@ -101,11 +97,7 @@ def plot_tuning(
 def plot_distributions(histograms: Mapping[str, Histogram]) -> Figure:
     """Draws each property's distribution over units, and over neurons where it is known.
 
-    Args:
-        histograms: per property, one or more.
-
-    Returns:
-        The figure, a panel per property; bins are drawn equally wide.
+    A panel per property; bins are drawn equally wide.
 
     Raises:
         ValueError: there is no property.
@@ -137,15 +129,7 @@ def plot_distributions(histograms: Mapping[str, Histogram]) -> Figure:
 
 
 def plot_over_time(scores: Mapping[str, Sequence[float]], labels: Sequence[str]) -> Figure:
-    """Draws how scores change from time step to time step.
-
-    Args:
-        scores: property to a score per step, NaN where there is none.
-        labels: of the steps.
-
-    Returns:
-        A figure of one panel.
-    """
+    """Draws how scores change from time step to time step; NaN where there is none."""
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
     for name, line in scores.items():

@@ -18,9 +18,7 @@ from jaxbio.errors import InputError
 def compiled(function: Callable | None = None, *, static: Iterable[str] = ()) -> Callable:
     """``jax.jit`` with float32 matrix products in full precision (GPUs and TPUs round otherwise).
 
-    Args:
-        function: the function; without it, a decorator is returned.
-        static: names of the arguments that are not arrays.
+    ``static`` are names of the arguments that are not arrays; without a function it is a decorator.
     """
     if function is None:
         return functools.partial(compiled, static=static)

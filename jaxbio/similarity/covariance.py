@@ -17,17 +17,10 @@ COVARIANCES = ("shrinkage-diagonal", "shrinkage-identity", "diagonal", "full")
 
 
 def residuals(measurements: Any, labels: Any) -> jax.Array:
-    """Measurements minus the mean of their condition.
+    """Measurements ``[n, channels]`` minus the mean of their condition, ``labels [n]``.
 
-    Args:
-        measurements: responses ``[n, channels]``.
-        labels: condition of each, ``[n]``.
-
-    Returns:
-        Residuals ``[n, channels]``; they have n - (number of conditions) degrees of freedom.
-
-    Raises:
-        InputError: if shapes do not fit or values are NaN.
+    They have n - (number of conditions) degrees of freedom. An ``InputError`` if shapes do not fit
+    or values are NaN.
     """
     x = checks.floats(measurements, "measurements", 2)
     index, number = checks.whole_labels(labels, len(x), "labels")

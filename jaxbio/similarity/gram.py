@@ -14,17 +14,11 @@ from jaxbio.similarity import checks
 
 
 def gram(features: Any, name: str = "features") -> jax.Array:
-    """Inner products of the features of all pairs of stimuli, after subtraction of their mean.
+    """Inner products ``[..., n, n]`` of the features ``[..., n, p]`` of all pairs of stimuli, after
+    subtraction of their mean.
 
-    Args:
-        features: ``[..., n, p]``.
-        name: what they are called in errors, such as the layer's name.
-
-    Returns:
-        ``[..., n, n]``.
-
-    Raises:
-        InputError: if values are NaN, or constant over all stimuli.
+    An ``InputError`` if values are NaN, or constant over all stimuli; ``name`` is what it calls
+    them.
     """
     features = jnp.asarray(features)
     features = checks.floats(features, name, max(features.ndim, 2))
@@ -39,11 +33,6 @@ def _gram(x):
 
 
 def centre(k: jax.Array, train: jax.Array) -> jax.Array:
-    """Gram matrix of features from which the mean of the training stimuli has been subtracted.
-
-    Args:
-        k: ``[n, n]``.
-        train: indices of the training stimuli.
-    """
+    """Gram matrix of features from which the mean of the training stimuli has been subtracted."""
     mean = k[train].mean(0)
     return k - mean[None] - mean[:, None] + mean[train].mean()

@@ -22,15 +22,9 @@ _WINDOW_SHARES = (0.25, 0.375, 0.5, 0.625, 0.75)
 
 
 def encode(encoder: LevelEncoder, keys: Array, levels: Array) -> Array:
-    """Spike trains of several pictures, as ``encoder.packed`` of each.
+    """Spike trains uint32 ``[B, W, pixels]`` of several pictures, as ``encoder.packed`` of each.
 
-    Args:
-        encoder: of pictures whose level 0 never spikes.
-        keys: ``[B]``.
-        levels: ``[B, pixels]``; the fuller the pictures of a group resemble each other the better.
-
-    Returns:
-        uint32 ``[B, W, pixels]``.
+    Level 0 must never spike; the fuller the pictures of a group resemble each other the better.
     """
     pixels = levels.shape[1]
     active = levels > 0
@@ -52,15 +46,11 @@ def encode(encoder: LevelEncoder, keys: Array, levels: Array) -> Array:
 
 
 def currents(xy: Array, windows: Array) -> Array:
-    """What the spikes of several images bring to the neurons.
+    """What the spikes of several images bring to the neurons: float32 ``[G, 32 W, B, F]``, mV, of
+    each step.
 
-    Args:
-        xy: ``[G, K, F]``, weights of groups of neurons that see one window each.
-        windows: uint32 ``[G, B, W, K]``, the spikes that each sees as bits, see
-            :func:`jaxbio.spiking.groups.see`.
-
-    Returns:
-        float32 ``[G, 32 W, B, F]``, mV, of the spikes of each step.
+    ``xy`` ``[G, K, F]`` are weights of groups of neurons that see one window each; ``windows`` the
+    spikes that each sees as bits, uint32 ``[G, B, W, K]``, see :func:`jaxbio.spiking.groups.see`.
     """
     window = xy.shape[1]
     highest = jax.lax.Precision.HIGHEST

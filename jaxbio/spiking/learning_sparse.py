@@ -89,15 +89,8 @@ def learn_image(
 ) -> tuple[Array, Array, Array]:
     """One image, shown to each of N networks, learning weights and thresholds.
 
-    Args:
-        network: static.
-        parameters: scalars or ``[N]``.
-        weights: ``[G, K, F]`` with ``G = N * positions``.
-        theta: ``[G, F]``.
-        windows: uint32 ``[G, W, K]``, X's spikes as bits.
-
-    Returns:
-        Weights (normalised), thresholds and spike counts ``[G, F]``.
+    Weights ``[G, K, F]`` with ``G = N * positions``, thresholds ``[G, F]``, X's spikes as bits,
+    uint32 ``[G, W, K]``. Returns weights (normalised), thresholds and spike counts ``[G, F]``.
     """
     groups, window, _ = weights.shape
     c, decay_x, total = _constants(network, parameters, groups)
@@ -208,15 +201,10 @@ def _tier_sizes(neurons: int) -> list[int]:
 def _step_slots(
     network: Network, slots: Slots, numbers: Array, x: Array, trace: Array, last: Array
 ) -> Slots:
-    """Plasticity of this step, and the neurons of the next.
+    """Plasticity of this step, and the neurons of the next, if there is one (``last``).
 
-    Args:
-        network: static.
-        slots: this step's spikes included.
-        numbers: ``[G, 8]``, the constants of the groups.
-        x: ``[G, K]``, X's spikes.
-        trace: ``[G, K]``, X's traces.
-        last: whether there is no next step.
+    ``numbers`` ``[G, 8]`` are the constants of the groups, ``x`` and ``trace`` ``[G, K]`` X's
+    spikes and traces.
     """
     groups, window = x.shape
     clock = Clock(network.refractory)
