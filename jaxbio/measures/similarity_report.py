@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.measures.brain import Brain
-from jaxbio.measures.layer_activity import Place
+from jaxbio.measures.layer_activity import Activity
 from jaxbio.measures.scores import MEASURES
 from jaxbio.plotting.similarity import plot_heat_map, plot_mds, plot_rdms, plot_score_bars
 from jaxbio.runs.html import write_page
@@ -17,9 +17,7 @@ _MOST_LAYERS = 7  # in RDM pictures and scaling, evenly over the network
 _MOST_CONDITIONS = 400  # beyond it, pictures of RDMs show nothing and scaling takes minutes
 
 
-def write_html(
-    path: Path, result: dict[str, Any], brain: Brain, activity: dict[Place, np.ndarray]
-) -> None:
+def write_html(path: Path, result: dict[str, Any], brain: Brain, activity: Activity) -> None:
     """Writes the report, atomically.
 
     Args:
@@ -99,7 +97,7 @@ def measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str,
     return figures
 
 
-def _geometry(brain: Brain, activity: dict[Place, np.ndarray]) -> dict[str, Figure]:
+def _geometry(brain: Brain, activity: Activity) -> dict[str, Figure]:
     """RDM pictures and scaling, of the recordings and of layers at their last step."""
     last = {place.layer: place for place in activity}
     chosen = np.unique(np.linspace(0, len(last) - 1, min(_MOST_LAYERS, len(last))).astype(int))
