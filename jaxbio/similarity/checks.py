@@ -19,7 +19,9 @@ from jaxbio.errors import InputError
 def compiled(function: Callable | None = None, *, static: Iterable[str] = ()) -> Callable:
     """``jax.jit`` with float32 matrix products in full precision (GPUs and TPUs round otherwise).
 
-    ``static`` are names of the arguments that are not arrays; without a function it is a decorator.
+    Args:
+        function: the function; without it, a decorator is returned.
+        static: names of the arguments that are not arrays.
     """
     if function is None:
         return functools.partial(compiled, static=static)

@@ -14,8 +14,7 @@ from jaxbio.similarity import checks
 
 
 def gram(features: Any, name: str = "features") -> jax.Array:
-    """Inner products ``[..., n, n]`` of the features ``[..., n, p]`` of all pairs of stimuli, after
-    subtraction of their mean.
+    """Inner products of the features of all pairs of stimuli, after subtraction of their mean.
 
     Args:
         features: ``[..., n, p]``; spread over devices and processes as one likes. Only products
@@ -41,6 +40,11 @@ def _gram(x):
 
 
 def centre(k: jax.Array, train: jax.Array) -> jax.Array:
-    """Gram matrix of features from which the mean of the training stimuli has been subtracted."""
+    """Gram matrix of features from which the mean of the training stimuli has been subtracted.
+
+    Args:
+        k: ``[n, n]``.
+        train: indices of the training stimuli.
+    """
     mean = k[train].mean(0)
     return k - mean[None] - mean[:, None] + mean[train].mean()
