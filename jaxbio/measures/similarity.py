@@ -191,7 +191,8 @@ def _measure(
 
 
 def _digest(x: "np.ndarray | Products") -> tuple[tuple[int, ...], int]:
-    return x.shape, zlib.crc32(getattr(x, "inner", x))
+    values: Any = getattr(x, "inner", x)
+    return x.shape, zlib.crc32(values)
 
 
 def _numbers(row: Row) -> Row:

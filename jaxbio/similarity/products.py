@@ -108,7 +108,8 @@ def products(blocks: Iterable[Any]) -> Products:
         >>> bool(np.allclose(found.gram(), gram(wide), rtol=1e-4))
         True
     """
-    inner, sums, units = None, 0, 0
+    inner: np.ndarray | None = None
+    sums, units = np.zeros(()), 0
     for block in blocks:
         with jax.enable_x64(True):
             product, total = (np.asarray(part) for part in _of_block(np.asarray(block)))
