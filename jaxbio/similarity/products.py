@@ -108,7 +108,8 @@ def products(blocks: Iterable[Any]) -> Products:
         >>> bool(np.allclose(found.gram(), gram(wide), rtol=1e-4))
         True
     """
-    inner, sums, units = None, 0, 0
+    inner: np.ndarray | None = None
+    sums, units = np.zeros(()), 0
     for block in blocks:
         with jax.enable_x64(True):
             product, total = (np.asarray(part) for part in _of_block(np.asarray(block)))
@@ -118,7 +119,7 @@ def products(blocks: Iterable[Any]) -> Products:
         raise InputError("no units: give at least one block of features [n, units]")
     if not np.isfinite(inner).all():
         raise InputError("the features have NaN or infinite values: drop them beforehand")
-    return Products(inner, np.asarray(sums), units)
+    return Products(inner, sums, units)
 
 
 @jax.jit
