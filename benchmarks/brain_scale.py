@@ -14,6 +14,7 @@ import resource
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +60,7 @@ def main() -> None:
     activities.products = timed
     size = options.image_size
     one = synthetic_recordings(views=options.views, image_size=size, sites=168, repetitions=2)
+    assert one.responses is not None  # simulated
     rng = np.random.default_rng(0)
     regions = {}
     for name in _REGIONS[: options.regions]:  # mixtures of the simulated sites, with noise
@@ -105,7 +107,7 @@ def programs(images: int, voxels: int) -> None:
     ):
         with jax.enable_x64(dtype == np.float64):
             shapes = [jax.ShapeDtypeStruct((1, images, n), dtype) for n in (images, voxels)]
-            memory = jax.jit(program).lower(*shapes).compile().memory_analysis()
+            memory: Any = jax.jit(program).lower(*shapes).compile().memory_analysis()
         sizes = (memory.argument_size_in_bytes, memory.temp_size_in_bytes)
         arguments, temporaries = (size / 2**30 for size in sizes)
         print(f"{name}: {images} images, {voxels} voxels, 10 splits: arguments {arguments:.2f} GiB,"

@@ -196,7 +196,8 @@ def _measure(
 
 
 def _digest(x: "np.ndarray | Products") -> tuple[tuple[int, ...], int]:
-    return x.shape, zlib.crc32(getattr(x, "inner", x).data)
+    array: Any = getattr(x, "inner", x)
+    return x.shape, zlib.crc32(array)
 
 
 def _numbers(row: Row) -> Row:
