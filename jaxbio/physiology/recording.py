@@ -152,10 +152,7 @@ class Probe:
             number, batch = numbered
             images = draw(batch)
             corners = np.broadcast_to(corner, (len(images), 2))
-            answers = _chosen_answers(
-                self._layer, images, corners, self._key(number), places, side, self.trials
-            )
-            return np.asarray(answers)
+            return np.asarray(_chosen(self._show(images, corners, side, number), places))
 
         return np.concatenate(list(run_all(show, enumerate(batches)))).T
 
@@ -180,10 +177,9 @@ class Probe:
 
         def show(numbered: tuple[int, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
             number, (batch, corners) = numbered
-            images, key = self.view.gratings(batch), self._key(number)
-            return np.asarray(
-                _peak_answers(self._layer, images, corners, key, floor, side, self.trials)
-            )
+            activity = self._show(self.view.gratings(batch), corners, side, number)
+            positions = activity.reshape(-1, PER_POSITION, activity.shape[-1])
+            return np.asarray(field_response(positions, floor))
 
         size = self.batch // PER_POSITION * PER_POSITION
         batches = zip(_batches(parameters, size), _batches(corners, size), strict=True)
@@ -203,15 +199,20 @@ class Probe:
         if self.shape is None or self.trials > 1:
             return None
         rows = functools.cache(functools.partial(rows_of, self.activity, self.shape))
-        return find_locality(self._show, rows, self.shape, self.view.size, self.batch)
 
-    def _show(self, pictures: np.ndarray, corners: np.ndarray, side: int) -> np.ndarray:
-        return np.asarray(_answers(self._layer, pictures, corners, self._key(0), side, self.trials))
+        def answers(pictures: np.ndarray, corners: np.ndarray, side: int) -> np.ndarray:
+            return np.asarray(self._show(pictures, corners, side))
+
+        return find_locality(answers, rows, self.shape, self.view.size, self.batch)
+
+    def _show(self, pictures: Any, corners: np.ndarray, side: int, number: int = 0) -> jax.Array:
+        """Activity at parts of a batch of pictures; ``number`` is the batch's, for the noise."""
+        return _answers(self._layer, pictures, corners, self._key(number), side, self.trials)
 
     def _blank(self, side: int) -> np.ndarray:
         """At the grey screen, or a part of it: in a batch, to share the others' program."""
         grey = np.full((self.batch, *[self.view.size] * 2, 3), GREY, np.uint8)
-        return self._show(grey, np.zeros((self.batch, 2), np.int32), side)[0]
+        return np.asarray(self._show(grey, np.zeros((self.batch, 2), np.int32), side)[0])
 
     @property
     def _layer(self) -> Partial:
@@ -249,33 +250,12 @@ def _answers(
     return jnp.maximum(_mean_activity(layer, images, key, trials).astype(jnp.float32), 0)
 
 
-@functools.partial(jax.jit, static_argnames=("side", "trials"))
-def _chosen_answers(
-    layer: Partial,
-    images: jax.Array,
-    corners: jax.Array,
-    key: jax.Array,
-    units: jax.Array,
-    side: int,
-    trials: int,
-) -> jax.Array:
-    return _answers(layer, images, corners, key, side, trials)[:, units]
+@jax.jit
+def _chosen(activity: jax.Array, units: jax.Array) -> jax.Array:
+    return activity[:, units]
 
 
-@functools.partial(jax.jit, static_argnames=("side", "trials"))
-def _peak_answers(
-    layer: Partial,
-    images: jax.Array,
-    corners: jax.Array,
-    key: jax.Array,
-    blank: jax.Array,
-    side: int,
-    trials: int,
-) -> jax.Array:
-    activity = _answers(layer, images, corners, key, side, trials)
-    return field_response(activity.reshape(-1, PER_POSITION, activity.shape[-1]), blank)
-
-
+@jax.jit
 def field_response(activity: jax.Array, blank: jax.Array) -> jax.Array:
     """Response of units at positions of the map.
 

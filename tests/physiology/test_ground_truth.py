@@ -129,3 +129,15 @@ def test_small(monkeypatch):
     probe = Probe(activity, View(64, degrees), batch=64)
     rates, blank = _record(probe, np.arange(64))
     _assert_ground_truth(rates, blank, np.arange(64), 32)
+
+
+@pytest.mark.slow
+def test_full_size():
+    """224 pixels over 8 degrees as published, through the published pictures of 448."""
+    activity = _layer(224, 8.0, 4, 32, slice(None))
+    rows = 56
+    place = rows // 2 + 3  # the cell at pixel 124, .07 degrees from the gratings' centre
+    units = (place * rows + place) * 64 + np.arange(64)
+    probe = Probe(activity, View(224), shape=(rows, rows, 64))
+    rates, blank = _record(probe, units)
+    _assert_ground_truth(rates, blank, np.arange(64), 32)
