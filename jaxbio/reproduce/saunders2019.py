@@ -56,10 +56,11 @@ def _rows(context: Context) -> Sequence[Row]:
             Row(f"{title}, intact", text, _intact(name), detail=(name, "", 0.0), unpublished=known)
         )
         for what in _DELETE:
+            scaled = " and the others scaled to the same sum" if what == "synapses" else ""
             for share in _SHARES:
                 text = (
                     f"share left of the accuracy by all_voting with the intact network's votes, "
-                    f"{share:.0%} of {what} deleted, {_TEST} test images"
+                    f"{share:.0%} of {what} deleted{scaled}, {_TEST} test images"
                 )
                 rows.append(
                     Row(
