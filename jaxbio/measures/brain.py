@@ -11,6 +11,7 @@ from jaxbio.errors import InputError
 from jaxbio.neural import Recordings
 from jaxbio.similarity import (
     NeuralNoise,
+    Products,
     Splits,
     internal_consistency,
     object_means,
@@ -33,7 +34,6 @@ class Brain:
     """What a model is compared with.
 
     Attributes:
-        recordings: all of them.
         name: of the time bin or the published RDM; "" where there is one only.
         patterns: responses ``[S, N]``, or None where only dissimilarities are known.
         presentations: single presentations ``[R, S, N]``, or None.
@@ -75,6 +75,8 @@ class Brain:
 
     def condition_rdm(self, patterns: Any, name: str) -> np.ndarray:
         """``[n, n]`` of condition means, 1 - Pearson's r."""
+        if isinstance(patterns, Products):
+            return patterns.rdm(self.conditions if self.has_views else None, name)
         count = int(self.conditions.max()) + 1
         if self.has_views:
             patterns = object_means(patterns, self.conditions, count)
@@ -121,12 +123,8 @@ class Brain:
 
 
 def brains(recordings: Recordings, bins: str, seed: int) -> list[Brain]:
-    """The recordings, averaged over time bins or bin by bin; published RDMs region by region.
-
-    Args:
-        recordings: any.
-        bins: ``mean`` or ``all``.
-        seed: of every random draw.
+    """The recordings, averaged over time bins (``mean``) or bin by bin (``all``); published RDMs
+    region by region.
 
     Raises:
         InputError: too few conditions, or RDMs of images that share objects.

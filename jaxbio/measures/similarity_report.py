@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.measures.brain import Brain
-from jaxbio.measures.layer_activity import Place
+from jaxbio.measures.layer_activity import Activity
 from jaxbio.measures.scores import MEASURES
 from jaxbio.plotting.similarity import (
     plot_heat_map,
@@ -23,9 +23,7 @@ _MOST_LAYERS = 7  # in RDM pictures and scaling, evenly over the network
 _MOST_CONDITIONS = 400  # beyond it, pictures of RDMs show nothing and scaling takes minutes
 
 
-def write_html(
-    path: Path, result: dict[str, Any], brain: Brain, activity: dict[Place, np.ndarray]
-) -> None:
+def write_html(path: Path, result: dict[str, Any], brain: Brain, activity: Activity) -> None:
     """Writes the report, atomically.
 
     Args:
@@ -58,12 +56,9 @@ def write_html(
 
 
 def embed_dissimilarities(rdm: np.ndarray) -> np.ndarray:
-    """Places ``[n, 2]`` whose distances are near the dissimilarities: metric scaling.
+    """Places ``[n, 2]`` whose distances are near the dissimilarities ``[n, n]``: metric scaling.
 
     The start is the classical solution, so that the result does not depend on chance.
-
-    Args:
-        rdm: ``[n, n]`` symmetric, zero diagonal.
     """
     from sklearn.manifold import smacof  # takes a second to import
 
@@ -107,9 +102,7 @@ def _regions(result: dict[str, Any], name: str) -> dict[str, Figure]:
 def measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Figure]:
     """Bars of one measure, and where layers have steps a map of layer and step, by caption.
 
-    Args:
-        result: what the JSON file holds.
-        limits: the entry of ``ceilings`` of the measure and the time bin.
+    ``limits`` is the entry of ``ceilings`` of the measure and the time bin.
     """
     name, bin_name = limits["measure"], limits["bin"]
     rows = [r for r in result["scores"] if (r["measure"], r["bin"]) == (name, bin_name)]
@@ -138,7 +131,7 @@ def measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str,
     return figures
 
 
-def _geometry(brain: Brain, activity: dict[Place, np.ndarray]) -> dict[str, Figure]:
+def _geometry(brain: Brain, activity: Activity) -> dict[str, Figure]:
     """RDM pictures and scaling, of the recordings and of layers at their last step."""
     last = {place.layer: place for place in activity}
     chosen = np.unique(np.linspace(0, len(last) - 1, min(_MOST_LAYERS, len(last))).astype(int))

@@ -26,7 +26,6 @@ class Frozen:
     not move. Dropout and the noise of a front-end stay: they are no parameters.
 
     Attributes:
-        names: what people asked for.
         parts: the same as beginnings of paths, see :func:`_words`.
         spared: paths of the classifier, if all but it is frozen; else None.
     """
@@ -72,13 +71,9 @@ class Frozen:
 def read_frozen(
     setting: str, params: Mapping[str, Any], head: Iterable[Path], key: str = "model.freeze"
 ) -> Frozen | None:
-    """What a configuration asks for; None: nothing.
+    """What the ``setting`` of ``key``, names with commas, asks for; None: nothing.
 
-    Args:
-        setting: names with commas.
-        params: of the network; shapes suffice.
-        head: paths of the classifier's parameters.
-        key: the setting's, for messages.
+    Of ``params`` shapes suffice; ``head`` are paths of the classifier's parameters.
 
     Raises:
         InputError: a name that the network does not have, or nothing is left to learn.
@@ -102,12 +97,7 @@ def read_frozen(
 
 
 def classifier_paths(shapes: Any, of_more_classes: Any) -> list[Path]:
-    """Parameters that belong to the classifier: those that grow with the number of classes.
-
-    Args:
-        shapes: of a network's parameters.
-        of_more_classes: of the same network with other classes.
-    """
+    """Parameters of the classifier: those whose shape grows with the number of classes."""
     leaves = jax.tree_util.tree_leaves_with_path(shapes)
     pairs = zip(leaves, jax.tree.leaves(of_more_classes), strict=True)
     return [_keys(path) for (path, leaf), other in pairs if leaf.shape != other.shape]

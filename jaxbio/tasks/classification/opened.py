@@ -38,11 +38,6 @@ class Classifier:
     Attributes:
         config: data and evaluation settings.
         source: the data; None where it was opened without.
-        arguments: of :func:`jaxbio.create_model`.
-        model: the module.
-        preprocessing: of its images.
-        mesh: the devices.
-        regulariser: ARR, or None.
         classes: the only ones that are answered, numbers; None: all.
     """
 
@@ -92,15 +87,8 @@ def open_model(
 ) -> Classifier:
     """Builds a network and what it is tested with; computes nothing yet.
 
-    Args:
-        config: the whole configuration.
-        source: the data, or None.
-        arguments: of :func:`jaxbio.create_model`.
-        arr: the section ``arr`` of the configuration; empty: none.
-        classes: the only ones that are answered; None: all.
-
-    Raises:
-        InputError: wrong configuration.
+    ``arr`` is that section of the configuration (empty: none); ``classes`` are the only ones that
+    are answered (None: all). An ``InputError`` of wrong configuration.
     """
     model = build_model(arguments)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
@@ -126,8 +114,6 @@ class Session(Classifier):
     """A classifier of a run: what every evaluation needs.
 
     Attributes:
-        run: the run directory.
-        step: of the checkpoint.
         variables: restored ones, on the mesh.
         class_names: of the network's answers, by number; None if they are not known. The labels of
             the source are these numbers.

@@ -53,12 +53,8 @@ class Classification:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-        config: see ``configs/base.py``.
         classifier: the network, its data, the devices.
-        periods: when things happen.
         schedule: step -> share of the learning rate.
-        optimizer: the update's direction.
-        like: the state's shapes, dtypes and shardings.
         v2_filters: those that replace the model's stand-in, or None.
         pretrained: what the network begins with, or None: random weights.
         head: paths of the classifier's parameters; known where that is needed.
@@ -88,11 +84,7 @@ class Classification:
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "Classification":
-        """Builds and checks everything; computes nothing yet.
-
-        Raises:
-            InputError: wrong configuration or data.
-        """
+        """See :meth:`jaxbio.tasks.task.Task.prepare`."""
         pretrained = open_pretrained(config)
         source = data_source(config)
         arguments = model_arguments(config, source.num_classes)

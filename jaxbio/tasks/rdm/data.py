@@ -38,12 +38,6 @@ def split_images(
 ) -> Partition:
     """Holds out a share of the images of every object, or, of single images, of every category.
 
-    Args:
-        stimuli: of the recordings.
-        held_out: the share, in (0, 1).
-        seed: of the choice.
-        validation: share of the images that are left.
-
     Raises:
         InputError: the share leaves a side without images, or too few conditions to compare.
     """
@@ -129,11 +123,8 @@ class Target:
     shuffled: int | None = None
 
     def matrix(self, index: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-        """The RDM ``[conditions, conditions]`` of the images ``index``.
-
-        Args:
-            index: images.
-            conditions: of each of them, its row: 0 .. n - 1.
+        """The RDM ``[conditions, conditions]`` of the images ``index``, whose rows are
+        ``conditions``: 0 .. n - 1.
         """
         if self.patterns is None:  # one image per condition
             order = index[np.argsort(conditions)]

@@ -37,19 +37,8 @@ def make_rdm_step(
     ``l2_sp / 2`` times the squared distance from the starting point (Li et al. 2018, "Explicit
     inductive bias for transfer learning with convolutional networks"). The network
     is in training mode, as published: BatchNorm takes the batch's statistics, dropout acts.
-
-    Args:
-        model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
-        preprocessing: of its images.
-        optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
-        schedule: step -> learning rate.
-        layer: endpoint whose RDM is trained.
-        timed: whether the layer has a time axis ``[T, B, ...]``; its last step counts.
-        seed: of dropout and noise.
-        class_weight: of the classification loss; 0: none.
-        frozen: what does not learn; the optimiser leaves it out, too.
-        l2_sp: weight of the distance from ``start``; 0: none.
-        start: parameters that ``l2_sp`` pulls to.
+    ``layer`` is the endpoint whose RDM is trained; of a ``timed`` one, ``[T, B, ...]``, the last
+    step counts. ``start`` are the parameters that ``l2_sp`` pulls to.
 
     Returns:
         The step. Its batch has ``image`` ``[B, H, W, 3]`` uint8, ``label`` ``[B]``, ``object``

@@ -61,19 +61,13 @@ class RdmFineTuning:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-        config: see ``configs/base.py``.
         learnt: the recordings to learn from.
         recordings: what is compared with: the same, or those of other people.
         partition: images to learn from, and those held out.
-        student: the network that learns.
         teacher: the network it learns from; None: the recordings themselves.
-        mesh: the devices.
-        periods: when things happen.
         images_per_step: what the recordings make of ``rdm.images_per_object``.
         schedule: step -> share of the learning rate.
-        optimizer: the update's direction.
         frozen: parts of the student that do not learn, or None.
-        like: the state's shapes, dtypes and shardings.
     """
 
     config: ConfigDict
@@ -97,12 +91,8 @@ class RdmFineTuning:
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "RdmFineTuning":
-        """Builds and checks everything.
-
-        With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
-
-        Raises:
-            InputError: wrong configuration or recordings.
+        """See :meth:`jaxbio.tasks.task.Task.prepare`; with ``rdm.student`` set, ``model`` and
+        ``data`` become those of the student.
         """
         rdm = config.rdm
         read = _recordings(config)
