@@ -15,7 +15,7 @@ COMMANDS = {
     "sweep": "train at every point of a grid, with several seeds",
     "evaluate": "accuracy, robustness, attacks, features, similarity of a run",
     "predict": "what a classifier sees in pictures",
-    "data": "classes, counts, sizes and samples of a data set",
+    "data": "classes, counts, sizes and samples of a data set; shards",
     "weights": "convert PyTorch files",
     "neural": "describe or convert neural recordings",
     "runs": "list the runs of a folder, or compare two",
@@ -30,14 +30,10 @@ COMMANDS = {
 
 
 def main(words: Sequence[str] | None = None, program: str = "") -> int:
-    """Runs the command that the first word names.
+    """Runs the command that the first word names; returns the exit code of
+    :func:`jaxbio.commands.command_line.one_line_errors`.
 
-    Args:
-        words: of the command line; default: that of the process.
-        program: what errors and help call the command; default: ``jaxbio COMMAND``.
-
-    Returns:
-        The exit code; see :func:`jaxbio.commands.command_line.one_line_errors`.
+    ``program`` is what errors and help call it.
     """
     name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
     if name == "--version":

@@ -17,7 +17,8 @@ def gram(features: Any, name: str = "features") -> jax.Array:
     """Inner products of the features of all pairs of stimuli, after subtraction of their mean.
 
     Args:
-        features: ``[..., n, p]``.
+        features: ``[..., n, p]``; spread over devices and processes as one likes. Only products
+            travel where units are spread, and every process gets the result.
         name: what they are called in errors, such as the layer's name.
 
     Returns:
@@ -29,7 +30,7 @@ def gram(features: Any, name: str = "features") -> jax.Array:
     features = jnp.asarray(features)
     features = checks.floats(features, name, max(features.ndim, 2))
     checks.varies(features, name)
-    return _gram(features)
+    return checks.local(_gram(features))
 
 
 @checks.compiled
