@@ -1,10 +1,12 @@
 """Saved spiking networks are tested again: all of a population, or one, with any readout."""
 
+import csv
 import json
 
 import pytest
 
 from configs import lc_snn
+from jaxbio.data.digits import open_digits
 from jaxbio.errors import InputError
 from jaxbio.tasks.loop import train
 from jaxbio.tasks.stdp import saved
@@ -44,6 +46,19 @@ def test_all_networks_are_tested_again(run, capsys):
     assert again["population"] == trained["population"]
     assert json.loads((path / "evaluation" / "accuracy.json").read_text()) == again
     assert f"{len(trained['population'])}      " in capsys.readouterr().out.splitlines()[4]
+
+
+@pytest.mark.slow
+def test_each_presentation_of_one_network_is_recorded(tmp_path):
+    path = tmp_path / "runs" / "one"
+    train(_config(**{"population.seeds": 1}), str(path))
+    result = report_spiking(None, str(path), "last")
+    rows = list(csv.DictReader((path / "evaluation" / "predictions.csv").open()))
+    readout = result["readouts"][result["readout"]]
+    assert len(rows) == readout["count"] == 30
+    assert sum(int(row["correct"]) for row in rows) / 30 == pytest.approx(readout["accuracy"])
+    labels = open_digits().eval.labels
+    assert all(labels[int(row["picture"])] == int(row["class"]) for row in rows)
 
 
 def test_one_network_and_another_readout(run, capsys, monkeypatch):
