@@ -20,7 +20,6 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-import jaxbio
 from jaxbio.features import FeatureRequest, layer_shapes
 from jaxbio.features.layers import Layer, select_layers
 from jaxbio.neural import Recordings, open_recordings
@@ -44,7 +43,7 @@ from jaxbio.tasks.rdm.networks import (
 )
 from jaxbio.tasks.rdm.scores import StudentMeasures, measure_student
 from jaxbio.tasks.rdm.step import make_rdm_step
-from jaxbio.tasks.task import Results
+from jaxbio.tasks.task import Results, made_with
 
 
 @dataclass(frozen=True)
@@ -217,8 +216,7 @@ class RdmFineTuning:
                 "held_out_images": len(part.test),
             },
             "steps": self.periods.total,
-            "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__},
-            "devices": [str(device.device_kind) for device in jax.devices()],
+            **made_with(),
         }
 
     @property
