@@ -16,7 +16,7 @@ import jaxbio.configs
 from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError
 from jaxbio.options import set_key
-from jaxbio.tasks.config import check_config, new_config, restored_config
+from jaxbio.tasks.config import check_config, restored_config, weights_config
 
 _FOLDER = Path(jaxbio.configs.__path__[0]).resolve()
 _BOOLS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -93,11 +93,7 @@ def config_of_run(recorded: Mapping[str, Any], overrides: Iterable[Override]) ->
     """
     if "config" in recorded:
         return _changed(restored_config(recorded), overrides)
-    config = new_config("classification")
-    config.train.total_epochs = 1  # nothing is trained, but the check wants a duration
-    for key, value in recorded.get("preprocessing", {}).items():
-        set_key(config, f"data.{key}", tuple(value) if isinstance(value, list) else value)
-    return _changed(config, overrides)
+    return _changed(weights_config(recorded), overrides)
 
 
 def _changed(config: ConfigDict, overrides: Iterable[Override]) -> ConfigDict:

@@ -55,7 +55,11 @@ class Outcome(NamedTuple):
 def options(add: Any) -> None:
     """The measure's flags."""
     add("--neural", default="synthetic", metavar="PATH", help="recordings; default: synthetic ones")
-    add("--region", metavar="NAME", help="part of the recordings: IT, V4, human_it, ...")
+    add(
+        "--region",
+        metavar="NAME",
+        help="part of the recordings: IT, V4, human_it, ...; default: all, of RDMs one by one",
+    )
     add("--stimuli", metavar="PATH", help="the images, if not beside the recordings")
     add("--layers", **a_list("all"), help="endpoints; default: all")
     add("--times", **a_list("all"), help="all, last or steps")
@@ -241,7 +245,8 @@ def _table(result: dict[str, Any]) -> str:
     """One line per layer, step and bin; one column per measure: score [interval]."""
     names = list(dict.fromkeys(row["measure"] for row in result["scores"]))
     marks = {name: f"{name} [95 %]" for name in names}
-    lines = [("layer", "step", "time bin", *marks.values())]
+    part = "time bin" if "neuroids" in result["recordings"] else "region"
+    lines = [("layer", "step", part, *marks.values())]
     cells: dict[tuple, dict[str, str]] = {}
     for row in result["scores"]:
         step = "" if row["step"] is None else str(row["step"])

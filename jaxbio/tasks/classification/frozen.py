@@ -68,8 +68,10 @@ class Frozen:
             return call()
 
 
-def read_frozen(setting: str, params: Mapping[str, Any], head: Iterable[Path]) -> Frozen | None:
-    """What ``model.freeze``, names with commas, asks for; None: nothing.
+def read_frozen(
+    setting: str, params: Mapping[str, Any], head: Iterable[Path], key: str = "model.freeze"
+) -> Frozen | None:
+    """What a configuration's ``key``, names with commas, asks for; None: nothing.
 
     Of ``params`` shapes suffice; ``head`` are paths of the classifier's parameters.
 
@@ -85,12 +87,12 @@ def read_frozen(setting: str, params: Mapping[str, Any], head: Iterable[Path]) -
     for name in names:
         part = _part(name)
         if name != _BACKBONE and not any(words[: len(part)] == part for words in known):
-            raise InputError(_unknown(name, known))
+            raise InputError(f"{key} has {name!r}: {_hint(name, known)}")
         parts.append(part)
     spared = frozenset(_words(path[:-1]) for path in head) if _BACKBONE in names else None
     frozen = Frozen(tuple(names), tuple(p for p in parts if p != (_BACKBONE,)), spared)
     if all(map(frozen.covers, leaves)):
-        raise InputError(f"model.freeze={setting}: nothing is left to learn")
+        raise InputError(f"{key}={setting}: nothing is left to learn")
     return frozen
 
 
@@ -124,9 +126,9 @@ def _part(name: str) -> Path:
     return _words(re.sub(r"^block(\d+)", r"blocks_\1", name).split("."))
 
 
-def _unknown(name: str, known: Sequence[Path]) -> str:
+def _hint(name: str, known: Sequence[Path]) -> str:
     tops = list(dict.fromkeys(words[0] for words in known))
     blocks = {".".join(words[:2]) for words in known if len(words) > 1}
     close = difflib.get_close_matches(name, [*tops, *blocks, *_FRONT_END, _BACKBONE], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"model.freeze has {name!r}: {hint}known: {', '.join([*tops, _BACKBONE])}"
+    return f"{hint}known: {', '.join([*tops, _BACKBONE])}"

@@ -21,8 +21,8 @@ from jaxbio.tasks.classification import frozen
 from jaxbio.tasks.classification.arr import COLLECTION
 from jaxbio.tasks.classification.build import model_arguments
 from jaxbio.tasks.classification.config import PRETRAINED, Config, Spiking, StartingModel
-from jaxbio.tasks.classification.opened import Session, open_session, recorded_images
-from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.classification.opened import Session, open_session
+from jaxbio.tasks.config import recorded_images, restored_config
 from jaxbio.weights import WeightMismatchError
 
 # What a new training may choose, whatever the old one did.

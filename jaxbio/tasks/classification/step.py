@@ -95,19 +95,19 @@ def make_train_step(
         def forward():
             return model.apply(variables, images, train=True, rngs=rngs, mutable=list(collections))
 
-        (logits, endpoints), updated = forward() if frozen is None else frozen.apply(forward)
+        (logits, endpoints), changed = forward() if frozen is None else frozen.apply(forward)
         losses = cross_entropy(logits, batch["label"], label_smoothing)
         if mixing is not None:  # the loss of soft labels is linear in them
             others = cross_entropy(logits, batch["other"], label_smoothing)
             losses = batch["weight"] * losses + (1.0 - batch["weight"]) * others
         total, sums = jnp.mean(losses), metric_sums(logits, batch["label"], losses)
-        updated = dict(updated)
+        changed = dict(changed)
         if regulariser is not None:
             distance, memory = regulariser.train(model_state[COLLECTION], endpoints, batch["label"])
             total += regulariser.coefficient * distance
             sums["arr"] = distance * len(losses)
-            updated[COLLECTION] = memory
-        return total, (updated, sums)
+            changed[COLLECTION] = memory
+        return total, (changed, sums)
 
     grad_fn = jax.grad(loss_fn, has_aux=True)
 

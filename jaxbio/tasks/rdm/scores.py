@@ -23,6 +23,7 @@ class StudentMeasures(NamedTuple):
         held_out: SIT, or Spearman's rho of RDMs where recordings have no responses.
         held_out_std: over the draws of SIT; 0 without draws.
         train: the same as ``held_out`` on the images learnt from.
+        validation: the same on the validation images; None without any.
         loss: mean squared difference to the target's RDM on held-out images.
         svm: accuracy in telling categories, held-out images; None for single images per object.
         rdm: ``[n, n]`` of the held-out conditions.
@@ -31,6 +32,7 @@ class StudentMeasures(NamedTuple):
     held_out: float
     held_out_std: float
     train: float
+    validation: float | None
     loss: float
     svm: float | None
     rdm: np.ndarray
@@ -53,7 +55,10 @@ def measure_student(
     """
     objects = recordings.stimuli.objects
     scores = {}
-    for part, index in (("train", partition.train), ("held_out", partition.test)):
+    parts = {"train": partition.train, "held_out": partition.test}
+    if len(partition.validation):
+        parts["validation"] = partition.validation
+    for part, index in parts.items():
         if neural.patterns is None:
             scores[part] = (_spearman(activity[index], neural, index, objects[index], name), 0.0)
             continue
@@ -75,6 +80,7 @@ def measure_student(
         held_out=scores["held_out"][0],
         held_out_std=scores["held_out"][1],
         train=scores["train"][0],
+        validation=scores["validation"][0] if "validation" in scores else None,
         loss=float(np.square(held_out_rdm - target_rdm).mean()),
         svm=_svm(activity[test], recordings, neural, test, name),
         rdm=held_out_rdm,
