@@ -201,7 +201,7 @@ class Run(Network):
     def _one_size(self) -> bool:  # type: ignore[override]
         """Whether the network learned from small squares, which are resized without a crop."""
         name = self.config.data.get("source", "folder") if self._has_data else "folder"
-        if not name.startswith("tfds:"):
+        if name != "shards" and not name.startswith("tfds:"):
             return name in OF_SQUARES
         try:
             return bool(data_source(self.config).one_size)

@@ -127,7 +127,11 @@ def best_of_restarts(
 ) -> Attacked:
     """Runs an attack from several starts, side by side, and keeps each image's best.
 
-    ``attempt`` makes of keys ``[N]`` images and their margins ``[N]``.
+    Args:
+        objective: what is attacked.
+        attempt: keys ``[N]`` to images and their margins ``[N]``.
+        keys: ``[N]``.
+        restarts: how many.
     """
     if restarts == 1:  # spares the model a batch axis
         x, margins = attempt(fold(keys, 0))

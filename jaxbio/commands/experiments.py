@@ -45,7 +45,8 @@ def add_experiment(parser: Parser, more: str = "") -> None:
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="pictures by class, a folder or a tar: short for data.source=folder data.data_dir=DIR",
+        help="pictures by class, a folder, a tar or shards: short for data.source=folder, or shards, "
+        "and data.data_dir=DIR",
     )
 
 
@@ -71,7 +72,9 @@ def chosen(options: Any) -> tuple[str | None, list[Override]]:
         else:
             raise InputError(f"unexpected argument '{word}': changed keys are KEY=VALUE")
     if options.data is not None:
-        values = {"data.source": "folder", "data.data_dir": options.data}
+        from jaxbio.data.sources import source_of
+
+        values = {"data.source": source_of(options.data), "data.data_dir": options.data}
         overrides += [("--data", key, value) for key, value in values.items()]
     return experiment, overrides
 

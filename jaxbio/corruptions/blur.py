@@ -146,10 +146,13 @@ def motion_blur(x: Array, severity: int, field: Array) -> Array:
 
 
 def directional_blur(x: Array, radius: int, sigma: float, angle: Array) -> Array:
-    """Weighted sum of 2 radius + 1 shifts of ``[B, H, W, C]`` by whole pixels along ``angle``,
-    degrees ``[B]``.
+    """Weighted sum of 2 radius + 1 shifts by whole pixels along ``angle``.
 
-    ``sigma`` is that of the half-Gaussian weights, in pixels.
+    Args:
+        x: ``[B, H, W, C]``.
+        radius: half the number of shifts.
+        sigma: of the half-Gaussian weights, in pixels.
+        angle: degrees, ``[B]``.
     """
     _, height, width, channels = x.shape
     # A shift by the image's size or more ends the sum; what is left out stays out.

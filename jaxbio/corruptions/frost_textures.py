@@ -168,11 +168,16 @@ def _photographs() -> tuple[np.ndarray, ...] | None:
 def textures(
     height: int, width: int, enlarge: float = ENLARGE
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """All textures, enlarged to hold crops of ``height`` by ``width``, on one canvas ``[rows,
-    columns, 3]`` uint8.
+    """All textures, enlarged to hold crops of ``height`` by ``width``, on one canvas.
 
-    Besides, for each of ``PHOTOGRAPHS`` its first row, height and width, int32. ``enlarge`` is the
-    factor of every texture, before what larger crops need.
+    Args:
+        height: of the crops.
+        width: of the crops.
+        enlarge: factor of every texture, before what larger crops need.
+
+    Returns:
+        Canvas ``[rows, columns, 3]`` uint8 with the textures below each other, and for each of
+        ``PHOTOGRAPHS`` its first row, height and width, int32.
     """
     photographs = _photographs()
     images = []

@@ -20,8 +20,11 @@ Border = Literal["edge", "symmetric"]
 def gaussian_matrix(n: int, sigma: float, truncate: float, mode: Border) -> np.ndarray:
     """Gaussian filter along an axis of ``n`` samples, borders included, as ``[n, n]`` float32.
 
-    The kernel is cut at ``truncate * sigma``; mode ``edge`` repeats the border sample,
-    ``symmetric`` mirrors including it.
+    Args:
+        n: length.
+        sigma: standard deviation in samples.
+        truncate: the kernel is cut at ``truncate * sigma``.
+        mode: ``edge`` repeats the border sample, ``symmetric`` mirrors including it.
     """
     radius = int(truncate * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
@@ -37,8 +40,10 @@ def zoom_taps(n: int, factor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """Linear interpolation that enlarges the centre of ``n`` samples by ``factor``.
 
     The crop has ``ceil(n / factor)`` samples; its ends map to the ends of the enlarged signal,
-    which has ``n`` samples or a few more: left sample, right sample and weight of the right one of
-    each.
+    which has ``n`` samples or a few more.
+
+    Returns:
+        Left sample, right sample and weight of the right one, per enlarged sample.
     """
     crop = math.ceil(n / factor)
     start = (n - crop) // 2

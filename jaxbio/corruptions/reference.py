@@ -125,9 +125,16 @@ def corrupt_reference(
 ) -> np.ndarray:
     """One corruption of one image by ``imagecorruptions``, as a pure function of its arguments.
 
-    Images are ``[H, W, 3]``, ``[H, W, 1]`` or ``[H, W]`` uint8, at least 32 by 32; grey ones come
-    back as ``[H, W, 3]`` of the shape they had. A seed may be several numbers (run seed and example
-    index). NumPy's global generator is neither read nor changed.
+    NumPy's global generator is neither read nor changed.
+
+    Args:
+        image: ``[H, W, 3]``, ``[H, W, 1]`` or ``[H, W]`` uint8, at least 32 by 32.
+        name: one of ``corruption_names("all")``.
+        severity: 1 to 5.
+        seed: non-negative integer, or several (such as run seed and example index).
+
+    Returns:
+        ``[H, W, 3]`` uint8; grey images come back with the shape they had.
 
     Raises:
         ModuleNotFoundError: the package is not installed.

@@ -10,8 +10,14 @@ _SUBSETS = ("benchmark", "validation", "all")
 
 
 def parse_corruptions(names: Sequence[str], option: str = "--corruptions") -> list[str]:
-    """Expands ``benchmark``, ``validation`` and ``all``; another or no name is an ``InputError`` of
-    ``option``.
+    """Expands ``benchmark``, ``validation`` and ``all``; checks the others.
+
+    Args:
+        names: what was written.
+        option: where, for the message.
+
+    Raises:
+        InputError: an unknown name, or none.
     """
     known = corruption_names("all")
     expanded: list[str] = []
@@ -28,8 +34,14 @@ def parse_corruptions(names: Sequence[str], option: str = "--corruptions") -> li
 
 
 def parse_severities(values: Sequence[str], option: str = "--severities") -> list[int]:
-    """Numbers 1 to 5 from strings; ``all`` means every one. Anything else is an ``InputError`` of
-    ``option``.
+    """Numbers 1 to 5 from strings; ``all`` means every one.
+
+    Args:
+        values: what was written.
+        option: where, for the message.
+
+    Raises:
+        InputError: anything else, or none.
     """
     severities: list[int] = []
     for value in values:

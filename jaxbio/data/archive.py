@@ -20,6 +20,10 @@ def open_archive(path: Path, name: str = "folder") -> Source:
 
     Nothing is unpacked. An archive of class folders alone is a test set.
 
+    Args:
+        path: of the archive.
+        name: of the source.
+
     Raises:
         DataError: no such layout, or classes that collide or differ between the splits.
         InputError: see :class:`jaxbio.files.tars.Tar`.

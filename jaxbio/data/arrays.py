@@ -16,8 +16,11 @@ from jaxbio.data.windows import DRAWS, Samples, sample_positions
 
 
 class Plan(NamedTuple):
-    """The examples that a training step reads, int32 ``[b]``, and rows and columns to sample them
-    at; None: they stay.
+    """What a training step reads, and where it samples it.
+
+    Attributes:
+        index: int32 ``[b]``, the examples.
+        positions: rows and columns to sample at; None: the images stay.
     """
 
     index: np.ndarray  # type: ignore[assignment]

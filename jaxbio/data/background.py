@@ -11,9 +11,15 @@ _open: list[weakref.ref] = []
 
 
 def closed_at_exit(generator: Generator) -> Generator:
-    """Has a generator closed before the interpreter shuts down; returns it.
+    """Has a generator closed before the interpreter shuts down.
 
     A thread that calls into Python (to read a record, say) while that happens would hang it.
+
+    Args:
+        generator: whose ``close`` ends its threads.
+
+    Returns:
+        The same generator.
     """
     _open.append(weakref.ref(generator, _open.remove))
     return generator
@@ -33,6 +39,10 @@ def in_background(items: Iterator[Any], depth: int) -> Generator[Any, None, None
     The thread starts with the first item asked for, and ends with the iterator: when that is
     exhausted, closed or forgotten. What the iterator raises is raised here, after the
     items before it.
+
+    Args:
+        items: the iterator; used by the thread alone.
+        depth: items to hold ready, 1 or more.
     """
     return closed_at_exit(_worked_ahead(items, depth))
 

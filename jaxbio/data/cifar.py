@@ -55,6 +55,10 @@ def open_cifar(settings: Settings, name: str) -> Source:
     (see :func:`jaxbio.data.cifar_files.read_npz`); a set that tfds has prepared. Pictures are
     decoded once and kept in the user's cache.
 
+    Args:
+        settings: ``data_dir``.
+        name: ``cifar10`` or ``cifar100``.
+
     Raises:
         DataError: nothing of this kind is there, or it is damaged or something else.
         InputError: an archive that cannot be read.

@@ -24,8 +24,17 @@ _FIELDS = (
 def read_binary(content: bytes, label_bytes: int, side: int, where: str) -> Arrays:
     """Records of label bytes, of which the last counts, and a picture's planes.
 
-    CIFAR-100 has 2 label bytes, whose first says the superclass. Returns uint8 ``[N, side, side,
-    3]`` and uint8 ``[N]``. A ``DataError`` where the content has another length.
+    Args:
+        content: of the file.
+        label_bytes: 1; 2 of CIFAR-100, whose first says the superclass.
+        side: of the pictures, pixels.
+        where: the file, for messages.
+
+    Returns:
+        uint8 ``[N, side, side, 3]`` and uint8 ``[N]``.
+
+    Raises:
+        DataError: another length.
     """
     length = label_bytes + 3 * side**2
     if not content or len(content) % length:
@@ -39,8 +48,16 @@ def read_binary(content: bytes, label_bytes: int, side: int, where: str) -> Arra
 def read_batch(content: bytes, side: int, where: str) -> Arrays:
     """A pickled dict of ``data`` and ``labels`` (or ``fine_labels``); nothing in it is run.
 
-    Returns uint8 ``[N, side, side, 3]`` and int ``[N]``. A ``DataError`` where the content is
-    another, or damaged.
+    Args:
+        content: of the file.
+        side: of the pictures, pixels.
+        where: the file, for messages.
+
+    Returns:
+        uint8 ``[N, side, side, 3]`` and int ``[N]``.
+
+    Raises:
+        DataError: another content, or a damaged one.
     """
     try:
         budget = Budget(len(content))

@@ -75,7 +75,13 @@ def check_distinct(names: Sequence[str], where: str) -> None:
 def match_classes(names: Sequence[str], known: Sequence[str], where: str) -> list[int]:
     """The number of each class of a data set among those that a network knows.
 
-    ``where`` names the data, for messages.
+    Args:
+        names: of the data's classes.
+        known: the network's, by number.
+        where: the data, for messages.
+
+    Returns:
+        A number for each of ``names``.
 
     Raises:
         DataError: a class that the network does not know, or two that are one to it.
@@ -113,10 +119,15 @@ def match_classes(names: Sequence[str], known: Sequence[str], where: str) -> lis
 def with_classes_of(
     source: Source, names: Sequence[str] | None, count: int
 ) -> tuple[Source, tuple[int, ...]]:
-    """A data set with the class names and labels of a network that learned from another.
+    """A data set with the labels of a network that learned from another.
 
-    Names of the ``count`` classes are None if they are not known. Besides, which classes the data
-    have, ascending.
+    Args:
+        source: the data.
+        names: of the network's classes, by number; None if they are not known.
+        count: of the network's classes.
+
+    Returns:
+        The data with the network's class names and labels, and which classes it has, ascending.
 
     Raises:
         DataError: see :func:`match_classes`; without names, another number of classes.

@@ -28,8 +28,10 @@ class CorruptedSet:
     """Kinds of corruption at severities, the same pictures under each.
 
     Attributes:
+        folder: where it lies.
         places: the folder of a cell's class folders, or the file that has all severities of a
             kind, by (kind, severity).
+        arrays: whether the cells are in arrays.
     """
 
     folder: Path

@@ -28,9 +28,15 @@ def kept(key: str) -> Arrays | None:
 
 
 def decoded(source: Source, side: int, key: str) -> Arrays:
-    """Decodes all pictures of a source: by split uint8 ``[N, side, side, 3]`` and int32 ``[N]``.
+    """Decodes all pictures of a source.
 
-    ``key`` says which pictures these are; to keep them by.
+    Args:
+        source: of encoded pictures.
+        side: that all of them have, pixels.
+        key: says which pictures these are; to keep them by.
+
+    Returns:
+        By split (``train``, ``eval``) uint8 ``[N, side, side, 3]`` and int32 ``[N]``.
 
     Raises:
         DataError: a picture of another size.

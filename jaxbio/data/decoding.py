@@ -21,12 +21,17 @@ Window = tuple["tf.Tensor", "tf.Tensor", "tf.Tensor", "tf.Tensor"]
 
 
 def decode(contents: "tf.Tensor", upright: bool = False) -> "tf.Tensor":
-    """Decodes any picture that :func:`jaxbio.files.pictures.open_picture` takes: uint8 ``[H, W,
-    3]``.
+    """Decodes any picture that :func:`jaxbio.files.pictures.open_picture` takes.
 
     Grey images are repeated to three channels, palettes looked up, CMYK converted, an alpha channel
     dropped, 16-bit values cut to their high byte; of an animation the first frame counts.
-    ``upright`` turns photographs as their EXIF orientation says; slower.
+
+    Args:
+        contents: scalar string.
+        upright: whether to turn photographs as their EXIF orientation says; slower.
+
+    Returns:
+        uint8 ``[H, W, 3]``.
     """
     if upright:
         return _by_pillow(contents, True)
@@ -45,8 +50,16 @@ def decode_window(
 ) -> "tf.Tensor":
     """Decodes an image and cuts a window out of it, bit for bit what ``decode`` has there.
 
-    Of a JPEG only the window is decoded, which is faster. ``choose`` makes of the image's (height,
-    width) the window's (top, left, height, width), all int32 scalars.
+    Of a JPEG only the window is decoded, which is faster.
+
+    Args:
+        contents: scalar string.
+        choose: function of the image's (height, width) that returns the window's
+            (top, left, height, width), all int32 scalars.
+        upright: see :func:`decode`.
+
+    Returns:
+        uint8 ``[height, width, 3]``.
     """
 
     def whole() -> "tf.Tensor":

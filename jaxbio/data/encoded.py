@@ -85,7 +85,15 @@ def eval_batches(
 ) -> Iterator[Batch]:
     """Evaluation batches; ``steps`` is what :func:`jaxbio.data.order.evaluation_steps` returns.
 
-    With ``whole`` images stay as they are: an object array of uint8 ``[H, W, 3]``.
+    Args:
+        source: that ``split`` belongs to.
+        split: to go through.
+        settings: for sizes, threads and the limit of bad files.
+        global_batch_size: over all processes.
+        rows: this process's of the global batch.
+        steps: step numbers with their indices.
+        whole: leave the images as they are: ``image`` is then an object array of uint8 ``[H, W,
+            3]``.
     """
     read = split.reader()
 
@@ -137,11 +145,12 @@ def _chunks(
     shape: tuple[int | None, ...],
     settings: Settings,
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The stream of markers and of the examples that decode, some at a time: dicts of arrays.
+    """The stream of markers and of the examples that decode, some at a time.
 
-    These have an entry per example or marker: ``slot`` (rows + 1 of them per step, the last one for
-    the marker), ``image``, ``label``, ``index``, ``mask``. If ``shape`` leaves sizes open,
-    ``image`` is an object array.
+    Returns:
+        Iterator of dicts of arrays with an entry per example or marker: ``slot`` (rows + 1 of them
+        per step, the last one for the marker), ``image``, ``label``, ``index``, ``mask``. If
+        ``shape`` leaves sizes open, ``image`` is an object array.
     """
     count = rows.stop - rows.start
 
@@ -186,10 +195,14 @@ def _whole_batches(
     count: int,
     repair: Callable[[int, int], dict[str, Any]],
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Cuts a stream of :func:`_chunks` at the markers, and fills the gaps.
+    """Cuts a stream of chunks at the markers, and fills the gaps.
 
-    ``repair``: (number of the batch in the stream, row) -> values of a missing row; what it leaves
-    out is zero.
+    Args:
+        chunks: from :func:`_chunks`.
+        names: of the arrays to hand on.
+        count: rows of a batch.
+        repair: (number of the batch in the stream, row) -> values of a missing row; what it leaves
+            out is zero.
     """
     width = count + 1
     rest: dict[str, np.ndarray] | None = None

@@ -16,7 +16,15 @@ _RATIO = (3 / 4, 4 / 3)
 
 
 def resize(images: "tf.Tensor", size: int) -> "tf.Tensor":
-    """Resizes ``[B, H, W, C]`` to squares, whatever the aspect ratio: float32, not rounded."""
+    """Resizes to squares, whatever the aspect ratio.
+
+    Args:
+        images: ``[B, H, W, C]`` of values 0..255.
+        size: new side in pixels.
+
+    Returns:
+        float32 ``[B, size, size, C]``, not rounded.
+    """
     images = tf.cast(images, tf.float32)
     shape = tf.shape(images)
     # Antialiasing changes nothing when enlarging, and takes twice as long.
@@ -28,11 +36,15 @@ def resize(images: "tf.Tensor", size: int) -> "tf.Tensor":
 
 
 def resize_and_centre_crop(images: "tf.Tensor", resize_side: int, size: int) -> "tf.Tensor":
-    """Resizes the shorter side to ``resize_side``, keeps the aspect ratio, cuts out the central
-    square.
+    """Resizes the shorter side, keeps the aspect ratio, cuts out the central square.
 
-    ``[B, H, W, C]`` of values 0..255 to float32 ``[B, size, size, C]``, not rounded;
-    ``resize_side`` of 0: plain :func:`resize`.
+    Args:
+        images: ``[B, H, W, C]`` of values 0..255.
+        resize_side: new length of the shorter side in pixels; 0: plain :func:`resize`.
+        size: side of the square in pixels, at most ``resize_side``.
+
+    Returns:
+        float32 ``[B, size, size, C]``, not rounded.
     """
     if not resize_side:
         return resize(images, size)
@@ -60,12 +72,19 @@ def to_uint8(images: "tf.Tensor") -> "tf.Tensor":
 def random_window(
     draws: "tf.Tensor", height: "tf.Tensor", width: "tf.Tensor", scale: tuple[float, float]
 ) -> tuple["tf.Tensor", "tf.Tensor", "tf.Tensor", "tf.Tensor"]:
-    """Windows ``(top, left, height, width)`` of a random resized crop, int32 ``[B]`` each, in
-    pixels.
+    """Windows of a random resized crop, as torchvision chooses them.
 
-    As torchvision chooses them: area uniform in ``scale``, log aspect ratio uniform in log 3/4..log
-    4/3, place uniform; the first of ten tries that fits, else the largest central window within the
-    ratios. ``draws`` are uniform in [0, 1), ``[B, WINDOW_DRAWS]``.
+    Area uniform in ``scale``, log aspect ratio uniform in log 3/4..log 4/3, place uniform; the
+    first of ten tries that fits, else the largest central window within the ratios.
+
+    Args:
+        draws: uniform numbers in [0, 1), ``[B, WINDOW_DRAWS]``.
+        height: of the image in pixels, int32 scalar.
+        width: likewise.
+        scale: smallest and largest area, as shares of the image.
+
+    Returns:
+        ``(top, left, height, width)`` in pixels, int32 ``[B]`` each.
     """
     draws = tf.reshape(draws, [-1, _TRIES, 4])
     h, w = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
@@ -95,9 +114,14 @@ def shift_zoom(
 ) -> "tf.Tensor":
     """Small random translations and zooms about the centre; what comes in from outside is black.
 
-    Of float32 ``[B, S, S, C]``, not rounded. ``draws`` are uniform, ``[B, SHIFT_DRAWS]``;
-    translations go to ``max_shift`` of S each way, zoom factors are uniform in 1 - max_zoom..1 +
-    max_zoom.
+    Args:
+        images: float32 ``[B, S, S, C]``.
+        draws: uniform numbers, ``[B, SHIFT_DRAWS]``.
+        max_shift: largest translation each way, as a share of S.
+        max_zoom: the zoom factor is uniform in 1 - max_zoom..1 + max_zoom.
+
+    Returns:
+        float32 ``[B, S, S, C]``, not rounded.
     """
     size = tf.cast(tf.shape(images)[1], tf.float32)
     draws = 2 * draws - 1

@@ -19,6 +19,14 @@ def hold_out(source: Source, share: float, seed: int) -> Source:
     The part is stratified: of every class the share, rounded, at least one example. It depends on
     the classes' sizes and the seed alone.
 
+    Args:
+        source: its own test set is left alone.
+        share: of the training set, in (0, 1).
+        seed: chooses the examples.
+
+    Returns:
+        The source; both parts keep the order of the training set.
+
     Raises:
         DataError: no training set, or a class of one example.
     """

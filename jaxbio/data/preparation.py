@@ -25,8 +25,12 @@ def resized(images: "tf.Tensor", settings: Settings, one_size: bool) -> "tf.Tens
 
 
 def augmented(images: "tf.Tensor", draws: "tf.Tensor", settings: Settings) -> "tf.Tensor":
-    """``shift``, if that is configured, of float32 ``[B, S, S, C]``, by uniform draws ``[B,
-    DRAWS[...]]``.
+    """``shift``, if that is configured, of images that have their final size.
+
+    Args:
+        images: float32 ``[B, S, S, C]``.
+        draws: uniform numbers, ``[B, DRAWS[settings.augmentation]]``.
+        settings: which augmentation, and how strong.
     """
     if settings.augmentation == "shift":
         return geometry.shift_zoom(images, draws, settings.max_shift, settings.max_zoom)

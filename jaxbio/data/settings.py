@@ -9,7 +9,7 @@ from jaxbio.errors import InputError, suggest
 from jaxbio.options import option, read
 
 OF_SQUARES = ("digits", "mnist", "cifar10", "cifar100")  # all of one size
-SOURCES = (*OF_SQUARES, "folder")
+SOURCES = (*OF_SQUARES, "folder", "shards")
 AUGMENTATIONS = ("none", "crop_flip", "shift")
 
 

@@ -96,10 +96,15 @@ def activity_of(
     operations: bool = False,
     **keys: Any,
 ) -> dict[str, jax.Array]:
-    """A model's endpoints for normalised images ``[B, S, S, 3]``.
+    """A model's endpoints.
 
-    With ``operations`` those of single operations are among them, such as ``"V4.conv1_0"`` of a
-    CORnet; in a compiled program what is not used of them is not computed. ``keys``: ``rngs``.
+    Args:
+        model: from :func:`jaxbio.create_model`.
+        variables: the model's.
+        images: normalised, ``[B, S, S, 3]``.
+        operations: whether those of single operations are among them, such as ``"V4.conv1_0"`` of a
+            CORnet. In a compiled program what is not used of them is not computed.
+        **keys: ``rngs``.
     """
     if not operations or not isinstance(model, nn.Module):  # networks of the user's own have none
         _, endpoints = cast(Any, model.apply(variables, images, train=False, **keys))
@@ -114,7 +119,11 @@ def inspect_model(
 ) -> tuple[dict[str, Layer], bool]:
     """As :func:`layer_shapes`, and whether the model draws noise even when it is not trained.
 
-    ``operations``: see :func:`activity_of`.
+    Args:
+        model: as there.
+        variables: as there.
+        image_size: as there.
+        operations: whether single operations are among the layers, see :func:`activity_of`.
     """
     order: list[str] = []
 
@@ -149,6 +158,10 @@ def inspect_model(
 
 def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> dict[str, Layer]:
     """The layers to extract, as they come out.
+
+    Args:
+        available: from :func:`layer_shapes`.
+        request: names are endpoints of the model.
 
     Raises:
         InputError: an unknown layer or step; the message lists the valid ones.

@@ -26,6 +26,9 @@ class FeatureFile(Mapping[str, np.ndarray]):
     ``file[layer]`` reads a whole layer, float32 ``[image, (time,) row, column, channel]`` (less
     after pooling or projection); :meth:`read` a part of it.
 
+    Args:
+        path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
+
     Attributes:
         path: the file.
         layers: what each layer's axes are.
@@ -108,6 +111,11 @@ class FeatureFile(Mapping[str, np.ndarray]):
 
         From HDF5 only what is asked for is read; from NPZ the whole layer.
 
+        Args:
+            layer: one of ``layers``.
+            times: steps, as they are numbered in the model; None: all.
+            images: rows.
+
         Raises:
             InputError: an unknown layer, or a step that it does not have.
         """
@@ -179,9 +187,15 @@ def load(path: str | Path, layer: str, times: Sequence[int] | None = None) -> np
 def load(
     path: str | Path, layer: str | None = None, times: Sequence[int] | None = None
 ) -> FeatureFile | np.ndarray:
-    """Opens a :class:`FeatureFile`, or reads one layer of it, float32 ``[image, (time,) ...]``.
+    """Opens a file of features, or reads one layer of it.
 
-    Steps ``times`` are numbered as in the model; None: all.
+    Args:
+        path: an ``.h5`` or ``.npz`` that ``evaluate.py --mode=features`` has written.
+        layer: None opens the file.
+        times: of the layer: steps as they are numbered in the model; None: all.
+
+    Returns:
+        A :class:`FeatureFile`, or the layer's float32 ``[image, (time,) ...]``.
 
     Raises:
         InputError: no such file, not a file of features, not complete; an unknown layer or step.

@@ -20,6 +20,10 @@ def write_npz(source: Path, output: Path) -> None:
     Arrays: ``image``, ``skipped`` (file names), one per layer under its name with ``layer/`` before
     it, and ``format``, ``content_key``, ``description``, ``about``, ``layers`` (text).
 
+    Args:
+        source: the HDF5 file.
+        output: replaced atomically.
+
     Raises:
         WriteError: the disk is full or fails; nothing is left behind.
     """

@@ -51,8 +51,14 @@ class Pictures:
     ) -> Iterator[dict[str, np.ndarray]]:
         """One pass, decoded, resized and cropped ahead in threads as in any evaluation.
 
-        See :func:`jaxbio.data.eval_batches`; ``index`` is the image's place in ``names``. Up to
-        ``max_bad_files`` of the settings may not decode; they are masked.
+        Args:
+            settings: from :func:`jaxbio.data.settings.read_settings`. Up to ``max_bad_files``
+                images that do not decode are masked.
+            batch_size: images per batch.
+            start: first image.
+
+        Yields:
+            See :func:`jaxbio.data.eval_batches`; ``index`` is the image's place in ``names``.
 
         Raises:
             DataError: too many images do not decode; the message has the path of the last.
@@ -88,7 +94,9 @@ def open_pictures(folder: str | Path) -> Pictures:
 def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pictures:
     """Photographs that a user names: files, and folders as in :func:`open_pictures`.
 
-    ``one_size`` prepares them as the pictures of a data set of small squares: resized, not cropped.
+    Args:
+        paths: of files and folders.
+        one_size: prepare them as the pictures of a data set of small squares: resized, not cropped.
 
     Raises:
         InputError: a path that is missing or no picture.

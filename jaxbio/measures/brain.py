@@ -11,6 +11,7 @@ from jaxbio.errors import InputError
 from jaxbio.neural import Recordings
 from jaxbio.similarity import (
     NeuralNoise,
+    Products,
     Splits,
     internal_consistency,
     object_means,
@@ -74,6 +75,8 @@ class Brain:
 
     def condition_rdm(self, patterns: Any, name: str) -> np.ndarray:
         """``[n, n]`` of condition means, 1 - Pearson's r."""
+        if isinstance(patterns, Products):
+            return patterns.rdm(self.conditions if self.has_views else None, name)
         count = int(self.conditions.max()) + 1
         if self.has_views:
             patterns = object_means(patterns, self.conditions, count)
@@ -120,9 +123,8 @@ class Brain:
 
 
 def brains(recordings: Recordings, bins: str, seed: int) -> list[Brain]:
-    """The recordings, averaged over time bins (``mean``) or bin by bin (``all``).
-
-    Published RDMs come region by region.
+    """The recordings, averaged over time bins (``mean``) or bin by bin (``all``); published RDMs
+    region by region.
 
     Raises:
         InputError: too few conditions, or RDMs of images that share objects.

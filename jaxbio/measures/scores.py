@@ -1,8 +1,8 @@
 """The measures of similarity, each from layers and recordings to scores with intervals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ from jaxbio.errors import InputError, suggest
 from jaxbio.measures.brain import Brain
 from jaxbio.similarity import (
     REGRESSIONS,
+    Products,
     ceiled,
     cka,
     cka_from_gram,
@@ -18,6 +19,7 @@ from jaxbio.similarity import (
     evaluate_bootstrap,
     gram,
     predictivity,
+    predictivity_from_gram,
     rsa_noise_ceiling,
     sit,
     spearman_brown,
@@ -34,7 +36,7 @@ _VIEWS = 8  # of an object in a draw of SIT
 _HALF_SAMPLES = 50
 _NORMAL_95 = 1.96
 
-Layers = Mapping[str, np.ndarray]
+Layers = Mapping[str, np.ndarray | Products]
 
 
 class Score(NamedTuple):
@@ -73,23 +75,33 @@ class Measure:
         interval: what the interval covers, in words.
         needs: "" or what recordings must have: ``responses``, ``views`` (these and several images
             per object).
+        units: whether it needs the layers' units; else their inner products are enough.
         ceiling: of the recordings; None where it is not known.
     """
 
     title: str
     interval: str
     needs: str
-    score: Callable[[Brain, Layers], dict[str, Score]]
+    score: Callable[[Brain, Any], dict[str, Score]]
     ceiling: Callable[[Brain], Ceiling | None]
+    units: bool = False
 
 
-def choose_measures(names: list[str], brain: Brain) -> tuple[list[str], list[str]]:
-    """The measures that recordings allow, and a remark for each default one that is left out.
+def choose_measures(
+    names: list[str], brain: Brain, streamed: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """The measures that recordings allow.
 
-    No names: the default ones.
+    Args:
+        names: as on the command line; empty: the default ones.
+        brain: the recordings.
+        streamed: layers of which there will be inner products alone.
+
+    Returns:
+        The names, and a remark for each default measure that is left out.
 
     Raises:
-        InputError: an unknown name, or one that the recordings do not allow.
+        InputError: an unknown name, or one that the recordings or the layers do not allow.
     """
     chosen, remarks = [], []
     for name in dict.fromkeys(names or DEFAULT):
@@ -98,6 +110,12 @@ def choose_measures(names: list[str], brain: Brain) -> tuple[list[str], list[str
         missing = _missing(MEASURES[name].needs, brain)
         if missing and names:
             raise InputError(f"--measures={name}: {brain.recordings.name} has {missing}")
+        if streamed and MEASURES[name].units:
+            wide = f"the units of {', '.join(streamed)}, which are too many to keep"
+            if names:
+                raise InputError(f"--measures={name} needs {wide}: set --max_units=4096 or less")
+            remarks.append(f"{name} is left out: it needs {wide} (--max_units=4096 takes some)")
+            continue
         if missing:
             remarks.append(f"{name} is left out: the recordings have {missing}")
         else:
@@ -162,7 +180,7 @@ def _rsa_ceiling(brain: Brain) -> Ceiling | None:
     return Ceiling(limit, limit, "root of the split-half reliability of the RDM (Spearman-Brown)")
 
 
-def _sit(brain: Brain, layers: Layers) -> dict[str, Score]:
+def _sit(brain: Brain, layers: Mapping[str, np.ndarray]) -> dict[str, Score]:
     scores = {}
     for name, x in layers.items():
         result = sit(
@@ -204,7 +222,7 @@ def _views(brain: Brain) -> int:
     return min(_VIEWS, int(np.bincount(brain.conditions).min()))
 
 
-def _svm(brain: Brain, layers: Layers) -> dict[str, Score]:
+def _svm(brain: Brain, layers: Mapping[str, np.ndarray]) -> dict[str, Score]:
     scores = {}
     for name, x in layers.items():
         result = svm_score(
@@ -231,16 +249,22 @@ def _regression(method: str) -> Callable[[Brain, Layers], dict[str, Score]]:
     def score(brain: Brain, layers: Layers) -> dict[str, Score]:
         limit = _consistency_ceiling(brain)
         scores = {}
-        for width in sorted({min(_COMPONENTS, x.shape[1]) for x in layers.values()}):
-            group = {n: x for n, x in layers.items() if min(_COMPONENTS, x.shape[1]) == width}
-            result = predictivity(
-                group,
-                brain.patterns,
-                method=method,
-                splits=brain.splits,
-                n_components=width,
-                names=("layer", brain.recordings.name),
-            )
+        kinds = {name: _kind(x) for name, x in layers.items()}
+        for streamed, width in sorted(set(kinds.values())):
+            group: Any = {n: x for n, x in layers.items() if kinds[n] == (streamed, width)}
+            options: Any = {
+                "method": method,
+                "splits": brain.splits,
+                "n_components": width,
+                "names": ("layer", brain.recordings.name),
+            }
+            if streamed:
+                grams = np.stack([x.gram(name) for name, x in group.items()])
+                result = predictivity_from_gram(
+                    grams, brain.patterns, labels=list(group), **options
+                )
+            else:
+                result = predictivity(group, brain.patterns, **options)
             each = np.asarray(result.per_neuroid).mean(axis=1)  # over splits
             parts = zip(group, result.score, result.error, each, strict=True)
             for name, value, error, neurons in parts:
@@ -252,6 +276,11 @@ def _regression(method: str) -> Callable[[Brain, Layers], dict[str, Score]]:
         return scores
 
     return score
+
+
+def _kind(x: np.ndarray | Products) -> tuple[bool, int]:
+    """Layers of one kind are scored together: whether streamed, and the components of PLS."""
+    return isinstance(x, Products), min(_COMPONENTS, x.shape[1])
 
 
 def _consistency_ceiling(brain: Brain) -> Ceiling | None:
@@ -268,7 +297,7 @@ def _cka(brain: Brain, layers: Layers) -> dict[str, Score]:
     halves = np.stack([_half(rng, count, 4) for _ in range(_HALF_SAMPLES)])
     scores = {}
     for name, x in layers.items():
-        of_layer = gram(x, name)
+        of_layer = x.gram(name) if isinstance(x, Products) else gram(x, name)
         value = float(cka_from_gram(of_layer, of_brain))
         resampled = np.asarray(cka_from_gram(of_layer, of_brain, subsets=halves))
         scores[name] = _normal(value, float(resampled.std()))
@@ -294,8 +323,8 @@ MEASURES: dict[str, Measure] = {
         _rsa,
         _rsa_ceiling,
     ),
-    "sit": Measure("SIT (Spearman)", "95 % of random draws", "views", _sit, _sit_ceiling),
-    "svm": Measure("SVM accuracy", "normal, error over splits", "views", _svm, _svm_ceiling),
+    "sit": Measure("SIT (Spearman)", "95 % of random draws", "views", _sit, _sit_ceiling, True),
+    "svm": Measure("SVM accuracy", "normal, error over splits", "views", _svm, _svm_ceiling, True),
     **{
         name: Measure(
             f"{name.upper() if name == 'pls' else name} predictivity (Pearson)",
@@ -303,6 +332,7 @@ MEASURES: dict[str, Measure] = {
             "responses",
             _regression(name),
             _consistency_ceiling,
+            units=name == "one-to-one",
         )
         for name in REGRESSIONS
     },

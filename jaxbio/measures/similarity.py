@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from jaxbio.measures.brain import Brain
-    from jaxbio.measures.layer_activity import Place
+    from jaxbio.measures.layer_activity import Activity
     from jaxbio.measures.scores import Ceiling, Score
     from jaxbio.neural import Recordings
+    from jaxbio.similarity import Products
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "similarity"
@@ -49,7 +50,7 @@ class Outcome(NamedTuple):
     result: dict[str, Any]
     whole: dict[str, Any]
     brain: "Brain"
-    activity: "dict[Place, np.ndarray]"
+    activity: "Activity"
 
 
 def options(add: Any) -> None:
@@ -98,7 +99,7 @@ def compare_with(
     from jaxbio.features import FeatureRequest
     from jaxbio.features.layers import inspect_model, select_layers
     from jaxbio.measures.brain import brains
-    from jaxbio.measures.layer_activity import layer_activity
+    from jaxbio.measures.layer_activity import layer_activity, wide_layers
     from jaxbio.measures.scores import choose_measures
 
     if options.max_units < 0:
@@ -108,9 +109,10 @@ def compare_with(
     request = FeatureRequest(options.layers, options.times)
     seed, image_size = session.config.seed, session.preprocessing.image_size
     compared = brains(recordings, options.bins, seed)
-    names, remarks = choose_measures(options.measures, compared[0])
     available, _ = inspect_model(session.model, session.variables, image_size)
     chosen = select_layers(available, request)
+    wide = wide_layers(chosen, len(recordings.stimuli), options.max_units)
+    names, remarks = choose_measures(options.measures, compared[0], wide)
     identity: dict[str, Any] = {
         **network_identity(session),
         "recordings": {**recordings.describe(), "fingerprint": _fingerprint(recordings)},
@@ -136,6 +138,7 @@ def compare_with(
         max_units=options.max_units,
         seed=seed,
         mesh=session.mesh,
+        scratch=session.run.path,
     )
     if "sit" in names:
         noise = compared[0].noise
@@ -147,7 +150,7 @@ def compare_with(
 
 
 def _measure(
-    record: Record, compared: "list[Brain]", names: list[str], activity: "dict[Place, np.ndarray]"
+    record: Record, compared: "list[Brain]", names: list[str], activity: "Activity"
 ) -> set[Cell]:
     """Fills the record, layer by layer; returns all cells that were asked for.
 
@@ -155,7 +158,7 @@ def _measure(
     """
     from jaxbio.measures.scores import MEASURES
 
-    digests = {place: (x.shape, zlib.crc32(x.tobytes())) for place, x in activity.items()}
+    digests = {place: _digest(x) for place, x in activity.items()}
     layers = list(dict.fromkeys(place.layer for place in activity))
     work = [(brain, name, layer) for brain in compared for name in names for layer in layers]
     seconds = 0.1 if sys.stderr.isatty() else _PLAIN_LINE_SECONDS
@@ -185,6 +188,11 @@ def _measure(
             entries = {c: scored[brain.name, name, digests[p]] for c, p in missing.items()}
             record.add({c: {**dict(zip(_CELL, c, strict=True)), **e} for c, e in entries.items()})
     return wanted
+
+
+def _digest(x: "np.ndarray | Products") -> tuple[tuple[int, ...], int]:
+    values: Any = getattr(x, "inner", x)
+    return x.shape, zlib.crc32(values)
 
 
 def _numbers(row: Row) -> Row:

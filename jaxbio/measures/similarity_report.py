@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.measures.brain import Brain
-from jaxbio.measures.layer_activity import Place
+from jaxbio.measures.layer_activity import Activity
 from jaxbio.measures.scores import MEASURES
 from jaxbio.plotting.similarity import (
     plot_heat_map,
@@ -23,11 +23,14 @@ _MOST_LAYERS = 7  # in RDM pictures and scaling, evenly over the network
 _MOST_CONDITIONS = 400  # beyond it, pictures of RDMs show nothing and scaling takes minutes
 
 
-def write_html(
-    path: Path, result: dict[str, Any], brain: Brain, activity: dict[Place, np.ndarray]
-) -> None:
-    """Writes the report, atomically, of what the JSON file holds; the brain is that of the first
-    time bin.
+def write_html(path: Path, result: dict[str, Any], brain: Brain, activity: Activity) -> None:
+    """Writes the report, atomically.
+
+    Args:
+        path: of the file.
+        result: what the JSON file holds.
+        brain: the recordings, of the first time bin.
+        activity: of every layer and step.
     """
     figures: dict[str, Figure]
     remarks, figures = list(result["remarks"]), {}
@@ -128,7 +131,7 @@ def measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str,
     return figures
 
 
-def _geometry(brain: Brain, activity: dict[Place, np.ndarray]) -> dict[str, Figure]:
+def _geometry(brain: Brain, activity: Activity) -> dict[str, Figure]:
     """RDM pictures and scaling, of the recordings and of layers at their last step."""
     last = {place.layer: place for place in activity}
     chosen = np.unique(np.linspace(0, len(last) - 1, min(_MOST_LAYERS, len(last))).astype(int))

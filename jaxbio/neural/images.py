@@ -18,8 +18,11 @@ from jaxbio.files.sizes import check_size, inflated
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files of a folder or a zip archive, decoded on demand; names ``[S]`` are relative to
-    the root.
+    """Image files of a folder or a zip archive, decoded on demand.
+
+    Attributes:
+        root: the folder, or the archive.
+        names: ``[S]`` str, relative to the root; members of the archive.
     """
 
     root: Path

@@ -19,10 +19,15 @@ _KIND = "an .npz file"
 def read_npz(
     path: Path, required: Iterable[str] = (), optional: Iterable[str] | None = ()
 ) -> dict[str, np.ndarray]:
-    """The arrays asked for: ``required`` ones, and ``optional`` ones if they are there (None: every
-    field).
+    """The arrays asked for.
 
-    An ``InputError`` where the file is unreadable, a field is missing or holds Python objects.
+    Args:
+        path: the file.
+        required: fields that must be there.
+        optional: fields that are read if they are there; None reads every field.
+
+    Raises:
+        InputError: the file is unreadable, a field is missing or holds Python objects.
     """
     required = list(required)
     names = check_npz(path)  # first: of anything but a zip file NumPy speaks of pickles

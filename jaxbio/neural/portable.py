@@ -28,11 +28,13 @@ _STIMULUS_TEXT = ("ids", "labels", "objects", "paths")
 
 
 def write_recordings(recordings: Recordings, path: str | Path, *, image_size: int = 0) -> None:
-    """Writes a portable ``.npz`` or ``.h5``, atomically: the old one stays whole until the new one
-    is.
+    """Writes a portable file, atomically: the old one stays whole until the new one is.
 
-    Images in files are stored resized to ``image_size`` in pixels, 0 stores their paths only;
-    images in memory are stored as they are.
+    Args:
+        recordings: anything a loader returned.
+        path: ``.npz`` or ``.h5``.
+        image_size: images in files are stored resized to this side in pixels; 0 stores their paths
+            only. Images in memory are stored as they are.
 
     Raises:
         InputError: another suffix, or the place is not writable.

@@ -31,9 +31,13 @@ def recordings_of_presentations(
 ) -> Recordings:
     """Means over the presentations of each stimulus, and single presentations.
 
-    The assembly is ``[presentation, neuroid, time_bin]``, NaN where nothing was recorded; one of
-    the columns ``shown`` is ``stimulus_id``; ``table`` is the CSV of the stimulus set,
-    ``time_bins`` are ``[T, 2]`` ms.
+    Args:
+        assembly: ``[presentation, neuroid, time_bin]``; NaN where nothing was recorded.
+        shown: columns of the presentations; one of them is ``stimulus_id``.
+        path: of the recordings.
+        table: CSV of the stimulus set, or None.
+        neuroids: columns of the neuroids.
+        time_bins: ``[T, 2]`` ms, or None.
 
     Raises:
         InputError: no ids, or a table that does not fit; it names file and field.

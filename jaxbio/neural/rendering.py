@@ -93,8 +93,10 @@ class Views:
 
 
 def object_shapes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Parts ``[49, 5, 6]`` as above and colours ``[49, 5, 3]`` in [0, 1] of all objects, category
-    by category.
+    """Geometry and colours of all objects, category by category.
+
+    Returns:
+        Parts ``[49, 5, 6]`` as above, and colours ``[49, 5, 3]`` in [0, 1].
     """
     templates = np.repeat([_PARTS[c] for c in CATEGORIES], OBJECTS_PER_CATEGORY, axis=0)
     parts = np.array(templates, np.float64)
@@ -131,10 +133,17 @@ def render(
     size: int,
     rng: np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Draws one object per image: parts ``[n, P, 6]``, colours ``[n, P, 3]``; uint8 ``[n, size,
-    size, 3]``.
+    """Draws one object per image.
 
-    ``rng`` draws the backgrounds; None leaves them grey.
+    Args:
+        parts: ``[n, P, 6]``, see :func:`object_shapes`.
+        colours: ``[n, P, 3]`` in [0, 1].
+        views: of the n images.
+        size: side in pixels.
+        rng: of the backgrounds; None leaves them grey.
+
+    Returns:
+        ``[n, size, size, 3]`` uint8.
     """
     images = np.empty((len(parts), size, size, 3), np.uint8)
     for start in range(0, len(parts), _CHUNK):

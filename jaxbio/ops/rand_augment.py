@@ -96,9 +96,17 @@ def apply_operation(
     negative: jax.Array,
     fill: tuple[float, float, float],
 ) -> jax.Array:
-    """One operation (index into :data:`OPERATIONS`, -1: none) on one image, ``[H, W, 3]`` uint8.
+    """One operation on one image.
 
-    ``level`` is in 0..1; ``negative`` turns the direction of operations that have two.
+    Args:
+        image: ``[H, W, 3]`` uint8.
+        operation: index into :data:`OPERATIONS`, or -1 for none.
+        level: strength in 0..1.
+        negative: turns the direction of operations that have two.
+        fill: as for :func:`rand_augment`.
+
+    Returns:
+        ``[H, W, 3]`` uint8.
     """
     signed = jnp.where(negative, -level, level)
     factor = jnp.maximum(0.1, 1 + 0.9 * signed)

@@ -30,6 +30,9 @@ def random_erasing(
         probability: of an image to be changed, in [0, 1].
         area: smallest and largest rectangle, as shares of the image.
 
+    Returns:
+        Shape and dtype of ``images``.
+
     Reference:
         Zhong et al. 2020, "Random Erasing Data Augmentation", arXiv:1708.04896; numbers and "pixel"
         mode as in timm.

@@ -65,6 +65,10 @@ _SURROGATES = {
 def make_surrogate(name: str, slope: float | None = None) -> Spike:
     """A surrogate spike by name.
 
+    Args:
+        name: ``"fast_sigmoid"``, ``"arctan"`` or ``"straight_through"``.
+        slope: None takes the function's own default.
+
     Raises:
         InputError: an unknown name, or a slope that is not positive.
     """

@@ -14,8 +14,9 @@ def plot_accuracy_under_attack(
 ) -> Figure:
     """One panel per norm: accuracy over epsilon, from the clean images at 0.
 
-    Of each norm radii (0 first), accuracies in [0, 1] and their intervals; ``chance`` is the
-    accuracy of guessing.
+    Args:
+        curves: norm to radii (0 first), accuracies in [0, 1] and their intervals, of one length.
+        chance: accuracy of guessing.
     """
     figure = Figure(figsize=(4.2 * len(curves), 3.4), layout="constrained")
     panels = figure.subplots(1, len(curves), squeeze=False, sharey=True)[0]
@@ -36,11 +37,14 @@ def plot_accuracy_under_attack(
 def plot_attacked_images(
     clean: np.ndarray, attacked: np.ndarray, titles: Sequence[tuple[str, str]]
 ) -> Figure:
-    """A row per image ``[H, W, C]`` in [0, 1]: as it was, the perturbation around grey, as
-    attacked.
+    """A row per image: as it was, the perturbation around grey, as attacked.
 
-    The perturbation is stretched to the full range, by the factor that its title gives. Titles say
-    what the model said of the clean and of the attacked image.
+    The perturbation is stretched to the full range, by the factor that its title gives.
+
+    Args:
+        clean: ``[N, H, W, C]`` in [0, 1].
+        attacked: likewise.
+        titles: what the model said of the clean and of the attacked image.
     """
     figure = Figure(figsize=(5.4, 1.9 * len(clean)), layout="constrained")
     panels = figure.subplots(len(clean), 3, squeeze=False)

@@ -7,7 +7,11 @@ from matplotlib.figure import Figure
 
 
 def plot_behaviour(result: dict[str, Any]) -> Figure:
-    """Lines over ``conditions`` of the behaviour measure's result, and its ``confusion`` matrix."""
+    """Lines over conditions, and the confusion matrix.
+
+    Args:
+        result: of the behaviour measure: ``conditions`` and ``confusion``.
+    """
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     conditions = result["conditions"]

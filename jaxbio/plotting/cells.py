@@ -7,10 +7,11 @@ from matplotlib.image import AxesImage
 
 
 def label_cells(picture: AxesImage, form: str = ".0f") -> None:
-    """Writes every value of ``axes.imshow`` into its cell, black on bright colours and white on
-    dark ones.
+    """Writes every value into its cell, black on bright colours and white on dark ones.
 
-    Masked and non-finite values get no text.
+    Args:
+        picture: from ``axes.imshow``; masked and non-finite values get no text.
+        form: format specification of the numbers.
     """
     values = np.ma.filled(cast(np.ndarray, picture.get_array()), np.nan)
     for (row, column), value in np.ndenumerate(values):

@@ -11,10 +11,15 @@ _MOST_LABELLED = 20
 
 
 def plot_confusion(confusion: np.ndarray, names: Sequence[str]) -> Figure:
-    """A confusion matrix ``[K, K]`` (class, answer) as a heat map, each row in percent of its
-    pictures.
+    """A confusion matrix as a heat map.
 
-    Cells of up to 20 classes have numbers; a class without pictures is an empty row.
+    Args:
+        confusion: ``[K, K]`` numbers of pictures: class, answer.
+        names: ``[K]``.
+
+    Returns:
+        A figure: each row in percent of its pictures, numbers in the cells of up to 20 classes; a
+        class without pictures is an empty row.
     """
     confusion = np.asarray(confusion)
     totals = confusion.sum(1, keepdims=True)

@@ -15,6 +15,9 @@ def plot_curves(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
         lines: per run, its name and the objects of its ``metrics.jsonl``: ``step``, ``split``
             (``train`` or ``test``), ``loss`` (nats), ``top1`` in [0, 1].
 
+    Returns:
+        A figure of two panels.
+
     Raises:
         ValueError: no run is given.
     """

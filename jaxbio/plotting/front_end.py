@@ -15,6 +15,9 @@ def plot_v1(image: np.ndarray, filters: np.ndarray, maps: np.ndarray, columns: i
         maps: ``[N, H', W']``, responses of the same cells; scaled by the largest of all.
         columns: tiles in a row.
 
+    Returns:
+        A figure of three panels.
+
     Raises:
         ValueError: ``filters`` and ``maps`` are of different cells.
     """

@@ -13,6 +13,7 @@ class UnitTuning(NamedTuple):
     """One unit.
 
     Attributes:
+        title: of its row.
         receptive_field: ``[y, x]``.
         orientation: ``[O]``, spikes/s.
         frequency: ``[F]`` or None.
@@ -58,6 +59,9 @@ def plot_tuning(
         frequencies: likewise, cycles per degree.
         radii: likewise, degrees.
 
+    Returns:
+        The figure.
+
     Raises:
         ValueError: there is no unit.
     """
@@ -97,7 +101,11 @@ def plot_tuning(
 def plot_distributions(histograms: Mapping[str, Histogram]) -> Figure:
     """Draws each property's distribution over units, and over neurons where it is known.
 
-    A panel per property; bins are drawn equally wide.
+    Args:
+        histograms: per property, one or more.
+
+    Returns:
+        The figure, a panel per property; bins are drawn equally wide.
 
     Raises:
         ValueError: there is no property.
@@ -129,7 +137,15 @@ def plot_distributions(histograms: Mapping[str, Histogram]) -> Figure:
 
 
 def plot_over_time(scores: Mapping[str, Sequence[float]], labels: Sequence[str]) -> Figure:
-    """Draws how scores change from time step to time step; NaN where there is none."""
+    """Draws how scores change from time step to time step.
+
+    Args:
+        scores: property to a score per step, NaN where there is none.
+        labels: of the steps.
+
+    Returns:
+        A figure of one panel.
+    """
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
     for name, line in scores.items():

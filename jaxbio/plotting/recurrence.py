@@ -21,6 +21,9 @@ def plot_activation_maps(
             comparable over its steps.
         arrival: area to the first step at which it depends on the image; earlier titles are grey.
 
+    Returns:
+        A figure of a row per area: the image on the left, then a column per step.
+
     Raises:
         ValueError: no area is given.
     """
@@ -39,10 +42,14 @@ def plot_activation_maps(
 def plot_rdms_over_time(
     rdms: Mapping[str, np.ndarray], arrival: Mapping[str, int] | None = None
 ) -> Figure:
-    """The dissimilarities ``[T, N, N]`` of the responses to some images: a row per area, a column
-    per step.
+    """The dissimilarities of the responses to some images, per area and step.
 
-    Titles before ``arrival``, the area's first step at which it depends on the image, are grey.
+    Args:
+        rdms: area to ``[T, N, N]``; all in one scale of colours.
+        arrival: area to the first step at which it depends on the image; earlier titles are grey.
+
+    Returns:
+        A figure of a row per area, a column per step, and a colour bar.
 
     Raises:
         ValueError: no area is given.
@@ -60,9 +67,14 @@ def plot_rdms_over_time(
 
 
 def plot_accuracy_over_time(accuracy: Mapping[str, Sequence[float]], arrival: int = 0) -> Figure:
-    """Accuracy in [0, 1] at every time step, by line.
+    """Accuracy at every time step.
 
-    Steps before ``arrival``, the first at which the readout depends on the image, are shaded.
+    Args:
+        accuracy: per line, its name and the accuracies in [0, 1], one per step.
+        arrival: first step at which the readout depends on the image; earlier ones are shaded.
+
+    Returns:
+        A figure of one panel.
 
     Raises:
         ValueError: no line is given.

@@ -11,7 +11,14 @@ _MAX_POINTS = 2000  # more would only blacken the scatter
 def plot_activation_curves(
     x: np.ndarray, curves: Mapping[str, Mapping[float, np.ndarray]]
 ) -> Figure:
-    """A panel per activation: its outputs ``[N]`` against inputs ``[N]``, one line per shift.
+    """An activation's output against its input, one line per shift.
+
+    Args:
+        x: inputs, ``[N]``.
+        curves: per activation its name and, per shift, its outputs ``[N]``.
+
+    Returns:
+        A figure with a panel per activation.
 
     Raises:
         ValueError: nothing to plot.
@@ -30,7 +37,13 @@ def plot_activation_curves(
 
 
 def plot_shifts(shifts: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
-    """The learned shifts of every layer: median, quartiles, and 1 % to 99 %; a panel per run.
+    """The learned shifts of every layer: median, quartiles, and 1 % to 99 %.
+
+    Args:
+        shifts: per run, its name and, per layer in order, all shifts that test images caused.
+
+    Returns:
+        A figure with one panel per run, layers from left to right.
 
     Raises:
         ValueError: nothing to plot, or a run without layers.
@@ -51,12 +64,19 @@ def plot_shifts(shifts: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 def plot_response_distributions(
     responses: Mapping[str, tuple[np.ndarray, np.ndarray]], class_names: Sequence[str]
 ) -> Figure:
-    """Aggregated responses ``[N, C]`` by class ``[N]``, a row per run.
+    """Aggregated responses by class, a row per run.
 
     On the left the distribution of each class along the feature that tells classes apart best (the
-    largest ratio of variance between classes to variance within); on the right all responses in the
-    plane of their first two principal components. The title gives the share of the variance of all
-    features that is within classes: what ARR reduces.
+    largest ratio of variance between classes to variance within); on the right all responses in
+    the plane of their first two principal components. The title gives the share of the variance of
+    all features that is within classes: what ARR reduces.
+
+    Args:
+        responses: per run, its name, responses ``[N, C]`` and labels ``[N]``.
+        class_names: by label.
+
+    Returns:
+        The figure.
 
     Raises:
         ValueError: nothing to plot.

@@ -11,7 +11,14 @@ from jaxbio.plotting.cells import label_cells
 def plot_robustness(
     accuracy: np.ndarray, names: Sequence[str], severities: Sequence[int], clean: float
 ) -> Figure:
-    """A heat map: corruptions down, severities across, accuracies in [0, 1] in the cells."""
+    """A heat map: corruptions down, severities across, accuracies written into the cells.
+
+    Args:
+        accuracy: top-1 in [0, 1], ``[len(names), len(severities)]``.
+        names: of the corruptions.
+        severities: of the columns.
+        clean: top-1 without corruption.
+    """
     height = 1.2 + 0.3 * len(names)
     figure = Figure(figsize=(3.6 + 0.6 * len(severities), height), layout="constrained")
     axes = figure.subplots()
@@ -28,7 +35,12 @@ def plot_robustness(
 def plot_robustness_comparison(
     errors: Mapping[str, Sequence[float]], names: Sequence[str]
 ) -> Figure:
-    """Bars side by side: the top-1 errors in [0, 1] of several networks under every corruption."""
+    """Bars side by side: the error of several networks under every corruption.
+
+    Args:
+        errors: label of a network to its top-1 errors in [0, 1], one per name.
+        names: of the corruptions (or of means).
+    """
     figure = Figure(figsize=(2.5 + 0.55 * len(names), 4.2), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(errors)

@@ -7,10 +7,14 @@ from matplotlib.figure import Figure
 
 
 def plot_samples(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str = "") -> Figure:
-    """A row of pictures, uint8 ``[H, W, 3]`` or ``[H, W, 1]``, for each class; rows may differ in
-    length.
+    """A row of pictures for each class.
 
-    Pixels are drawn as squares, nothing is smoothed.
+    Args:
+        rows: a name, and uint8 pictures ``[H, W, 3]`` or ``[H, W, 1]``; rows may differ in length.
+        title: above all.
+
+    Returns:
+        A figure; pixels are drawn as squares, nothing is smoothed.
     """
     columns = max(len(pictures) for _, pictures in rows)
     longest = max(len(name) for name, _ in rows)

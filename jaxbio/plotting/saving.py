@@ -15,7 +15,12 @@ _DPI = 150
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes a figure atomically, making its folder: a viewer never sees half a picture.
 
-    The suffix decides the format; an ``InputError`` where it is none of a picture.
+    Args:
+        figure: any.
+        path: its suffix decides the format.
+
+    Raises:
+        InputError: a suffix that is none of a picture.
     """
     formats = FigureCanvasBase.filetypes
     if path.suffix.removeprefix(".").lower() not in formats:

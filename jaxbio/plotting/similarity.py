@@ -14,11 +14,14 @@ _BARS_PER_INCH = 3.0
 
 
 def plot_rdms(rdms: Mapping[str, np.ndarray], labels: ArrayLike | None = None) -> Figure:
-    """Draws dissimilarity matrices by title, each in ranks so that one colour scale serves them
-    all.
+    """Draws dissimilarity matrices, each in ranks so that one colour scale serves them all.
 
-    ``labels`` are the categories ``[n]`` of the conditions, whose borders are drawn; None draws
-    none.
+    Args:
+        rdms: per title ``[n, n]``.
+        labels: ``[n]`` category of each condition; its borders are drawn. None draws none.
+
+    Returns:
+        A figure with one panel per matrix.
 
     Raises:
         ValueError: there is none.
@@ -46,7 +49,17 @@ def plot_rdms(rdms: Mapping[str, np.ndarray], labels: ArrayLike | None = None) -
 def plot_heat_map(
     scores: np.ndarray, layers: Sequence[str], steps: Sequence[str], title: str
 ) -> Figure:
-    """Draws scores ``[layers, steps]``, NaN where there is none; the title says what they are."""
+    """Draws a score per layer and time step.
+
+    Args:
+        scores: ``[layers, steps]``, NaN where there is none.
+        layers: names of the rows.
+        steps: names of the columns.
+        title: what the score is.
+
+    Returns:
+        A figure of one panel.
+    """
     figure = Figure(
         figsize=(2.8 + 0.75 * len(steps), 1.4 + 0.34 * len(layers)), layout="constrained"
     )
@@ -76,6 +89,9 @@ def plot_score_bars(
         intervals: ``[n, 2]`` lower and upper ends; NaN where unknown.
         ceiling: lower and upper bound of the best possible score, or None if unknown.
         label: what the score is.
+
+    Returns:
+        A figure of one panel.
     """
     figure = Figure(
         figsize=(max(5.0, 1.5 + len(names) / _BARS_PER_INCH), 3.6), layout="constrained"
@@ -144,10 +160,14 @@ def plot_regions(
 
 
 def plot_mds(places: Mapping[str, np.ndarray], labels: ArrayLike) -> Figure:
-    """Draws conditions, a panel per title, as points ``[n, 2]`` whose distances are their
-    dissimilarities.
+    """Draws conditions as points whose distances are their dissimilarities.
 
-    ``labels`` ``[n]`` have one colour each.
+    Args:
+        places: per title ``[n, 2]``, from multidimensional scaling.
+        labels: ``[n]`` category of each condition: one colour each.
+
+    Returns:
+        A figure with one panel per title.
 
     Raises:
         ValueError: there is none.
@@ -187,6 +207,9 @@ def plot_fine_tuning(
         rdms: per title ``[n, n]``.
         score: what the similarity is.
         recordings: what it is measured against.
+
+    Returns:
+        A figure of two curves and the matrices.
     """
     figure = Figure(figsize=(10, 6), layout="constrained")
     above, below = cast(Any, figure.subfigures(2, 1))

@@ -22,6 +22,9 @@ def plot_weights(
             is drawn as lines between tiles. None draws nothing.
         title: of the figure.
 
+    Returns:
+        A figure of one panel with a colour bar.
+
     Raises:
         ValueError: an array of another shape.
     """
@@ -46,9 +49,16 @@ def plot_weights(
 def plot_spikes(
     spikes: np.ndarray, dt: float = 1.0, names: list[str] | None = None, title: str = ""
 ) -> Figure:
-    """Which neuron spikes when: a dot per spike, and below it the number of spikes per step.
+    """Which neuron spikes when: a dot per spike.
 
-    Spikes are bool ``[steps, neurons]``, ``dt`` is in ms.
+    Args:
+        spikes: bool ``[steps, neurons]``.
+        dt: length of a step, ms.
+        names: of the neurons, for the vertical axis; None numbers them.
+        title: of the panel.
+
+    Returns:
+        A figure: the raster, and below it the number of spikes per step.
     """
     spikes = np.asarray(spikes)
     step, neuron = np.nonzero(spikes)
@@ -82,6 +92,9 @@ def plot_voltages(
         threshold: ``[N]``, mV, adaptive part included.
         names: ``[N]``, titles.
         dt: length of a step, ms.
+
+    Returns:
+        A figure of N panels.
     """
     steps, neurons = np.shape(voltages)
     time = np.arange(steps) * dt
@@ -102,7 +115,15 @@ def plot_voltages(
 
 
 def plot_voter_weights(weights: np.ndarray, names: list[str]) -> Figure:
-    """The receptive fields ``[N, K, K]`` of a few neurons, side by side, in one scale."""
+    """The receptive fields of a few neurons, side by side.
+
+    Args:
+        weights: ``[N, K, K]``.
+        names: ``[N]``, titles.
+
+    Returns:
+        A figure of N panels with one scale.
+    """
     columns = min(5, len(weights))
     rows = -(-len(weights) // columns)
     figure = Figure(figsize=(2.1 * columns, 2.3 * rows), layout="constrained")
@@ -116,7 +137,15 @@ def plot_voter_weights(weights: np.ndarray, names: list[str]) -> Figure:
 
 
 def plot_competition_histogram(competition: np.ndarray, mask: np.ndarray | None = None) -> Figure:
-    """How strong inhibition ``[neurons, neurons]`` is, mV, among the pairs in ``mask``."""
+    """How strong inhibition is.
+
+    Args:
+        competition: ``[neurons, neurons]``, mV.
+        mask: bool, the same shape: the pairs that count; None counts all.
+
+    Returns:
+        A figure of one panel.
+    """
     values = np.asarray(competition)[np.ones_like(competition, bool) if mask is None else mask]
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axes = figure.subplots()
@@ -145,6 +174,9 @@ def plot_stdp_curve(
         tau_pos: of the presynaptic trace, ms.
         tau_neg: of the postsynaptic trace, ms.
         unit: of the weights; "" for none.
+
+    Returns:
+        A figure of one panel.
     """
     time = np.linspace(0, 4 * max(tau_pos, tau_neg), 200)
     figure = Figure(figsize=(5, 3.2), layout="constrained")

@@ -13,7 +13,17 @@ Floats = Sequence[float] | np.ndarray
 def plot_accuracies(
     names: Sequence[str], accuracies: Floats, errors: Floats, title: str = ""
 ) -> Figure:
-    """Bars of accuracies in [0, 1] with their standard errors; NaN leaves a gap."""
+    """Bars of accuracies with their standard errors: by class, by network, by readout.
+
+    Args:
+        names: ``[N]``.
+        accuracies: ``[N]`` in [0, 1]; NaN leaves a gap.
+        errors: ``[N]`` standard errors.
+        title: of the panel.
+
+    Returns:
+        A figure of one panel.
+    """
     figure = Figure(figsize=(max(4.0, 0.6 * len(names) + 1.5), 3.2), layout="constrained")
     axes = figure.subplots()
     values = 100 * np.asarray(accuracies, float)
@@ -32,10 +42,17 @@ def plot_accuracy_curve(
     label: str,
     best: bool = False,
 ) -> Figure:
-    """Accuracy in [0, 1] and standard error against a number: of training or calibration images, or
-    the n of top-n voting.
+    """Accuracy against a number: training images, calibration images, or the n of top-n voting.
 
-    ``best`` marks the highest point.
+    Args:
+        sizes: ``[N]``, the horizontal axis.
+        accuracies: ``[N]`` in [0, 1].
+        errors: ``[N]`` standard errors.
+        label: of the horizontal axis.
+        best: mark the highest point.
+
+    Returns:
+        A figure of one panel.
     """
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axes = figure.subplots()
@@ -51,9 +68,15 @@ def plot_accuracy_curve(
 
 
 def plot_confusion(confusion: np.ndarray, names: Sequence[str]) -> Figure:
-    """Which labels are given for which, each row in percent of its images.
+    """Which labels are given for which.
 
-    ``[C, C + 1]`` numbers of images: true label, given label, none in the last column.
+    Args:
+        confusion: ``[C, C + 1]`` numbers of images: true label, given label, none in the last
+            column.
+        names: ``[C]``.
+
+    Returns:
+        A figure: each row in percent of its images.
     """
     confusion = np.asarray(confusion)
     shares = 100 * confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
@@ -70,8 +93,14 @@ def plot_confusion(confusion: np.ndarray, names: Sequence[str]) -> Figure:
 
 
 def plot_votes(mean: np.ndarray, std: np.ndarray) -> Figure:
-    """How specialised neurons are: their votes by rank, of
-    :func:`jaxbio.spiking.accuracy.votes_distribution`.
+    """How specialised neurons are: their votes by rank.
+
+    Args:
+        mean: ``[classes]`` of :func:`jaxbio.spiking.accuracy.votes_distribution`.
+        std: ``[classes]``.
+
+    Returns:
+        A figure of one panel.
     """
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axes = figure.subplots()
@@ -85,7 +114,16 @@ def plot_votes(mean: np.ndarray, std: np.ndarray) -> Figure:
 
 
 def plot_scores(scores: np.ndarray, names: Sequence[str], label: int) -> Figure:
-    """The scores of one image; the given label (-1: none) has another colour."""
+    """The scores of one image.
+
+    Args:
+        scores: ``[C]``, as voted.
+        names: ``[C]``.
+        label: the one that was given, or -1.
+
+    Returns:
+        A figure of one panel, the given label in another colour.
+    """
     figure = Figure(figsize=(5, 2.8), layout="constrained")
     axes = figure.subplots()
     colours = ["C3" if number == label else "C0" for number in range(len(names))]
@@ -104,10 +142,20 @@ def plot_search(
     y_label: str,
     surface: bool = False,
 ) -> Figure:
-    """A search over two parameters, x and y, as a heat map, or as a surface, which needs a full
-    grid.
+    """A search over two parameters as a heat map, or as a surface.
 
     Several networks at one place (seeds) are averaged; places without a network stay empty.
+
+    Args:
+        x: ``[N]`` values of one parameter, one per network.
+        y: ``[N]`` values of the other.
+        accuracies: ``[N]`` in [0, 1].
+        x_label: name of the one.
+        y_label: name of the other.
+        surface: draw in three dimensions; needs a full grid.
+
+    Returns:
+        A figure of one panel.
 
     Raises:
         ValueError: no networks, lengths that differ, or a surface with holes or of a single row.

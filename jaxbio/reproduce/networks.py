@@ -27,8 +27,12 @@ def _imagenet(data: Path) -> Path | None:
 
 
 def weights(pattern: str, where: str, size: str) -> Need:
-    """Need of a file of published weights in ``DATA/weights``; ``pattern`` is such as
-    ``alexnet-*.pth``.
+    """Need of a file of published weights in ``DATA/weights``.
+
+    Args:
+        pattern: of its name, such as ``alexnet-*.pth``.
+        where: to get it.
+        size: about.
     """
 
     def find(data: Path) -> Path | None:
@@ -44,6 +48,12 @@ def torchvision(stem: str, size: str) -> Need:
 
 def converted(name: str, file: Path, output: Path, **arguments: Any) -> Path:
     """The run directory of converted weights, written once.
+
+    Args:
+        name: one of ``jaxbio.list_models()``.
+        file: of PyTorch.
+        output: folder of all runs.
+        **arguments: of :func:`jaxbio.weights.infer.convert`.
 
     Raises:
         InputError: the file does not fit the model.

@@ -35,7 +35,16 @@ def write_report(
     pending: Sequence[str],
     context: Context,
 ) -> None:
-    """Writes the page atomically: entries of ``results.json``, and rows that are ``pending``."""
+    """Writes the page atomically.
+
+    Args:
+        path: of the file.
+        name: of the table.
+        table: it.
+        entries: of ``results.json``.
+        pending: rows that are not measured.
+        context: of the measurement.
+    """
     about = [("what", ""), ("table", name), ("source", table.source)]
     about += [("needs", need.missing()) for need in table.needs]
     about += [("note", line) for line in table.about]

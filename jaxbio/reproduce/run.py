@@ -28,7 +28,13 @@ _FILE = "results.json"
 def measure_table(name: str, table: Table, context: Context) -> list[dict[str, Any]]:
     """Measures the rows that are not measured yet; writes ``results.json`` after each, and a page.
 
-    Returns its contents: an entry per row that has a verdict.
+    Args:
+        name: of the table.
+        table: it.
+        context: data, output, seeds, budget.
+
+    Returns:
+        The contents of ``results.json``: an entry per row that has a verdict.
 
     Raises:
         InputError: ``results.json`` is damaged, or the output folder is not writable.

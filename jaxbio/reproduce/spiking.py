@@ -144,7 +144,10 @@ def configured(name: str) -> Any:
 
 
 def trained(name: str, context: Context) -> tuple[Any, str]:
-    """Trains a row's population, or finds it trained: its results, and its run directory.
+    """Trains a row's population, or finds it trained.
+
+    Returns:
+        Its results, and its run directory.
 
     Raises:
         OutOfTimeError: the budget was spent before its end.

@@ -13,8 +13,11 @@ def mean_of(
 ) -> Measured:
     """The mean with the standard deviation over seeds and Student's 95 % interval of the mean.
 
-    ``error_of_one`` is the standard error of a single seed's value, which stands where there is
-    one.
+    Args:
+        values: one per seed.
+        error_of_one: standard error of a single seed's value, which stands where there is one.
+        note: for the reader.
+        more: further entries.
     """
     mean = float(np.mean(values))
     if len(values) == 1:

@@ -15,6 +15,7 @@ class Published:
     """A published value.
 
     Attributes:
+        value: in the unit of the row.
         spread: as published: a standard deviation or error; None without.
         where: it stands, where a row has several.
     """
@@ -80,6 +81,7 @@ class Measured:
     Attributes:
         value: in the unit of the row; None where it could not be measured.
         error: standard deviation over seeds, or the standard error of one network.
+        interval: 95 %.
         note: what a reader has to know.
         verdict: where the table has its own; else :func:`verdict` decides.
         more: further entries of the row in ``results.json``.
@@ -99,6 +101,7 @@ class Context:
 
     Attributes:
         data: folder of the data; None where none is known.
+        output: folder of what is written.
         seeds: networks per row, where rows are means.
         deadline: on the monotonic clock; None: no end.
         dry_run: on synthetic data of the same format, labelled so.
@@ -124,9 +127,12 @@ class Table:
     """A published table.
 
     Attributes:
+        title: in a line.
+        source: of the values.
         needs: data that every row needs.
         took: time it took here, in words; "" if it was never run whole.
         rows: as published, or as the data has them.
+        measure: of one row.
         about: lines for the page.
         can_dry_run: whether ``--dry_run`` proves the path without the data.
     """

@@ -44,6 +44,7 @@ from jaxbio.similarity.predictivity import (
     predictivity,
     predictivity_from_gram,
 )
+from jaxbio.similarity.products import Products, products
 from jaxbio.similarity.rdm import (
     RDM_METHODS,
     crossnobis,
@@ -75,6 +76,7 @@ __all__ = [
     "NeuralNoise",
     "NoiseCeiling",
     "Predictivity",
+    "Products",
     "RankWarning",
     "Readout",
     "SVMScore",
@@ -109,6 +111,7 @@ __all__ = [
     "object_means",
     "predictivity",
     "predictivity_from_gram",
+    "products",
     "rdm",
     "rdm_loss",
     "rdm_scores",

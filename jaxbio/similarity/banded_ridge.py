@@ -53,6 +53,11 @@ def draw_gammas(groups: int, candidates: int, seed: int = 0) -> np.ndarray:
 
     Random ones are Dirichlet's, of concentration 0.1 and 1 in turn.
 
+    Args:
+        groups: number of groups.
+        candidates: how many, 1 or more.
+        seed: of the draws.
+
     Raises:
         InputError: no group or no candidate.
     """

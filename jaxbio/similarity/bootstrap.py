@@ -54,9 +54,16 @@ def resampled_conditions(
 ) -> Samples:
     """Scores where conditions, and perhaps subjects, are resampled.
 
-    RDM vectors of models ``[M, P]`` and subjects ``[S, P]``, multiplicities ``[samples, n]`` of
-    conditions and ``[samples, S]`` of subjects; no whitened comparator, and no ceilings with
-    Kendall's taus.
+    Args:
+        models: RDM vectors ``[M, P]``.
+        subjects: RDM vectors ``[S, P]``.
+        condition_counts: multiplicities ``[samples, n]``.
+        subject_counts: multiplicities ``[samples, S]``.
+        method: comparator, not a whitened one.
+        ceilings: whether to compute noise ceilings; not with Kendall's taus.
+
+    Returns:
+        Scores and ceilings.
     """
     dtype = subjects.dtype
     number, n = condition_counts.shape
@@ -126,9 +133,18 @@ def resampled_subjects(
     ceilings: bool,
     sigma: jax.Array | None = None,
 ) -> Samples:
-    """Scores where only subjects are resampled, with any comparator; arguments as above.
+    """Scores where only subjects are resampled, with any comparator.
 
-    ``sigma`` is that of the whitened comparators.
+    Args:
+        models: RDM vectors ``[M, P]``.
+        subjects: RDM vectors ``[S, P]``.
+        subject_counts: multiplicities ``[samples, S]``.
+        method: comparator.
+        ceilings: whether to compute noise ceilings.
+        sigma: of the whitened comparators.
+
+    Returns:
+        Scores and ceilings.
     """
     counts = subject_counts.astype(subjects.dtype)
     share = counts / counts.sum(1, keepdims=True)

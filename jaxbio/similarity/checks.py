@@ -6,11 +6,12 @@ Shapes are always checked. Values are checked where they are known: inside someb
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxbio.errors import InputError
 
@@ -18,7 +19,9 @@ from jaxbio.errors import InputError
 def compiled(function: Callable | None = None, *, static: Iterable[str] = ()) -> Callable:
     """``jax.jit`` with float32 matrix products in full precision (GPUs and TPUs round otherwise).
 
-    ``static`` are names of the arguments that are not arrays; without a function it is a decorator.
+    Args:
+        function: the function; without it, a decorator is returned.
+        static: names of the arguments that are not arrays.
     """
     if function is None:
         return functools.partial(compiled, static=static)
@@ -58,6 +61,14 @@ def floats(x: Any, name: str, ndim: int | tuple[int, ...]) -> jax.Array:
             "drop them beforehand (jaxbio.similarity.drop_nan)"
         )
     return x
+
+
+def local(x: jax.Array) -> jax.Array:
+    """The array, as a whole in this process if it is spread over several (all must call this)."""
+    if not known(x) or x.is_fully_addressable:
+        return x
+    everywhere = NamedSharding(cast(Any, x.sharding).mesh, PartitionSpec())
+    return jnp.asarray(np.asarray(jax.jit(lambda x: x, out_shardings=everywhere)(x)))
 
 
 def finite(x: jax.Array, what: str) -> jax.Array:

@@ -17,10 +17,17 @@ COVARIANCES = ("shrinkage-diagonal", "shrinkage-identity", "diagonal", "full")
 
 
 def residuals(measurements: Any, labels: Any) -> jax.Array:
-    """Measurements ``[n, channels]`` minus the mean of their condition, ``labels [n]``.
+    """Measurements minus the mean of their condition.
 
-    They have n - (number of conditions) degrees of freedom. An ``InputError`` if shapes do not fit
-    or values are NaN.
+    Args:
+        measurements: responses ``[n, channels]``.
+        labels: condition of each, ``[n]``.
+
+    Returns:
+        Residuals ``[n, channels]``; they have n - (number of conditions) degrees of freedom.
+
+    Raises:
+        InputError: if shapes do not fit or values are NaN.
     """
     x = checks.floats(measurements, "measurements", 2)
     index, number = checks.whole_labels(labels, len(x), "labels")

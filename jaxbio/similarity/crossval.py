@@ -16,7 +16,12 @@ _SVM_SHARE = 0.16  # tested in the inner splits: a fifth of the four fifths in t
 
 
 class Splits(NamedTuple):
-    """Crossvalidation splits: indices ``[splits, n_train]`` and ``[splits, n_test]``."""
+    """Crossvalidation splits.
+
+    Attributes:
+        train: ``[splits, n_train]`` indices.
+        test: ``[splits, n_test]`` indices.
+    """
 
     train: np.ndarray
     test: np.ndarray
@@ -34,6 +39,9 @@ def stratified_splits(
         n_splits: number of independent splits.
         train_size: share of stimuli in training, in (0, 1).
         seed: of scikit-learn's ``StratifiedShuffleSplit``.
+
+    Returns:
+        The splits.
 
     Raises:
         InputError: if a label has one stimulus only, or a side would have fewer stimuli than there
@@ -57,8 +65,11 @@ def stratified_splits(
 
 
 def svm_strata(objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """By what the splits of the SVM are stratified: objects ``[S]``, or categories where images are
-    few.
+    """By what the splits of the SVM are stratified: objects, or categories where images are few.
+
+    Args:
+        objects: ``[S]`` object of each image.
+        labels: ``[S]`` category of each image.
     """
     return strata(objects, labels, _SVM_SHARE)
 
@@ -88,9 +99,15 @@ def check_splits(splits: Any, n: int) -> Splits:
 
 
 def members(objects: np.ndarray, n_objects: int) -> tuple[np.ndarray, np.ndarray]:
-    """The images of each object: indices ``[objects, most images]`` and how many of each row count.
+    """The images of each object.
 
-    Rows are filled up with their first entry.
+    Args:
+        objects: index of each image's object ``[n]``.
+        n_objects: number of objects.
+
+    Returns:
+        Image indices ``[objects, most images]``, rows filled up with their first entry, and how
+        many of each row count ``[objects]``.
     """
     counts = np.bincount(objects, minlength=n_objects)
     table = np.zeros((n_objects, counts.max()), np.int32)
@@ -104,8 +121,15 @@ def members(objects: np.ndarray, n_objects: int) -> tuple[np.ndarray, np.ndarray
 def draw_per_object(key: jax.Array, counts: jax.Array, most: int, take: int, n: int) -> jax.Array:
     """Draws ``take`` of each object's images without replacement, ``n`` times.
 
-    Which were drawn, 1 or 0, ``[n, objects, most]`` float32; ``counts`` of each object are at least
-    ``take``, ``most`` is the largest.
+    Args:
+        key: random key.
+        counts: images of each object ``[objects]``, each at least ``take``.
+        most: the largest count.
+        take: how many to draw.
+        n: number of draws.
+
+    Returns:
+        Which of each object's images were drawn, 1 or 0, ``[n, objects, most]`` float32.
     """
     u = jax.random.uniform(key, (n, len(counts), most))
     u = jnp.where(jnp.arange(most)[None, None] < counts[None, :, None], u, 2.0)

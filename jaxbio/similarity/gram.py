@@ -14,16 +14,23 @@ from jaxbio.similarity import checks
 
 
 def gram(features: Any, name: str = "features") -> jax.Array:
-    """Inner products ``[..., n, n]`` of the features ``[..., n, p]`` of all pairs of stimuli, after
-    subtraction of their mean.
+    """Inner products of the features of all pairs of stimuli, after subtraction of their mean.
 
-    An ``InputError`` if values are NaN, or constant over all stimuli; ``name`` is what it calls
-    them.
+    Args:
+        features: ``[..., n, p]``; spread over devices and processes as one likes. Only products
+            travel where units are spread, and every process gets the result.
+        name: what they are called in errors, such as the layer's name.
+
+    Returns:
+        ``[..., n, n]``.
+
+    Raises:
+        InputError: if values are NaN, or constant over all stimuli.
     """
     features = jnp.asarray(features)
     features = checks.floats(features, name, max(features.ndim, 2))
     checks.varies(features, name)
-    return _gram(features)
+    return checks.local(_gram(features))
 
 
 @checks.compiled
@@ -33,6 +40,11 @@ def _gram(x):
 
 
 def centre(k: jax.Array, train: jax.Array) -> jax.Array:
-    """Gram matrix of features from which the mean of the training stimuli has been subtracted."""
+    """Gram matrix of features from which the mean of the training stimuli has been subtracted.
+
+    Args:
+        k: ``[n, n]``.
+        train: indices of the training stimuli.
+    """
     mean = k[train].mean(0)
     return k - mean[None] - mean[:, None] + mean[train].mean()

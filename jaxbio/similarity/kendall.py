@@ -19,10 +19,18 @@ _ROWS = 256
 
 @checks.compiled(static=("variant",))
 def tau(a: jax.Array, b: jax.Array, variant: str) -> jax.Array:
-    """Kendall's tau of every row of ``a [M, P]`` with every row of ``b [N, P]``, ``[M, N]``.
+    """Kendall's tau of every row of ``a`` with every row of ``b``.
 
     tau-a divides the surplus of concordant pairs by the number of all pairs; tau-b by the geometric
     mean of the numbers of pairs that are not tied in ``a`` and in ``b``.
+
+    Args:
+        a: vectors ``[M, P]``.
+        b: vectors ``[N, P]``.
+        variant: "tau-a" or "tau-b".
+
+    Returns:
+        tau ``[M, N]``.
     """
     n = a.shape[-1]
 
@@ -41,7 +49,17 @@ def tau(a: jax.Array, b: jax.Array, variant: str) -> jax.Array:
 
 @checks.compiled(static=("variant",))
 def weighted_tau(a: jax.Array, b: jax.Array, weights: jax.Array, variant: str) -> jax.Array:
-    """Kendall's tau ``[samples, M, N]`` in samples that hold entry p ``weights[s, p]`` times."""
+    """Kendall's tau in samples that hold entry p ``weights[s, p]`` times.
+
+    Args:
+        a: vectors ``[M, P]``.
+        b: vectors ``[N, P]``.
+        weights: multiplicities ``[samples, P]``.
+        variant: "tau-a" or "tau-b".
+
+    Returns:
+        tau ``[samples, M, N]``.
+    """
     starts = jnp.arange(0, a.shape[-1], _ROWS, dtype=jnp.int32)
 
     def form(x, y):  # sum over p, q of w_p w_q sign(x_p - x_q) sign(y_p - y_q)

@@ -15,10 +15,18 @@ from jaxbio.similarity.rdm import _hollow
 
 
 def object_means(features: Any, objects: Any, n_objects: int) -> jax.Array:
-    """Mean features ``[..., n_objects, p]`` of every object; ``objects [n]`` are in [0, n_objects),
-    each occurs.
+    """Mean features of every object.
 
-    An ``InputError`` if shapes do not fit or an object does not occur.
+    Args:
+        features: ``[..., n, p]``.
+        objects: index of each image's object, ``[n]``, values in [0, n_objects).
+        n_objects: number of objects; each must occur.
+
+    Returns:
+        ``[..., n_objects, p]``.
+
+    Raises:
+        InputError: if shapes do not fit or an object does not occur.
     """
     features, objects = jnp.asarray(features), jnp.asarray(objects)
     if features.ndim < 2 or objects.shape != features.shape[-2:-1]:

@@ -119,11 +119,14 @@ def _match_noise(model, neural, noise, parameters):
 
 
 def recordings_noise(presentations: np.ndarray | None) -> NeuralNoise:
-    """Noise parameters of recordings, ``[R, S, N]`` or None.
+    """Noise parameters of recordings.
 
     Where single presentations are known, the standard deviation over them is fitted, by least
     squares over all stimuli and neuroids, as a line ``a x + b`` of the mean response x; T is their
     number. Otherwise the published parameters of Cadieu's multi-unit sites are taken.
+
+    Args:
+        presentations: responses ``[R, S, N]``, or None.
     """
     if presentations is None or len(presentations) < _FEWEST_PRESENTATIONS:
         return CADIEU_IT

@@ -18,8 +18,17 @@ def one_to_one_predict(
 ) -> tuple[jax.Array, jax.Array]:
     """For each neuroid the feature of the highest (signed) correlation in training.
 
-    The chosen features of the test stimuli ``[splits, n_test, q]``, and their indices ``[splits,
-    q]``. Features that are constant over the training stimuli are never chosen.
+    Features that are constant over the training stimuli are never chosen.
+
+    Args:
+        x: features ``[n, p]``.
+        y: responses ``[n, q]``.
+        train: ``[splits, n_train]`` indices.
+        test: ``[splits, n_test]`` indices.
+
+    Returns:
+        The chosen features of the test stimuli ``[splits, n_test, q]``, and their indices
+        ``[splits, q]``.
     """
 
     def one(split):

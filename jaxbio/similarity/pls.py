@@ -83,6 +83,27 @@ def pls_predict(
     Returns:
         Predictions ``[splits, n_test, q]``, and how many components each split has ``[splits]``.
     """
+    found = pls_components(x, y, train, n_components)
+    predicted = lax.map(lambda split: pls_of_split(y, *split), (found, train, test))
+    return predicted, components_found(found)
+
+
+def pls_of_split(y: jax.Array, found: jax.Array, train: jax.Array, test: jax.Array) -> jax.Array:
+    """Predictions ``[n_test, q]`` of one split, from its components ``[n, n_components]``."""
+    mean = y[train].mean(0, keepdims=True)
+    return mean + found[test] @ (found[train].T @ (y[train] - mean))
+
+
+def components_found(found: jax.Array) -> jax.Array:
+    """How many components each split has ``[splits]``."""
+    return found.any(1).sum(1)
+
+
+def pls_components(x: jax.Array, y: jax.Array, train: jax.Array, n_components: int) -> jax.Array:
+    """Scores of all stimuli ``[splits, n, n_components]``, of unit length over training stimuli.
+
+    See :func:`pls_predict`; components that are not there are zero.
+    """
     n, q = y.shape
     n_splits, n_train = train.shape
     # NIPALS starts from the scores of the first target; PLS does not see rotations of the targets.
@@ -116,14 +137,7 @@ def pls_predict(
         return lax.dynamic_update_index_in_dim(found, t[:, :, None], a, 2), z - change
 
     found = jnp.zeros((n_splits, n, n_components), y.dtype)
-    found, _ = lax.fori_loop(0, n_components, component, (found, products))
-
-    def predict(split):
-        found, train, test = split
-        mean = y[train].mean(0, keepdims=True)
-        return mean + found[test] @ (found[train].T @ (y[train] - mean))
-
-    return lax.map(predict, (found, train, test)), found.any(1).sum(1)
+    return lax.fori_loop(0, n_components, component, (found, products))[0]
 
 
 def _length(x: jax.Array) -> jax.Array:

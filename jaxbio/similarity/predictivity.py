@@ -19,7 +19,7 @@ from jaxbio.similarity.ceilings import over_splits
 from jaxbio.similarity.crossval import Splits, check_splits, stratified_splits
 from jaxbio.similarity.gram import gram
 from jaxbio.similarity.one_to_one import one_to_one_predict
-from jaxbio.similarity.pls import isometric, pls_predict
+from jaxbio.similarity.pls import components_found, isometric, pls_components, pls_of_split
 from jaxbio.similarity.ranks import pearson_columns
 from jaxbio.similarity.ridge import linear_predict, ridge_cv_predict, ridge_predict
 
@@ -113,7 +113,7 @@ def predictivity(
     if method == "one-to-one":
         y, splits = _prepare(responses, objects, splits, layers, names[1])
         times = y if y.ndim == 3 else y[None]
-        scores = [_score_one_to_one(x, times, *splits) for x in layers.values()]
+        scores = [_score_one_to_one(checks.local(x), times, *splits) for x in layers.values()]
         return _finish(jnp.stack(scores), y, list(layers), names[1], single)
     if method == "pls":
         stacked = _factors(layers)
@@ -138,10 +138,12 @@ def predictivity_from_gram(
     """:func:`predictivity` from the layers' Gram matrices, for layers too wide to keep.
 
     A Gram matrix has the squares of the features' singular values: of a steep spectrum it keeps
-    less than the features themselves.
+    less than the features themselves. PLS takes float64 ones as they are and leaves out directions
+    whose squares are rounding errors of their type.
 
     Args:
-        grams: ``[layers, n, n]`` from :func:`jaxbio.similarity.gram`.
+        grams: ``[layers, n, n]`` from :func:`jaxbio.similarity.gram`, or in float64 from
+            :class:`jaxbio.similarity.Products`.
         responses: as there.
         objects: as there.
         method: as there, but not "one-to-one".
@@ -156,14 +158,12 @@ def predictivity_from_gram(
         InputError: as there.
     """
     checks.choice(method, REGRESSIONS[:-1], "regression from Gram matrices")
-    grams = checks.floats(grams, names[0], 3)
-    if method == "pls":
-        values, vectors = np.linalg.eigh(np.asarray(grams, np.float64))
-        grams = vectors * np.sqrt(np.maximum(values, 0))[:, None]
+    given, grams = grams, checks.floats(grams, names[0], 3)
     labels = labels or [f"{names[0]}[{i}]" for i in range(len(grams))]
     return _regress(
-        grams, responses, objects, method, labels=labels, responses_name=names[1], **options
-    )
+        _roots(given) if method == "pls" else grams, responses, objects, method, labels=labels,
+        responses_name=names[1], **options,
+    )  # fmt: skip
 
 
 def _regress(
@@ -192,14 +192,29 @@ def _regress(
     return _finish(scores, y, labels, responses_name, single)
 
 
+def _roots(grams: Any) -> np.ndarray:
+    """Features ``[layers, n, n]`` whose inner products are the Gram matrices."""
+    grams = np.asarray(grams)
+    smallest = grams.shape[-1] * np.finfo(grams.dtype).eps if grams.dtype.kind == "f" else 0.0
+    values, vectors = np.linalg.eigh(grams.astype(np.float64))
+    kept = values > values[:, -1:] * smallest
+    return vectors * np.sqrt(np.where(kept, values, 0))[:, None]
+
+
 def _factors(layers: dict[str, jax.Array]) -> Any:
     """Features ``[layers, n, r]`` with the inner products of the layers', of one width."""
     if not checks.known(*layers.values()):
         widest = max(x.shape[1] for x in layers.values())
         return jnp.stack([jnp.pad(x, ((0, 0), (0, widest - x.shape[1]))) for x in layers.values()])
-    factors = [isometric(x) for x in layers.values()]
+    factors = [isometric(x) if x.is_fully_addressable else _spread_root(x) for x in layers.values()]
     widest = max(x.shape[1] for x in factors)
     return np.stack([np.pad(x, ((0, 0), (0, widest - x.shape[1]))) for x in factors])
+
+
+def _spread_root(x: jax.Array) -> np.ndarray:
+    """Of features that no process has as a whole: from a Gram matrix in float64."""
+    with jax.enable_x64(True):
+        return _roots(gram(x.astype(np.float64))[None])[0]
 
 
 def _say_rank(found: np.ndarray, labels: Sequence[str], wanted: int) -> None:
@@ -263,8 +278,12 @@ def _scores(grams, times, train, test, penalty, method):
 @checks.compiled(static=("n_components",))
 def _pls_scores(features, times, train, test, n_components):
     def one(x, y):
-        predicted, found = pls_predict(x, y, train, test, n_components)
-        return pearson_columns(predicted, y[test]), found
+        def split(parts):  # one at a time: 50,000 responses have no room for all predictions
+            found, train, test = parts
+            return pearson_columns(pls_of_split(y, found, train, test), y[test])
+
+        found = pls_components(x, y, train, n_components)
+        return lax.map(split, (found, train, test)), components_found(found)
 
     return lax.map(lambda x: lax.map(lambda y: one(x, y), times), features)
 

@@ -49,10 +49,14 @@ def ranks(x: jax.Array) -> jax.Array:
 
 
 def weighted_ranks(by: Order, weights: jax.Array) -> jax.Array:
-    """Ranks ``[P, samples]`` of the entries of one vector in samples that hold entry p
-    ``weights[p]`` times.
+    """Ranks of the entries of one vector in samples that hold entry p ``weights[p]`` times.
 
-    The samples stand side by side in memory; ranks of entries of weight 0 have no meaning.
+    Args:
+        by: the order of the vector, P entries.
+        weights: multiplicities ``[P, samples]``; the samples stand side by side in memory.
+
+    Returns:
+        Ranks ``[P, samples]``; those of entries of weight 0 have no meaning.
     """
     total = _cumulative(weights[by.sorted])
     total = jnp.concatenate([jnp.zeros_like(total[:1]), total])

@@ -48,7 +48,8 @@ def rdm(
 
     Args:
         patterns: responses ``[n, channels]`` of n conditions, or several such ``[k, n, channels]``
-            (of subjects, layers, ...); for "poisson" counts >= 0.
+            (of subjects, layers, ...); for "poisson" counts >= 0. They may be spread over devices
+            and processes; every process gets the result.
         method: one of the above.
         precision: inverse of the noise covariance, ``[channels, channels]``; for "mahalanobis".
         remove_mean: subtract from every pattern its mean over channels ("euclidean",
@@ -91,7 +92,7 @@ def rdm(
             )
     if checks.known(patterns):
         _refuse_degenerate(patterns, method, name)
-    rdms = _rdm(patterns, precision, method, remove_mean, prior_rate, prior_weight)
+    rdms = checks.local(_rdm(patterns, precision, method, remove_mean, prior_rate, prior_weight))
     return checks.finite(rdms, f"{name}: {method} distances")
 
 

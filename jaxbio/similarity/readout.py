@@ -19,8 +19,11 @@ _STEPS = 500
 
 
 class Readout(NamedTuple):
-    """Linear readout: weights ``[p, objects]``, of the features as they come, and bias
-    ``[objects]``.
+    """Linear readout.
+
+    Attributes:
+        weights: ``[p, objects]``, of the features as they come.
+        bias: ``[objects]``.
     """
 
     weights: jax.Array
@@ -44,6 +47,9 @@ def fit_readout(
         n_objects: number of objects.
         c: weight of the data against the penalty, above 0.
         name: what the features are called in errors.
+
+    Returns:
+        The readout.
 
     Raises:
         InputError: if shapes do not fit, values are NaN or constant, or c is not positive.

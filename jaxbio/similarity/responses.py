@@ -11,8 +11,15 @@ from jaxbio.similarity import checks
 def drop_nan(responses: Any, what: str = "neuroids") -> tuple[np.ndarray, np.ndarray]:
     """Leaves out the neuroids (or stimuli) that have any NaN or infinite value.
 
-    What is left of ``[..., stimuli, neuroids]``, and the indices kept (to select the same stimuli
-    of a model). An ``InputError`` if nothing is left.
+    Args:
+        responses: ``[..., stimuli, neuroids]``.
+        what: "neuroids" or "stimuli".
+
+    Returns:
+        What is left, and the indices kept (to select the same stimuli of a model).
+
+    Raises:
+        InputError: if nothing is left.
     """
     checks.choice(what, ("neuroids", "stimuli"), "thing to drop")
     responses = np.asarray(responses)

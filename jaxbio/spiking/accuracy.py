@@ -54,6 +54,11 @@ def measure_accuracy(
 ) -> Accuracy:
     """Compares given labels with true ones.
 
+    Args:
+        predictions: ``[N]`` in [0, num_classes), or ``NO_LABEL``.
+        labels: ``[N]`` in [0, num_classes).
+        num_classes: number of labels.
+
     Raises:
         InputError: no images, or lengths that differ.
     """
@@ -87,10 +92,18 @@ def read_out(
     top_n: int = 1,
     seed: int | None = 0,
 ) -> np.ndarray:
-    """Calibrates a readout on recorded activity and applies it: labels ``[N]``.
+    """Calibrates a readout on recorded activity and applies it.
 
-    Counts are ``[N, filters, ...]``, those of the calibration come with labels; ``top_n`` is that
-    of the readout of this name, ``seed`` that of the linear one.
+    Args:
+        readout: one of ``jaxbio.spiking.readouts.READOUTS``.
+        calibration: counts ``[M, filters, ...]`` and labels ``[M]``.
+        counts: ``[N, filters, ...]`` of the images to label.
+        num_classes: number of labels.
+        top_n: of the readout ``top_n``.
+        seed: of the linear readout.
+
+    Returns:
+        Labels ``[N]``.
 
     Raises:
         InputError: an unknown readout, shapes or labels that do not fit.
@@ -108,8 +121,16 @@ def accuracy_by_n(
     votes: jax.Array | np.ndarray,
     ns: Sequence[int] | None = None,
 ) -> dict[int, Accuracy]:
-    """Accuracy of ``top_n`` voting for several n (None: powers of two and the number of filters),
-    in order.
+    """Accuracy of ``top_n`` voting for several n.
+
+    Args:
+        counts: ``[N, filters, ...]``.
+        labels: ``[N]``.
+        votes: ``[classes, filters, ...]``.
+        ns: None takes powers of two and the number of filters.
+
+    Returns:
+        An :class:`Accuracy` per n, in order.
     """
     filters = np.shape(votes)[1]
     if ns is None:
@@ -132,8 +153,19 @@ def accuracy_by_calibration(
     top_n: int = 1,
     seed: int | None = 0,
 ) -> dict[int, Accuracy]:
-    """Accuracy by size, after calibration with the first images only; arguments as of
-    :func:`read_out`.
+    """Accuracy after calibration with the first images only.
+
+    Args:
+        readout: one of ``jaxbio.spiking.readouts.READOUTS``.
+        calibration: counts ``[M, filters, ...]`` and labels ``[M]``.
+        test: the same of the test images.
+        sizes: numbers of calibration images, up to M.
+        num_classes: number of labels.
+        top_n: of the readout ``top_n``.
+        seed: of the linear readout.
+
+    Returns:
+        An :class:`Accuracy` per size.
 
     Raises:
         InputError: a size that is not in 1..M.
@@ -163,8 +195,13 @@ def votes_distribution(votes: jax.Array | np.ndarray) -> tuple[np.ndarray, np.nd
     """How specialised the neurons are: their votes by rank.
 
     Each neuron's votes are sorted by size and divided by their sum. A neuron of one label has 1 and
-    then zeros; one that says nothing has equal shares. Mean and standard deviation over the neurons
-    that vote at all, ``[classes]`` each.
+    then zeros; one that says nothing has equal shares.
+
+    Args:
+        votes: ``[classes, filters, ...]``.
+
+    Returns:
+        Mean and standard deviation over the neurons that vote at all, ``[classes]`` each.
 
     Raises:
         InputError: an uncalibrated network, or one that never spiked.

@@ -22,9 +22,15 @@ _WINDOW_SHARES = (0.25, 0.375, 0.5, 0.625, 0.75)
 
 
 def encode(encoder: LevelEncoder, keys: Array, levels: Array) -> Array:
-    """Spike trains uint32 ``[B, W, pixels]`` of several pictures, as ``encoder.packed`` of each.
+    """Spike trains of several pictures, as ``encoder.packed`` of each.
 
-    Level 0 must never spike; the fuller the pictures of a group resemble each other the better.
+    Args:
+        encoder: of pictures whose level 0 never spikes.
+        keys: ``[B]``.
+        levels: ``[B, pixels]``; the fuller the pictures of a group resemble each other the better.
+
+    Returns:
+        uint32 ``[B, W, pixels]``.
     """
     pixels = levels.shape[1]
     active = levels > 0
@@ -46,11 +52,15 @@ def encode(encoder: LevelEncoder, keys: Array, levels: Array) -> Array:
 
 
 def currents(xy: Array, windows: Array) -> Array:
-    """What the spikes of several images bring to the neurons: float32 ``[G, 32 W, B, F]``, mV, of
-    each step.
+    """What the spikes of several images bring to the neurons.
 
-    ``xy`` ``[G, K, F]`` are weights of groups of neurons that see one window each; ``windows`` the
-    spikes that each sees as bits, uint32 ``[G, B, W, K]``, see :func:`jaxbio.spiking.groups.see`.
+    Args:
+        xy: ``[G, K, F]``, weights of groups of neurons that see one window each.
+        windows: uint32 ``[G, B, W, K]``, the spikes that each sees as bits, see
+            :func:`jaxbio.spiking.groups.see`.
+
+    Returns:
+        float32 ``[G, 32 W, B, F]``, mV, of the spikes of each step.
     """
     window = xy.shape[1]
     highest = jax.lax.Precision.HIGHEST

@@ -22,7 +22,13 @@ from jaxbio.spiking.readouts import (
 
 
 class Outcome(NamedTuple):
-    """The outcome of a presentation: the label (or -1), ``[classes]`` scores, and every step."""
+    """The outcome of a presentation.
+
+    Attributes:
+        label: the one given, or -1.
+        scores: ``[classes]``.
+        recording: spikes and potentials of every step.
+    """
 
     label: int
     scores: np.ndarray
@@ -30,12 +36,18 @@ class Outcome(NamedTuple):
 
 
 def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
-    """Reads an image file as a picture like those that a network was trained on: uint8 ``[size,
-    size]``.
+    """Reads an image file as a picture like those that a network was trained on.
 
     The central square is taken, in grey, upright as its EXIF orientation says, and resized. What is
-    transparent is paper: black, or white with ``invert``, for dark digits on light paper; data sets
-    have light ones on black.
+    transparent is paper: black, or white with ``invert``.
+
+    Args:
+        path: see :func:`jaxbio.files.pictures.open_picture`.
+        size: side of the data set's pictures, pixels.
+        invert: for dark digits on light paper; data sets have light ones on black.
+
+    Returns:
+        uint8 ``[size, size]``.
 
     Raises:
         InputError: no such file, not an image, or one whose range of grey levels is not known.
@@ -62,10 +74,18 @@ def classify(
     top_n: int = 1,
     encoder: str = "renewal",
 ) -> Outcome:
-    """Shows a picture, uint8 ``[crop, crop]``, to a network that does not learn, and lets it vote.
+    """Shows a picture to a network that does not learn, and lets it vote.
 
-    ``votes`` are ``[classes, filters, rows, columns]``, ``readout`` is one of
-    ``jaxbio.spiking.readouts.VOTING``.
+    Args:
+        network: the network.
+        parameters: its numbers.
+        weights: what it has learned.
+        votes: ``[classes, filters, rows, columns]``.
+        picture: uint8 ``[crop, crop]``.
+        key: of the encoding.
+        readout: one of ``jaxbio.spiking.readouts.VOTING``.
+        top_n: of the readout ``top_n``.
+        encoder: one of :func:`jaxbio.ops.encoding.list_encoders`.
 
     Raises:
         InputError: a network without votes, a picture of another size, an unknown name.

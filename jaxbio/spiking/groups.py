@@ -11,8 +11,14 @@ Array = jax.Array
 
 
 def see(network: Network, words: Array) -> Array:
-    """X's spikes as positions see them: bits ``[N, W, pixels]`` to ``[N, positions, W, window]``,
-    uint32.
+    """X's spikes as positions see them.
+
+    Args:
+        network: static.
+        words: uint32 ``[N, W, pixels]``, spikes as bits, see :func:`jaxbio.ops.encoding.pack`.
+
+    Returns:
+        uint32 ``[N, positions, W, window]``.
     """
     windows = jnp.swapaxes(words[:, :, network.window_pixels()], 1, 2)
     # Without the barrier every bit would be gathered by itself.

@@ -70,10 +70,17 @@ def leave(network: Network, weights: Weights) -> Weights:
 def learn_image(
     network: Network, parameters: Parameters, weights: Weights, seen: Array, learning: Learning
 ) -> tuple[Weights, Array]:
-    """One image, shown to each of N networks; their weights come from :func:`enter`.
+    """One image, shown to each of N networks.
 
-    ``seen``: float32 ``[N * positions, T, window]``, X's spikes; T >= steps. Returns weights
-    (windows normalised) and spike counts ``[N * positions * filters]``.
+    Args:
+        network: static.
+        parameters: scalars or ``[N]``.
+        weights: from :func:`enter`.
+        seen: float32 ``[N * positions, T, window]``, X's spikes; T >= steps.
+        learning: static.
+
+    Returns:
+        Weights (windows normalised) and spike counts ``[N * positions * filters]``.
     """
     groups, _, window = seen.shape
     trained = weights.yy is not None

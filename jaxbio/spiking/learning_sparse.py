@@ -89,8 +89,15 @@ def learn_image(
 ) -> tuple[Array, Array, Array]:
     """One image, shown to each of N networks, learning weights and thresholds.
 
-    Weights ``[G, K, F]`` with ``G = N * positions``, thresholds ``[G, F]``, X's spikes as bits,
-    uint32 ``[G, W, K]``. Returns weights (normalised), thresholds and spike counts ``[G, F]``.
+    Args:
+        network: static.
+        parameters: scalars or ``[N]``.
+        weights: ``[G, K, F]`` with ``G = N * positions``.
+        theta: ``[G, F]``.
+        windows: uint32 ``[G, W, K]``, X's spikes as bits.
+
+    Returns:
+        Weights (normalised), thresholds and spike counts ``[G, F]``.
     """
     groups, window, _ = weights.shape
     c, decay_x, total = _constants(network, parameters, groups)
@@ -201,10 +208,15 @@ def _tier_sizes(neurons: int) -> list[int]:
 def _step_slots(
     network: Network, slots: Slots, numbers: Array, x: Array, trace: Array, last: Array
 ) -> Slots:
-    """Plasticity of this step, and the neurons of the next, if there is one (``last``).
+    """Plasticity of this step, and the neurons of the next.
 
-    ``numbers`` ``[G, 8]`` are the constants of the groups, ``x`` and ``trace`` ``[G, K]`` X's
-    spikes and traces.
+    Args:
+        network: static.
+        slots: this step's spikes included.
+        numbers: ``[G, 8]``, the constants of the groups.
+        x: ``[G, K]``, X's spikes.
+        trace: ``[G, K]``, X's traces.
+        last: whether there is no next step.
     """
     groups, window = x.shape
     clock = Clock(network.refractory)

@@ -19,7 +19,14 @@ from jaxbio.spiking.readouts import NO_LABEL
 
 
 def firing_order(spikes: np.ndarray) -> np.ndarray:
-    """The neurons that fire, int64 in order, in spikes bool ``[steps, neurons]``."""
+    """The neurons that fire, in order.
+
+    Args:
+        spikes: bool ``[steps, neurons]``.
+
+    Returns:
+        int64 ``[spikes in all]``.
+    """
     return np.nonzero(np.asarray(spikes))[1]
 
 
@@ -42,6 +49,9 @@ class NGrams:
     def predict(self, orders: Sequence[np.ndarray]) -> np.ndarray:
         """The label of the largest score (the smallest of equals), ``[N]``; ``NO_LABEL`` where no
         n-gram is known.
+
+        Args:
+            orders: of :func:`firing_order`, one per image.
         """
         labels = np.full(len(orders), NO_LABEL)
         for number, order in enumerate(orders):
@@ -61,7 +71,14 @@ def fit_ngrams(
     n: int = 2,
     num_classes: int = 10,
 ) -> NGrams:
-    """Calibrates by the :func:`firing_order` of each image and its label in [0, num_classes).
+    """Calibrates.
+
+    Args:
+        orders: of :func:`firing_order`, one per calibration image.
+        labels: ``[N]`` in [0, num_classes).
+        neurons: of the network.
+        n: length of the sequences, 1 or more.
+        num_classes: number of labels.
 
     Raises:
         InputError: an n that is not possible, or as many labels as there are no images.

@@ -25,7 +25,12 @@ Array = jax.Array
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One network of a population: its seed, and its numbers that are not the population's."""
+    """One network of a population.
+
+    Attributes:
+        seed: of everything random.
+        changes: its numbers that are not the population's.
+    """
 
     seed: int
     changes: dict[str, float]
@@ -103,8 +108,10 @@ def population_mesh(members: int) -> Mesh:
 def over_devices(function: Callable[..., Any], mesh: Mesh, axes: Sequence[int | None]) -> Any:
     """Lets every device run ``function`` on its share of the members; they never communicate.
 
-    ``function`` gives (weights ``[N, ...]``, counts ``[B, N, ...]``); ``axes`` are those of the
-    members in each argument, None where there are none.
+    Args:
+        function: of arrays; gives (weights ``[N, ...]``, counts ``[B, N, ...]``).
+        mesh: from :func:`population_mesh`.
+        axes: of each argument, where its members are; None: the argument has none.
     """
     if mesh.size == 1:
         return function

@@ -65,14 +65,7 @@ def restored_config(recorded: Mapping[str, Any]) -> ConfigDict:
 
 
 def recorded_images(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """What a network's images are like, as its config.json tells.
-
-    Args:
-        recorded: the config.json of a run or of converted weights.
-
-    Returns:
-        ``image_size``, ``mean`` and ``std`` as far as they are known.
-    """
+    """``image_size``, ``mean`` and ``std`` of a network, as far as its config.json tells them."""
     if "config" in recorded:
         data = recorded["config"]["data"]
     else:  # of converted weights; older ones tell the size alone

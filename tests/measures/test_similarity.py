@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tracemalloc
 from types import SimpleNamespace
 
 import jax
@@ -14,6 +15,7 @@ from configs import base
 from jaxbio import neural
 from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest
+from jaxbio.measures import layer_activity as layer_activity_module
 from jaxbio.measures import similarity_report
 from jaxbio.measures.brain import brains
 from jaxbio.measures.layer_activity import Place, layer_activity
@@ -25,7 +27,7 @@ from jaxbio.neural import Recordings, StimulusSet, synthetic_recordings
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh
-from jaxbio.similarity import CADIEU_IT
+from jaxbio.similarity import CADIEU_IT, gram
 from jaxbio.similarity.noise import recordings_noise
 
 _SIZE = 16
@@ -170,6 +172,66 @@ def test_the_report_says_synthetic_and_holds_everything(session, recordings, cap
     output = capsys.readouterr().out
     assert "SYNTHETIC recordings" in output
     assert "noise ceiling" in output
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """The area is a layer too wide to keep, in blocks of 100 units and batches of few images."""
+    monkeypatch.setattr(layer_activity_module, "_MOST_BYTES", 4 * 245 * 100)
+    monkeypatch.setattr(layer_activity_module, "_BLOCK_BYTES", 4 * 245 * 100)
+
+
+def test_the_units_of_wide_layers_are_never_together(session, recordings, narrow, tmp_path):
+    images = recordings.stimuli.images
+    request = {"layers": ["picture", "area"]}
+    held = _activity(session, images, **request)
+    tracemalloc.start()
+    found = _activity(session, images, scratch=tmp_path, **request)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(found[Place("picture", None)], np.ndarray)
+    wide = found[Place("area", 2)]
+    assert wide.shape == held[Place("area", 2)].shape == (245, 720)
+    np.testing.assert_allclose(wide.gram(), gram(held[Place("area", 2)]), rtol=1e-3, atol=1e-3)
+    assert list(tmp_path.iterdir()) == []  # what waited on the disk is gone
+    inner = 245 * 245 * 8  # of two steps; while one is added, another, and what numpy converts
+    assert peak < 5 * inner + 2 * 4 * 245 * 720
+
+
+def test_measures_that_need_units_say_so(session, recordings, narrow):
+    options = {"layers": ["area"], "max_units": 0}
+    with pytest.raises(InputError, match="--measures=sit needs the units of area"):
+        report_similarity(session, recordings, measures=["sit"], **options)
+    names, remarks = choose_measures([], brains(recordings, "mean", 0)[0], ["area"])
+    assert names == ["rsa", "pls", "ridge", "cka"]
+    assert [remark.split()[0] for remark in remarks] == ["sit", "svm"]
+
+
+def test_no_room_on_the_disk_is_said_before_the_work(session, recordings, narrow, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(InputError, match=r"area take .* --max_units"):
+        report_similarity(session, recordings, measures=["cka"], layers=["area"], max_units=0)
+
+
+@pytest.mark.slow
+def test_streamed_layers_score_as_those_in_memory(session, recordings, tmp_path, request):
+    options = {
+        "layers": ["picture", "area"],
+        "measures": ["rsa", "pls", "ridge", "ridge-cv", "cka"],
+        "max_units": 0,
+    }
+    held = report_similarity(session, recordings, **options)
+    request.getfixturevalue("narrow")
+    folder = tmp_path / "streamed"
+    folder.mkdir()
+    session.run = RunDirectory(folder)
+    streamed = report_similarity(session, recordings, **options)
+    assert len(streamed["scores"]) == 5 * 3
+    for one, other in zip(held["scores"], streamed["scores"], strict=True):
+        assert (one["measure"], one["layer"]) == (other["measure"], other["layer"])
+        values = [[row[key] for key in ("score", "low", "high")] for row in (one, other)]
+        np.testing.assert_allclose(*values, atol=1e-5, err_msg=str(one))
+    assert (session.run.path / "evaluation" / "similarity_synthetic.html").exists()
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ class Frozen:
 def read_frozen(
     setting: str, params: Mapping[str, Any], head: Iterable[Path], key: str = "model.freeze"
 ) -> Frozen | None:
-    """What a configuration's ``key``, names with commas, asks for; None: nothing.
+    """What the ``setting`` of ``key``, names with commas, asks for; None: nothing.
 
     Of ``params`` shapes suffice; ``head`` are paths of the classifier's parameters.
 

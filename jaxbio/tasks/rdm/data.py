@@ -38,8 +38,6 @@ def split_images(
 ) -> Partition:
     """Holds out a share of the images of every object, or, of single images, of every category.
 
-    Of the images that are left a share may be for ``validation``.
-
     Raises:
         InputError: the share leaves a side without images, or too few conditions to compare.
     """

@@ -38,7 +38,7 @@ def make_rdm_step(
     inductive bias for transfer learning with convolutional networks"). The network
     is in training mode, as published: BatchNorm takes the batch's statistics, dropout acts.
     ``layer`` is the endpoint whose RDM is trained; of a ``timed`` one, ``[T, B, ...]``, the last
-    step counts. What is ``frozen`` the optimiser leaves out, too; ``l2_sp`` pulls to ``start``.
+    step counts. ``start`` are the parameters that ``l2_sp`` pulls to.
 
     Returns:
         The step. Its batch has ``image`` ``[B, H, W, 3]`` uint8, ``label`` ``[B]``, ``object``
