@@ -22,7 +22,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 CHIPS = 256
@@ -172,7 +171,7 @@ def gram() -> Figures:
 
 def decode() -> Figures:
     """JPEGs that a core of this machine decodes, crops and turns in a second (synthetic ones)."""
-    args = SimpleNamespace(threads=0, batch=64, seconds=3.0, repeats=3)
+    args = argparse.Namespace(threads=0, batch=64, seconds=3.0, repeats=3)
     with tempfile.TemporaryDirectory() as root:
         input_pipeline.write_jpegs(root, 512)
         rows = input_pipeline.measure(

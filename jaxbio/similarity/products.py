@@ -10,6 +10,7 @@ Reference:
     objects", J. Chemometrics 8; dual ridge regression: Saunders et al. 1998, ICML.
 """
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 
 from jaxbio.errors import InputError
 
+_STRIPS = 4  # of the product's rows
 _ROUNDING = 1e-13  # of sums in float64, relative to the largest: a variance below it is none
 
 
@@ -119,10 +121,18 @@ def products(blocks: Iterable[Any]) -> Products:
         raise InputError("no units: give at least one block of features [n, units]")
     if not np.isfinite(inner).all():
         raise InputError("the features have NaN or infinite values: drop them beforehand")
-    return Products(inner, np.asarray(sums), units)
+    upper = np.triu(inner)
+    return Products(upper + np.triu(inner, 1).T, sums, units)
 
 
 @jax.jit
 def _of_block(x):
+    """Products in strips that leave out most of the lower triangle; sums."""
     x = x.astype(jnp.float64)
-    return jnp.matmul(x, x.T, precision="highest"), x.sum(1)
+    n = len(x)
+    bounds = [n * i // _STRIPS for i in range(_STRIPS + 1)]
+    strips = [
+        jnp.pad(jnp.matmul(x[start:end], x[start:].T, precision="highest"), ((0, 0), (start, 0)))
+        for start, end in itertools.pairwise(bounds)
+    ]
+    return jnp.concatenate(strips), x.sum(1)
