@@ -1,8 +1,11 @@
 """Errors that the commands show as one line, and how they show warnings."""
 
+import difflib
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class InputError(ValueError):
@@ -31,6 +34,13 @@ class NonFiniteError(RuntimeError):
     """The loss or a gradient became NaN or infinite."""
 
     exit_code = 1
+
+
+def suggest(value: Any, known: Iterable[Any], lead: str = "use") -> str:
+    """The end of an error about a name: the one that is meant, perhaps, and all that there are."""
+    names = [str(name) for name in known]
+    close = difflib.get_close_matches(str(value), names, n=1)
+    return f"{f'did you mean {close[0]!r}? ' if close else ''}{lead} {', '.join(names)}"
 
 
 def shorten_warnings() -> None:

@@ -6,7 +6,6 @@ made of it, and today's reading of what an older version recorded. Nothing here 
 """
 
 import dataclasses
-import difflib
 import functools
 import numbers
 import types
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 
 T = TypeVar("T")
 
@@ -166,10 +165,12 @@ def set_key(config: ConfigDict, path: str, value: Any) -> None:
     for depth, part in enumerate(parts := path.split(".")):
         if not isinstance(section, ConfigDict) or part not in section:
             known = list(section.keys()) if isinstance(section, ConfigDict) else []
-            elsewhere = [name for name in _paths(config) if name.endswith(f".{parts[-1]}")]
-            hint = f": did you mean {elsewhere[0]!r}?" if elsewhere else _hint(part, known)
+            elsewhere = [name for name in flat(config) if name.endswith(f".{parts[-1]}")]
+            hint = suggest(part, known, "known:")
+            if elsewhere:
+                hint = f"did you mean {elsewhere[0]!r}?"
             prefix = ".".join(parts[:depth]) or "the configuration"
-            raise InputError(f"unknown key {path}: {prefix} has no '{part}'{hint}")
+            raise InputError(f"unknown key {path}: {prefix} has no '{part}': {hint}")
         if depth < len(parts) - 1:
             section = section[part]
     if isinstance(section[parts[-1]], ConfigDict):
@@ -204,6 +205,15 @@ def restore(cls: type, recorded: Mapping[str, Any]) -> ConfigDict:
     return config
 
 
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of nested settings by dotted key."""
+    values: dict[str, Any] = {}
+    for key, value in tree.items():
+        inner = isinstance(value, Mapping | ConfigDict)
+        values |= flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return values
+
+
 def with_old_meanings(cls: type, config: ConfigDict, recorded: Mapping[str, Any]) -> ConfigDict:
     """A configuration for going on with a recorded run.
 
@@ -220,14 +230,6 @@ def with_old_meanings(cls: type, config: ConfigDict, recorded: Mapping[str, Any]
 def _recorded(key: Key, recorded: Mapping[str, Any]) -> Any:
     value = _find(recorded, key.path)
     return _find(recorded, key.option.was) if value is _NOTHING and key.option.was else value
-
-
-def _paths(config: ConfigDict, prefix: str = "") -> list[str]:
-    found = []
-    for name, value in config.items():
-        inside = isinstance(value, ConfigDict)
-        found += _paths(value, f"{prefix}{name}.") if inside else [f"{prefix}{name}"]
-    return found
 
 
 def _find(values: Any, path: str) -> Any:
@@ -279,10 +281,4 @@ def _words(kind: type, within: str) -> str:
 
 def _check_choice(path: str, value: Any, choices: Sequence[Any]) -> None:
     if value not in choices or not isinstance(value, tuple(type(choice) for choice in choices)):
-        raise InputError(f"{path}={value!r}{_hint(value, choices, 'use one of')}")
-
-
-def _hint(value: Any, known: Sequence[Any], lead: str = "known:") -> str:
-    names = [str(name) for name in known]
-    close = difflib.get_close_matches(str(value), names, n=1)
-    return f": {f'did you mean {close[0]!r}? ' if close else ''}{lead} {', '.join(names)}"
+        raise InputError(f"{path}={value!r}: {suggest(value, choices, 'use one of')}")

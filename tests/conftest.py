@@ -7,6 +7,7 @@ _EIGHT = "--xla_force_host_platform_device_count=8"
 if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_EIGHT}".strip()
 
+import gc  # noqa: E402
 import tempfile  # noqa: E402
 
 import jax  # noqa: E402
@@ -16,16 +17,24 @@ import pytest  # noqa: E402
 def pytest_configure(config: pytest.Config) -> None:
     """Sets what the workers and the commands that tests start inherit.
 
-    The quick suite spends most of its time in compilation: LLVM's expensive passes are left out
+    The quick suite spends much of its time in compilation: LLVM's expensive passes are left out
     there, which changes no program's meaning. The slow and the golden suites run what users run.
     """
     if config.option.markexpr == "not slow" and "XLA_FLAGS_KEEP" not in os.environ:
         os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
+        os.environ["XLA_FLAGS"] += " --xla_llvm_disable_expensive_passes=true"
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         cache = tempfile.TemporaryDirectory(prefix="jaxbio-xla-")
         config.add_cleanup(cache.cleanup)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = cache.name
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+
+
+def pytest_collection_finish() -> None:
+    """Nothing of what was imported and collected is garbage: no search walks through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,19 +8,14 @@ from ml_collections import ConfigDict
 
 from jaxbio.commands.experiments import open_config
 from jaxbio.errors import InputError
-from jaxbio.options import set_key
+from jaxbio.options import flat, set_key
 from jaxbio.tasks.config import check_config, new_config
 
 
 def make_config(
     config: str | Path | ConfigDict, overrides: Mapping[str, Any] | None = None
 ) -> ConfigDict:
-    """A complete and checked configuration of its own.
-
-    Args:
-        config: ``NAME[:VARIANT]``, ``FILE[:VARIANT]``, or a configuration, whose missing keys take
-            their defaults.
-        overrides: values by key: ``{"train.total_epochs": 3}``.
+    """A complete and checked configuration of its own; missing keys take their defaults.
 
     Raises:
         InputError: an unknown experiment, variant or key; a value of another type or out of range.
@@ -29,7 +24,7 @@ def make_config(
         made = open_config(str(config))
     elif isinstance(config, ConfigDict):
         made = new_config(config.get("task", "classification"))
-        for path, value in _leaves(config):
+        for path, value in flat(config).items():
             set_key(made, path, value)
     else:
         raise InputError(
@@ -54,12 +49,3 @@ def changed(config: ConfigDict, overrides: Mapping[str, Any] | None) -> ConfigDi
         set_key(config, path, value)
     check_config(config)
     return config
-
-
-def _leaves(config: ConfigDict, prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in config.items():
-        path = f"{prefix}{name}"
-        inside = isinstance(value, ConfigDict)
-        found += _leaves(value, f"{path}.") if inside else [(path, value)]
-    return found

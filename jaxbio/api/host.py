@@ -18,9 +18,8 @@ class HostModel(Protocol):
     """A network in NumPy's terms."""
 
     def __call__(self, images: np.ndarray, layers: Collection[str]) -> tuple[Any, dict[str, Any]]:
-        """What it returns for images float32 ``[N, S, S, 3]``, and the activity within.
-
-        Only that of ``layers`` is used.
+        """What it returns for images float32 ``[N, S, S, 3]``, and the activity within, that of
+        ``layers``.
         """
 
     @property
@@ -35,7 +34,6 @@ class Hosted:
     Logits alone and all layers are separate calls: a program that uses one makes only one.
 
     Attributes:
-        model: the network.
         shapes: of every layer that there is, per image.
         names: the layers that are computed.
     """
@@ -108,11 +106,8 @@ def hosted(
 ) -> Hosted:
     """Finds out what a network on the host gives, by three grey images.
 
-    Args:
-        model: the network.
-        names: of the layers within that may be asked for.
-        image_size: side of its images in pixels.
-        wanted: names or patterns of layers; None: all.
+    ``names`` are those of layers within that may be asked for; ``wanted`` are names or patterns,
+    None: all.
 
     Raises:
         InputError: a layer that is wanted is not there.
@@ -125,12 +120,7 @@ def hosted(
 
 @dataclasses.dataclass(frozen=True)
 class HostFunction:
-    """A function of NumPy arrays.
-
-    Attributes:
-        function: images to what :func:`jaxbio.wrap` says.
-        gradient: None: JAX does not see into it.
-    """
+    """A function of NumPy arrays; without a gradient JAX does not see into it."""
 
     function: Callable[[np.ndarray], Any]
     gradient: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None

@@ -20,13 +20,8 @@ from jaxbio.files import read_json
 from jaxbio.measures.measure import chosen_measure
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.tasks.classification.build import data_source
-from jaxbio.tasks.classification.opened import (
-    Session,
-    open_session,
-    recorded_images,
-    recorded_names,
-)
-from jaxbio.tasks.config import new_config, restored_config
+from jaxbio.tasks.classification.opened import Session, open_session, recorded_names
+from jaxbio.tasks.config import own_config, restored_config
 
 # Orbax warns of its own defaults whenever it opens a checkpoint.
 logging.getLogger("absl").addFilter(
@@ -98,11 +93,9 @@ def open_run(
     made = None if config is None else make_config(config)
     recorded = read_json(workdir / "config.json")
     if made is None and "config" not in recorded:
-        made = _configuration_of_weights(recorded, workdir)
-        has_data = False
+        made, has_data = own_config(recorded, workdir), False
     else:
-        made = made if made is not None else restored_config(recorded)
-        has_data = True
+        made, has_data = made if made is not None else restored_config(recorded), True
     run = Run(workdir, str(checkpoint), changed(made, overrides), has_data=has_data)
     if run.task != "stdp":
         _ = run.session  # a checkpoint that is not there is an error now
@@ -208,7 +201,7 @@ class Run(Network):
     def _one_size(self) -> bool:  # type: ignore[override]
         """Whether the network learned from small squares, which are resized without a crop."""
         name = self.config.data.get("source", "folder") if self._has_data else "folder"
-        if not name.startswith("tfds:"):
+        if name != "shards" and not name.startswith("tfds:"):
             return name in OF_SQUARES
         try:
             return bool(data_source(self.config).one_size)
@@ -232,16 +225,3 @@ class Run(Network):
                 f"{self.path} is a spiking network of task stdp, {what} needs a network with "
                 "layers: use evaluate('accuracy') or jaxbio spiking"
             )
-
-
-def _configuration_of_weights(recorded: Mapping[str, Any], workdir: Path) -> ConfigDict:
-    """What converted weights expect of their images; the data are not chosen."""
-    known = recorded_images(dict(recorded))
-    if len(known) < 3:
-        raise InputError(
-            f"{workdir} does not tell mean and std of its images: choose data, "
-            "open_run(path, config='NAME:VARIANT')"
-        )
-    made = new_config("classification")
-    unused = {"train.total_steps": 1}  # a configuration has to have a length
-    return changed(made, {**unused, **{f"data.{key}": value for key, value in known.items()}})

@@ -1,14 +1,13 @@
 """How well features predict, or resemble, recordings: any measure of similarity, in one line."""
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 from jaxbio.measures.brain import Brain, brains
 from jaxbio.measures.scores import MEASURES, choose_measures
 from jaxbio.neural import Recordings, open_recordings
@@ -88,9 +87,7 @@ def score(
     if not layers:
         raise InputError("features is empty: give at least one layer")
     if measure not in MEASURES:
-        close = difflib.get_close_matches(str(measure), MEASURES, n=1)
-        hint = f"did you mean '{close[0]}'? There are" if close else "use one of"
-        raise InputError(f"measure='{measure}': {hint} {', '.join(MEASURES)}")
+        raise InputError(f"measure='{measure}': {suggest(measure, MEASURES, 'use one of')}")
     patterns = {name: _patterns(values, name) for name, values in layers.items()}
     counts = {len(values) for values in patterns.values()}
     if len(counts) > 1:

@@ -27,10 +27,8 @@ class Traced:
     """Any such network, applied as jaxbio's own.
 
     Attributes:
-        forward: the network.
         wanted: names or patterns of layers; None: all.
         arrival_steps: of layers with time, see :class:`jaxbio.models.body.Body`.
-        blocks: likewise.
     """
 
     forward: Forward

@@ -2,18 +2,17 @@
 
 import csv
 import dataclasses
-import io
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from jaxbio.behaviour.categories import CATEGORIES
 from jaxbio.errors import InputError
-from jaxbio.files import write_text
+from jaxbio.files import csv_text, write_text
 from jaxbio.files.reading import check_regular, reading
 from jaxbio.files.sizes import text_array
 
@@ -154,15 +153,13 @@ def read_trials(paths: str | Path | Iterable[str | Path]) -> Trials:
 
 def write_trials(path: str | Path, trials: Trials) -> None:
     """Writes a CSV that :func:`read_trials` and model-vs-human read."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    lines: list[Sequence[Any]] = [COLUMNS]
     fields = (getattr(trials, f.name).tolist() for f in dataclasses.fields(trials))
     rows = zip(*fields, strict=True)
     for number, (subject, response, category, condition, image, session, rt) in enumerate(rows, 1):
         seconds = "NaN" if np.isnan(rt) else repr(rt)
-        writer.writerow((subject, session, number, seconds, response, category, condition, image))
-    write_text(Path(path), text.getvalue())
+        lines.append((subject, session, number, seconds, response, category, condition, image))
+    write_text(Path(path), csv_text(lines))
 
 
 def read_stimuli(folder: str | Path) -> list[Stimulus]:

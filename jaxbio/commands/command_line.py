@@ -115,14 +115,10 @@ def add_processes(parser: Parser) -> None:
 
 
 def start_jax(options: argparse.Namespace | None = None) -> None:
-    """Joins the other processes if asked, turns on the persistent compilation cache, and makes
-    messages short.
+    """Joins the other processes if the flags of :func:`add_processes` ask for it, turns on the
+    persistent compilation cache, and makes messages short.
 
-    Args:
-        options: with the flags of :func:`add_processes`; None joins nobody.
-
-    Raises:
-        InputError: there are fewer devices than asked for.
+    An ``InputError`` where there are fewer devices than asked for.
     """
     import jax
 

@@ -1,9 +1,10 @@
-"""Shows what is in a data set: classes, counts, sizes, and a sheet of samples.
+"""Shows what is in a data set: classes, counts, sizes, samples; or writes it as shards.
 
 jaxbio data show digits
 jaxbio data show cifar10 --data_dir=DIR --output=cifar10.pdf
 jaxbio data show photographs/              # train/<class>/* and val/<class>/*, or class folders
 jaxbio data show imagenet_1000_val256.tar
+jaxbio data shard imagenet/ imagenet_shards/ --shards=64   # for many processes
 """
 
 import argparse
@@ -30,32 +31,72 @@ def options(parser: Parser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     show = actions.add_parser("show", help="prints a summary, saves samples")
     add = show.add_argument
-    add("name", metavar="NAME|PATH", help="a value of data.source, or a folder or tar of pictures")
-    add("--data_dir", metavar="DIR", help="default: the environment variable JAXBIO_DATA_DIR")
+    _add_data(show)
     add("--split", type=float, default=0.0, metavar="SHARE", help="data.split: what it would do")
     add("--output", type=Path, metavar="FILE", help="of the samples; default: NAME_samples.png")
     add("--classes", type=int, default=10, metavar="N", help="of the samples; default: %(default)s")
     add("--samples", type=int, default=8, metavar="N", help="per class; default: %(default)s")
     add("--seed", type=int, default=0, help="chooses the samples")
+    shard = actions.add_parser("shard", help="writes TFRecord files for many processes")
+    _add_data(shard)
+    shard.add_argument("folder", type=Path, metavar="DIR", help="new or empty")
+    shard.add_argument(
+        "--shards", type=int, default=64, metavar="N", help="of each split; default: %(default)s"
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("name", metavar="NAME|PATH", help="a value of data.source; or pictures, a folder or a tar")
+    add("--data_dir", metavar="DIR", help="default: the environment variable JAXBIO_DATA_DIR")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Opens the data, prints tables, saves the figure."""
+    """Shows the data, or writes shards."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
+    logging.getLogger("jaxbio").setLevel(logging.INFO)
+    (_show if options.action == "show" else _shard)(options)
+
+
+def _shard(options: argparse.Namespace) -> None:
+    from jaxbio.data import open_source
+    from jaxbio.data.shard_writer import write_shards
+    from jaxbio.runs.progress import say
+
+    source = open_source(SimpleNamespace(**_settings(options)))
+    written: list[int] = []
+
+    def progress(name: str, size: int) -> None:
+        written.append(size)
+        say(f"{name}: {size / 2**20:.1f} MiB")
+
+    write_shards(source, options.folder, options.shards, progress)
+    say(
+        f"{source.num_train} + {source.num_eval} pictures, {sum(written) / 2**20:.1f} MiB in "
+        f"{len(written)} shards: data.source=shards data.data_dir={options.folder}"
+    )
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    from jaxbio.data.sources import source_of
+
+    if Path(options.name).exists() or "://" in options.name:
+        return {"source": source_of(options.name), "data_dir": options.name}
+    return {"source": options.name, "data_dir": options.data_dir}
+
+
+def _show(options: argparse.Namespace) -> None:
     for name in ("classes", "samples"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name}={getattr(options, name)}: use 1 or more")
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
-    logging.getLogger("jaxbio").setLevel(logging.INFO)
     from jaxbio.data import open_source
     from jaxbio.plotting.samples import plot_samples
     from jaxbio.plotting.saving import save_figure
 
-    settings: dict[str, Any] = {"source": options.name, "data_dir": options.data_dir}
     label = options.name.replace(":", "_").replace("/", "_")
     if Path(options.name).exists():
-        settings = {"source": "folder", "data_dir": options.name}
         label = Path(options.name).resolve().name.partition(".")[0]
-    source = open_source(SimpleNamespace(**settings, split=options.split))
+    source = open_source(SimpleNamespace(**_settings(options), split=options.split))
     described = source.describe()
     rows = [("data", options.name), *((key, str(v)) for key, v in described.items())]
     rows.append(("pixels", _sizes(source, options.seed)))

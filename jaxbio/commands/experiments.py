@@ -16,7 +16,7 @@ import jaxbio.configs
 from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError
 from jaxbio.options import set_key
-from jaxbio.tasks.config import check_config, new_config, restored_config
+from jaxbio.tasks.config import check_config, restored_config, weights_config
 
 _FOLDER = Path(jaxbio.configs.__path__[0]).resolve()
 _BOOLS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -45,7 +45,8 @@ def add_experiment(parser: Parser, more: str = "") -> None:
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="pictures by class, a folder or a tar: short for data.source=folder data.data_dir=DIR",
+        help="pictures by class, a folder, a tar or shards: short for data.source=folder, or shards, "
+        "and data.data_dir=DIR",
     )
 
 
@@ -71,17 +72,15 @@ def chosen(options: Any) -> tuple[str | None, list[Override]]:
         else:
             raise InputError(f"unexpected argument '{word}': changed keys are KEY=VALUE")
     if options.data is not None:
-        values = {"data.source": "folder", "data.data_dir": options.data}
+        from jaxbio.data.sources import source_of
+
+        values = {"data.source": source_of(options.data), "data.data_dir": options.data}
         overrides += [("--data", key, value) for key, value in values.items()]
     return experiment, overrides
 
 
 def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDict:
-    """An experiment's configuration, locked.
-
-    Args:
-        experiment: ``NAME[:VARIANT]`` of an experiment that jaxbio brings, or ``FILE[:VARIANT]``.
-        overrides: changes, in order.
+    """The configuration, locked, of ``NAME[:VARIANT]`` that jaxbio brings or of ``FILE[:VARIANT]``.
 
     Raises:
         InputError: an unknown experiment, variant or key, or a value of the wrong type or out of
@@ -93,20 +92,11 @@ def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDi
 def config_of_run(recorded: Mapping[str, Any], overrides: Iterable[Override]) -> ConfigDict:
     """A run's own configuration with changes, locked; of converted weights, one for their images.
 
-    Args:
-        recorded: the content of its config.json.
-        overrides: changes, in order.
-
-    Raises:
-        InputError: see :func:`open_config`.
+    ``recorded`` is the content of config.json; errors are those of :func:`open_config`.
     """
     if "config" in recorded:
         return _changed(restored_config(recorded), overrides)
-    config = new_config("classification")
-    config.train.total_epochs = 1  # nothing is trained, but the check wants a duration
-    for key, value in recorded.get("preprocessing", {}).items():
-        set_key(config, f"data.{key}", tuple(value) if isinstance(value, list) else value)
-    return _changed(config, overrides)
+    return _changed(weights_config(recorded), overrides)
 
 
 def _changed(config: ConfigDict, overrides: Iterable[Override]) -> ConfigDict:
@@ -131,15 +121,7 @@ def find_run(text: str) -> Path:
 
 
 def trained(workdir: Path, experiment: str | None) -> Path:
-    """``workdir``, if a run has been there.
-
-    Args:
-        workdir: the run directory.
-        experiment: that it would hold; None: not known.
-
-    Raises:
-        InputError: says how to train it.
-    """
+    """``workdir``, if a run has been there; else an ``InputError`` that says how to train it."""
     if not (workdir / "config.json").exists():
         remedy = f"jaxbio train {experiment or 'EXPERIMENT'} --workdir={workdir}"
         raise InputError(f"{workdir} is not trained yet: {remedy}")
@@ -196,10 +178,8 @@ def _change(config: ConfigDict, flag: str, key: str, text: str) -> None:
 
 
 def _parse(text: str, kind: type, now: Any) -> Any:
-    """A value of a type; ``now``, the present one, says what a tuple holds.
-
-    Raises:
-        ValueError: the text is none of these.
+    """A value of a type; ``now``, the present one, says what a tuple holds. A ``ValueError`` if it
+    is none.
     """
     if kind is bool:
         if text.lower() not in _BOOLS:

@@ -8,16 +8,14 @@ probability of every class; of a spiking network (task stdp) the share of the vo
 """
 
 import argparse
-import csv
 import dataclasses
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxbio.commands.command_line import Parser, start_jax
 from jaxbio.commands.experiments import find_run, open_config
 from jaxbio.errors import InputError
-from jaxbio.files import read_json, write_text
+from jaxbio.files import csv_text, read_json, write_text
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -126,10 +124,8 @@ def _rows(
 
 
 def _csv(files: list[str], names: list[str], probabilities: "np.ndarray") -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["picture", "class", "probability", *names])
+    rows = [["picture", "class", "probability", *names]]
     for file, row in zip(files, probabilities, strict=True):
         best = int(row.argmax())
-        writer.writerow([file, names[best], f"{row[best]:.6g}", *(f"{p:.6g}" for p in row)])
-    return text.getvalue()
+        rows.append([file, names[best], f"{row[best]:.6g}", *(f"{p:.6g}" for p in row)])
+    return csv_text(rows)

@@ -10,8 +10,6 @@ mean and standard deviation over seeds for each point of the grid, sweep.csv a l
 """
 
 import argparse
-import csv
-import io
 import itertools
 import math
 import re
@@ -25,7 +23,7 @@ from ml_collections import ConfigDict
 from jaxbio.commands.command_line import Parser, add_processes, start_jax
 from jaxbio.commands.experiments import Override, add_experiment, chosen, open_config
 from jaxbio.errors import InputError, NonFiniteError
-from jaxbio.files import write_text
+from jaxbio.files import csv_text, write_text
 from jaxbio.runs.progress import format_table, say
 from jaxbio.runs.waiting import waiting
 from jaxbio.tasks.config import check_training
@@ -35,13 +33,8 @@ _JUDGED_BY = ("top1", "accuracy", "similarity")  # of the tasks
 
 
 class Point(NamedTuple):
-    """One run of a sweep.
-
-    Attributes:
-        values: what is varied, as text, by key; without the seed.
-        seed: of the run.
-        config: complete and checked.
-        workdir: its directory.
+    """One run of a sweep: what is varied, as text by key (without the seed), and its complete
+    configuration.
     """
 
     values: dict[str, str]
@@ -80,13 +73,8 @@ def run_sweep(
     varied: Sequence[Override],
     options: argparse.Namespace,
 ) -> None:
-    """Trains every combination of values with every seed; prints and writes the results.
-
-    Args:
-        experiment: see :func:`jaxbio.commands.experiments.open_config`.
-        fixed: changes of all runs.
-        varied: changes whose values are lists with commas.
-        options: ``seeds``, ``workdir`` and those of distributed runs.
+    """Trains every combination of the ``varied`` values with every seed; prints and writes the
+    results.
 
     Raises:
         InputError: any of the configurations is wrong; found out before the first run.
@@ -120,8 +108,7 @@ def run_sweep(
 def summary(finished: Sequence[tuple[Point, dict[str, Any] | None]]) -> list[tuple[str, ...]]:
     """Rows of a table: for each point of the grid the mean over its seeds, never over points.
 
-    Args:
-        finished: points and their results; None: it diverged.
+    Results are None where a run diverged.
     """
     measured = [results for _, results in finished if results is not None]
     name = next((key for key in _JUDGED_BY if measured and key in measured[0]), "result")
@@ -192,8 +179,4 @@ def _csv(finished: Sequence[tuple[Point, dict[str, Any] | None]]) -> str:
         run = str(point.workdir)
         rows.append({**point.values, "seed": point.seed, "state": state, **numbers, "run": run})
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text([columns, *([row.get(name, "") for name in columns] for row in rows)])

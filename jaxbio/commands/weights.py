@@ -134,11 +134,7 @@ def _convert(content: Any, options: argparse.Namespace) -> None:
 
 
 def _model_called(file: str) -> str:
-    """The model whose name a file's begins with; of several, the longest.
-
-    Raises:
-        ValueError: there is none.
-    """
+    """The model whose name a file's begins with, of several the longest; else a ``ValueError``."""
     from jaxbio import list_models
 
     called = [name for name in list_models() if file.lower().startswith(name)]

@@ -1,10 +1,9 @@
 """Corruptions and severities as people write them: in configurations and on command lines."""
 
-import difflib
 from collections.abc import Sequence
 
 from jaxbio.corruptions.names import corruption_names
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _SUBSETS = ("benchmark", "validation", "all")
@@ -28,11 +27,7 @@ def parse_corruptions(names: Sequence[str], option: str = "--corruptions") -> li
         elif name in known:
             expanded.append(name)
         else:
-            close = difflib.get_close_matches(name, [*known, *_SUBSETS], n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            raise InputError(
-                f"{option}={name}: {hint}use {', '.join(_SUBSETS)} or some of {', '.join(known)}"
-            )
+            raise InputError(f"{option}={name}: {suggest(name, [*_SUBSETS, *known])}")
     if not expanded:
         raise InputError(f"{option} is empty: use {', '.join(_SUBSETS)} or some names")
     return list(dict.fromkeys(expanded))

@@ -8,7 +8,8 @@ import numpy as np
 
 from jaxbio.data.settings import DataError
 from jaxbio.errors import InputError
-from jaxbio.files.pickles import Budget, Stream, Values, plain
+from jaxbio.files.pickle_values import KNOWN, Values, plain
+from jaxbio.files.pickles import Budget, Stream
 from jaxbio.files.sizes import check_size
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -60,7 +61,7 @@ def read_batch(content: bytes, side: int, where: str) -> Arrays:
     """
     try:
         budget = Budget(len(content))
-        root = Stream(content, _no_storage, budget, unknown=False).load()
+        root = Stream(content, _no_storage, budget, KNOWN).load()
         batch: Any = plain(root, Values(_no_storage, budget, unknown=False))
         batch = {k.decode() if isinstance(k, bytes) else k: v for k, v in batch.items()}
         data = batch["data"]

@@ -1,16 +1,15 @@
 """The keys under ``config.data`` that the input pipeline reads, checked."""
 
 import dataclasses
-import difflib
 import os
 import re
 from typing import Any
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 from jaxbio.options import option, read
 
 OF_SQUARES = ("digits", "mnist", "cifar10", "cifar100")  # all of one size
-SOURCES = (*OF_SQUARES, "folder")
+SOURCES = (*OF_SQUARES, "folder", "shards")
 AUGMENTATIONS = ("none", "crop_flip", "shift")
 
 
@@ -28,9 +27,7 @@ class Place:
     def __post_init__(self) -> None:
         name = self.source
         if name not in SOURCES and not re.fullmatch(r"tfds:\w[\w/.-]*", name):
-            close = difflib.get_close_matches(name, SOURCES, n=1)
-            hint = f"did you mean {close[0]!r}? There are" if close else "use"
-            raise DataError(f"data.source={name!r}: {hint} {', '.join(SOURCES)} or tfds:<name>")
+            raise DataError(f"data.source={name!r}: {suggest(name, SOURCES)} or tfds:<name>")
 
 
 @dataclasses.dataclass(frozen=True)

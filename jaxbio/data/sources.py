@@ -35,6 +35,13 @@ def open_source(cfg: Any) -> Source:
     return hold_out(source, settings.split, settings.split_seed)
 
 
+def source_of(place: str) -> str:
+    """The ``data.source`` of a path: ``shards`` or ``folder`` (which may be a tar)."""
+    from jaxbio.data.shards import is_sharded
+
+    return "shards" if is_sharded(place) else "folder"
+
+
 def _open(settings: Settings) -> Source:
     # Each opener is imported where it is needed: a run pays for its own source only.
     if settings.source == "digits":
@@ -57,6 +64,10 @@ def _open(settings: Settings) -> Source:
         from jaxbio.data.folder import open_image_folder
 
         return open_image_folder(settings)
+    if settings.source == "shards":
+        from jaxbio.data.shards import open_shards
+
+        return open_shards(settings)
     from jaxbio.data.tfds import open_tfds
 
     return open_tfds(settings, settings.source.removeprefix("tfds:"))

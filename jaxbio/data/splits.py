@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from jaxbio.data.types import ArraySplit, FileSplit, RecordSplit, Split
+from jaxbio.data.types import ArraySplit, EncodedSplit, FileSplit, RecordSplit, Split
 from jaxbio.files.pictures import open_picture
+from jaxbio.files.reading import check_regular, reading
 
 
 def taken(split: Split, index: np.ndarray) -> Split:
@@ -53,15 +55,26 @@ def picture(split: Split, index: int) -> np.ndarray:
     """
     if isinstance(split, ArraySplit):
         return split.images[index]
-    content: str | bytes
-    if isinstance(split, FileSplit):
-        content = split.paths[index]
-    elif split.memory is not None:
-        content = split.memory[0][index]
-    else:
-        content = split.read(index)[0]  # type: ignore[misc]
+    content: str | bytes = (
+        split.paths[index] if isinstance(split, FileSplit) else encoded(split, index)
+    )
     decoded = open_picture(content, upright=False, name=split.example_name(index))
     return np.asarray(decoded.convert("RGB"))
+
+
+def encoded(split: EncodedSplit, index: int) -> bytes:
+    """An example's encoded picture.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if isinstance(split, FileSplit):
+        with reading(split.paths[index], "a picture"):
+            check_regular(split.paths[index])
+            return Path(split.paths[index]).read_bytes()
+    if split.memory is not None:
+        return split.memory[0][index]
+    return split.read(index)[0]  # type: ignore[misc]
 
 
 def labels_of(split: Split) -> np.ndarray:

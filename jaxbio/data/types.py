@@ -78,7 +78,7 @@ class RecordSplit:
     size: int
     read: Callable[[int], tuple[bytes, int]] | None = None
     memory: tuple[np.ndarray, np.ndarray] | None = None
-    names: list[str] | None = None
+    names: Sequence[str] | None = None
     labels: np.ndarray | None = None
 
     def __len__(self) -> int:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxbio.features.extract import Extractor
+from jaxbio.options import flat
 
 # Raised whenever the same settings would give other numbers or another file.
 FORMAT_VERSION = 1
@@ -37,13 +38,7 @@ def describe(
 ) -> dict[str, Any]:
     """Everything that features depend on, as plain JSON.
 
-    Args:
-        extractor: knows layers, steps, pooling and projection.
-        weights: from :func:`digest_variables`.
-        model: arguments of :func:`jaxbio.create_model`.
-        preprocessing: how a stimulus becomes the model's input.
-        stimuli: from :meth:`jaxbio.features.pictures.Pictures.digest`.
-        batch_size: matters where the model is noisy at evaluation, and is left out elsewhere.
+    The batch size matters where the model is noisy at evaluation, and is left out elsewhere.
     """
     parts = {
         "format": FORMAT_VERSION,
@@ -65,7 +60,7 @@ def content_key(description: Mapping[str, Any]) -> str:
 
 def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """What two descriptions differ in, for a message: wanted values, recorded ones in brackets."""
-    old, new = _flatten(recorded), _flatten(wanted)
+    old, new = flat(recorded), flat(wanted)
     found = []
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) == new.get(name):
@@ -82,13 +77,3 @@ def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[
             if there[layer][key] != here[layer][key]:
                 found.append(f"{layer}.{key}={here[layer][key]} (there {there[layer][key]})")
     return found
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

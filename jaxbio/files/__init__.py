@@ -4,13 +4,15 @@ Beside it: pictures, HDF5 and declared sizes, opened in one place each.
 """
 
 import contextlib
+import csv
 import functools
+import io
 import itertools
 import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +27,11 @@ _FOREIGN_SECONDS = 86400.0  # another machine's process is taken for dead after 
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place unless the body fails.
+    """A temporary path of the same suffix beside ``path`` that takes its place unless the body
+    fails.
 
-    What is there is written to the disk before it gets its name, and goes if anything fails.
-    Temporary files that killed processes left in the folder are removed.
-
-    Args:
-        path: the folder is made if need be; the temporary path has the same suffix.
-
-    Yields:
-        The path to write to; nothing is there yet.
+    Folders are made. What is there is written to the disk before it gets its name, and goes if
+    anything fails. Temporary files that killed processes left in the folder are removed.
 
     Raises:
         WriteError: the disk does not take it.
@@ -71,6 +68,13 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Writes JSON atomically; see :func:`atomic`."""
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV, a line each."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

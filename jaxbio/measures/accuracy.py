@@ -9,7 +9,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxbio.files import write_text
-from jaxbio.measures.measure import identity, publish, result_file
+from jaxbio.measures.measure import always, identity, publish, result_file
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def options(add: Any) -> None:
     )
 
 
-def needs_data(options: argparse.Namespace) -> bool:
-    """Always."""
-    return True
+needs_data = always
 
 
 def run(session: "Session", options: argparse.Namespace) -> Outcome:

@@ -1,7 +1,5 @@
 """What a classifier answers on its test set: by picture, by class, as a confusion matrix."""
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbio.data.class_names import readable
+from jaxbio.files import csv_text
 from jaxbio.runs.mesh import put_batches, replicated
 from jaxbio.runs.progress import format_table
 from jaxbio.tasks.classification.losses import summarise
@@ -37,11 +36,9 @@ class Answers(NamedTuple):
 
 
 def answer_test_set(session: Session) -> tuple[dict[str, float], Answers]:
-    """One pass over the test set.
-
-    Returns:
-        The means of :func:`jaxbio.tasks.classification.accuracy.evaluate`, and all answers; the
-        same in every process.
+    """One pass over the test set: the means of
+    :func:`jaxbio.tasks.classification.accuracy.evaluate` and all answers, the same in every
+    process.
     """
     answer = make_answer(
         session.model, session.preprocessing, seed=session.config.seed, classes=session.classes
@@ -112,30 +109,16 @@ def class_table(classes: Sequence[dict[str, Any]]) -> str:
 def predictions_csv(answers: Answers, pictures: Sequence[str], names: Sequence[str]) -> str:
     """A line per picture: its name, class, answer, the answer's probability, whether it is right.
 
-    Args:
-        answers: of all pictures that count.
-        pictures: names of the test set's pictures, by number.
-        names: of the classes.
+    ``pictures`` are the names of all pictures of the test set, by number.
     """
-    rows = zip(*answers, strict=True)
-    return _csv(
-        [("picture", "class", "answer", "probability", "correct")],
-        (
-            (pictures[index], names[label], names[answer], f"{probability:.6g}", answer == label)
-            for index, label, answer, probability in rows
-        ),
-    )
+    rows: list[tuple[Any, ...]] = [("picture", "class", "answer", "probability", "correct")]
+    for index, label, answer, probability in zip(*answers, strict=True):
+        said = (names[label], names[answer], f"{probability:.6g}", int(answer == label))
+        rows.append((pictures[index], *said))
+    return csv_text(rows)
 
 
 def confusion_csv(confusion: np.ndarray, names: Sequence[str]) -> str:
     """The matrix with the classes' names at its rows and columns."""
     rows = ((name, *counts) for name, counts in zip(names, confusion.tolist(), strict=True))
-    return _csv([("class", *names)], rows)
-
-
-def _csv(head: Any, rows: Any) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(head)
-    writer.writerows(tuple(int(c) if isinstance(c, np.bool_) else c for c in row) for row in rows)
-    return text.getvalue()
+    return csv_text([("class", *names), *rows])

@@ -7,34 +7,33 @@ the first batch tell whether a high accuracy is robustness or a gradient that le
 """
 
 import argparse
-import csv
 import dataclasses
-import io
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
 from jaxbio.errors import InputError
-from jaxbio.files import write_text
+from jaxbio.files import csv_text, write_text
+from jaxbio.measures.attacked import Target
 from jaxbio.measures.intervals import wilson
 from jaxbio.measures.measure import (
+    a_list,
+    always,
     identity,
     need_all_classes,
     publish,
     result_file,
-    split_list,
 )
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
-    import jax
     import numpy as np
 
-    from jaxbio.attacks import Attack, Attacked
+    from jaxbio.attacks import Attack
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "attacks"
@@ -47,8 +46,6 @@ class Cell(NamedTuple):
     """One attack at one radius; arrays over the images, in their order.
 
     Attributes:
-        attack: which.
-        epsilon: the radius.
         fooled: whether the model was wrong in the end.
         margin: see :class:`jaxbio.attacks.Attacked`.
     """
@@ -63,7 +60,6 @@ class Outcome(NamedTuple):
     """What was measured.
 
     Attributes:
-        result: what the JSON file holds.
         index: number in the test set of every image.
         label: its class.
         correct: whether the model is right without an attack.
@@ -86,9 +82,7 @@ def options(add: Any) -> None:
     add("--norm", choices=("linf", "l2", "l1"), help="only the preset's attacks in this norm")
     add(
         "--epsilon",
-        type=split_list,
-        default=[],
-        metavar="LIST",
+        **a_list(),
         help="radii for images in [0, 1], such as 1/255,8/255, in place of the preset's",
     )
     add("--steps", type=int, metavar="N", help="of every attack, in place of the preset's")
@@ -99,9 +93,7 @@ def options(add: Any) -> None:
     add("--no_controls", action="store_true", help="leave out the signs of gradient masking")
 
 
-def needs_data(options: argparse.Namespace) -> bool:
-    """Always."""
-    return True
+needs_data = always
 
 
 def run(session: "Session", options: argparse.Namespace) -> Outcome:
@@ -190,126 +182,6 @@ def parse_radius(text: str) -> float:
         return float(above) / float(below or 1)
     except (ValueError, ZeroDivisionError):
         raise InputError(f"--epsilon={text}: a number or a fraction such as 8/255") from None
-
-
-@dataclasses.dataclass
-class Target:
-    """A network under attack.
-
-    Attributes:
-        session: its run.
-        model: the module.
-        stochastic: whether it needs a key to evaluate.
-        programs: compiled so far.
-    """
-
-    session: "Session"
-    model: Any
-    stochastic: bool
-    programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
-
-    @classmethod
-    def of(cls, session: "Session", *, noise: bool = True) -> "Target":
-        """The session's network; without ``noise``, the same with its front-end's noise off."""
-        import flax
-        import jax
-        import jax.numpy as jnp
-
-        model = session.model if noise else _quiet(session)
-        images = jnp.zeros((1, *[session.preprocessing.image_size] * 2, 3))
-        try:
-            jax.eval_shape(lambda v: model.apply(v, images, train=False), session.variables)
-        except flax.errors.InvalidRngError:
-            return cls(session, model, True)
-        return cls(session, model, False)
-
-    def attack(self, attack: "Attack", batch: Any, epsilon: float, **changes: Any) -> "Attacked":
-        """Attacks a batch, on the devices, padding included."""
-        import jax
-
-        from jaxbio.attacks.ball import epsilons
-
-        def program(variables: Any, batch: Any, epsilon: "jax.Array", key: "jax.Array") -> Any:
-            return attack(
-                self._network(variables), batch["image"] / 255.0, batch["label"], key, epsilon,
-                stochastic=self.stochastic, indices=batch["index"], **changes,
-            )  # fmt: skip
-
-        name = (attack.name, tuple(changes.items()))
-        run = self.programs.setdefault(name, jax.jit(program))
-        radius = epsilons(epsilon, batch["image"], attack.norm)[0]
-        return run(self.session.variables, batch, radius, self._key(0))
-
-    def answers(self, batch: Any, images: "jax.Array") -> "jax.Array":
-        """The class that the network says of each of a batch's images, ``[B]``."""
-        import jax
-
-        def program(variables: Any, images: Any, index: Any, key: "jax.Array") -> "jax.Array":
-            model = self._network(variables)
-            if not self.stochastic:
-                return model(images).argmax(-1)
-            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-            return jax.vmap(lambda x, k: model(x[None], k)[0].argmax(-1))(images, keys)
-
-        run = self.programs.setdefault("answers", jax.jit(program))
-        return run(self.session.variables, images, batch["index"], self._key(1))
-
-    def look(self, batch: Any) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
-        """Numbers, labels, and whether the network is right without an attack."""
-        said = self.answers(batch, batch["image"] / 255.0)
-        return self.fetch((batch["index"], batch["label"], said == batch["label"]), batch)
-
-    def gradients(self, batch: Any) -> dict[str, float]:
-        """Shares of a batch's images whose gradient is zero, or not finite."""
-        import jax
-
-        from jaxbio.attacks import gradient_health
-
-        @jax.jit
-        def program(variables: Any, batch: Any, key: "jax.Array") -> Any:
-            return gradient_health(
-                self._network(variables), batch["image"] / 255.0, batch["label"], key,
-                stochastic=self.stochastic, indices=batch["index"],
-            )  # fmt: skip
-
-        found = self.fetch(program(self.session.variables, batch, self._key(0)), batch)
-        return {n: float(x.mean()) for n, x in zip(("flat", "not_finite"), found, strict=True)}
-
-    def fetch(self, arrays: Any, batch: Any) -> Any:
-        """Arrays of a batch in every process's memory, without padding."""
-        import jax
-        import numpy as np
-        from jax.experimental.multihost_utils import process_allgather
-
-        if jax.process_count() > 1:
-            arrays, mask = process_allgather((arrays, batch["mask"]), tiled=True)
-        else:
-            arrays, mask = jax.device_get((arrays, batch["mask"]))
-        return tuple(np.asarray(a)[mask] for a in arrays)
-
-    def _key(self, use: int) -> "jax.Array":
-        import jax
-
-        return jax.random.fold_in(jax.random.key(self.session.config.seed), use)
-
-    def _network(self, variables: Any) -> "Callable[..., jax.Array]":
-        """As attacks take it: images in [0, 1], and a key where it is noisy, to logits."""
-        preprocessing = self.session.preprocessing
-
-        def model(images: "jax.Array", key: "jax.Array | None" = None) -> "jax.Array":
-            rngs = {} if key is None else {"noise": key}
-            images = preprocessing.normalise(255.0 * images)
-            return self.model.apply(variables, images, train=False, rngs=rngs)[0]
-
-        return model
-
-
-def _quiet(session: "Session") -> Any:
-    """The session's model without its front-end's noise."""
-    from jaxbio.tasks.classification.build import build_model
-
-    front_end = {**(session.arguments["front_end_options"] or {}), "noise_mode": "none"}
-    return build_model({**session.arguments, "front_end_options": front_end})
 
 
 def _chosen(options: argparse.Namespace) -> "list[Attack]":
@@ -444,18 +316,16 @@ def _controls(
 
 
 def _per_image(outcome: Outcome) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    header = ("index", "label", "clean_correct", "attack", "epsilon", "fooled", "margin")
-    writer.writerow(header)
+    rows: list[tuple[Any, ...]]
+    rows = [("index", "label", "clean_correct", "attack", "epsilon", "fooled", "margin")]
     for cell in outcome.cells:
         columns = (outcome.index, outcome.label, outcome.correct, cell.fooled, cell.margin)
         for index, label, correct, fooled, margin in zip(*columns, strict=True):
-            writer.writerow(
+            rows.append(
                 (index, label, int(correct), cell.attack.name, f"{cell.epsilon:.6g}", int(fooled),
                  f"{margin:.6g}")
             )  # fmt: skip
-    return text.getvalue()
+    return csv_text(rows)
 
 
 def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:

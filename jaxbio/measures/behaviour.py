@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import publish, result_file, split_list
+from jaxbio.measures.measure import (
+    a_list,
+    network_identity,
+    never,
+    publish,
+    result_file,
+)
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -24,12 +30,7 @@ NAME = "behaviour"
 
 
 class Outcome(NamedTuple):
-    """What was measured.
-
-    Attributes:
-        result: what the JSON file holds.
-        trials: the network's.
-    """
+    """What the JSON file holds, and the network's trials."""
 
     result: dict[str, Any]
     trials: "Trials"
@@ -38,15 +39,11 @@ class Outcome(NamedTuple):
 def options(add: Any) -> None:
     """The measure's flags."""
     add("--stimuli", metavar="FOLDER", help="images, in folders of the 16 categories or published")
-    add(
-        "--humans", type=split_list, default=[], metavar="LIST", help="CSV files or folders of them"
-    )
+    add("--humans", **a_list(), help="CSV files or folders of them")
     add("--experiment", metavar="NAME", help="published name; default: the folder's")
 
 
-def needs_data(options: argparse.Namespace) -> bool:
-    """Never: the stimuli are the data."""
-    return False
+needs_data = never
 
 
 def run(session: "Session", options: argparse.Namespace) -> Outcome:
@@ -82,9 +79,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         behaviour.benchmark(behaviour.model_trials(name, stimuli, guess), people, experiment)
     trials = behaviour.model_trials(name, stimuli, _probabilities(session, stimuli))
     result = {
-        "run": str(session.run.path),
-        "step": session.step,
-        "model": session.arguments,
+        **network_identity(session),
         "experiment": experiment,
         "stimuli": str(options.stimuli),
         "images": len(stimuli),

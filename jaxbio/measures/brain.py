@@ -1,4 +1,4 @@
-"""Recordings prepared for the measures of similarity: one time bin at a time."""
+"""Recordings prepared for the measures of similarity: one time bin, or published RDM, at a time."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,8 +34,7 @@ class Brain:
     """What a model is compared with.
 
     Attributes:
-        recordings: all of them.
-        name: of the time bin; "" where there is one only.
+        name: of the time bin or the published RDM; "" where there is one only.
         patterns: responses ``[S, N]``, or None where only dissimilarities are known.
         presentations: single presentations ``[R, S, N]``, or None.
         seed: of every random draw.
@@ -88,7 +87,8 @@ class Brain:
         """RDM vectors ``[subjects, P]``: the published ones, or one of the responses."""
         if self.patterns is not None:
             return upper(self.condition_rdm(self.patterns, self.recordings.name))[None]
-        return np.asarray(upper(next(iter(self.recordings.rdms.values()))))
+        rdms = self.recordings.rdms
+        return np.asarray(upper(rdms[self.name] if self.name else next(iter(rdms.values()))))
 
     @cached_property
     def halves(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -123,15 +123,11 @@ class Brain:
 
 
 def brains(recordings: Recordings, bins: str, seed: int) -> list[Brain]:
-    """The recordings, averaged over time bins or bin by bin.
-
-    Args:
-        recordings: any.
-        bins: ``mean`` or ``all``.
-        seed: of every random draw.
+    """The recordings, averaged over time bins (``mean``) or bin by bin (``all``); published RDMs
+    region by region.
 
     Raises:
-        InputError: too few conditions, or several RDMs of which one has to be chosen.
+        InputError: too few conditions, or RDMs of images that share objects.
     """
     conditions = len(np.unique(recordings.stimuli.objects))
     if conditions < _FEWEST_CONDITIONS:
@@ -139,16 +135,14 @@ def brains(recordings: Recordings, bins: str, seed: int) -> list[Brain]:
             f"{recordings.name} has {conditions} objects: an RDM needs {_FEWEST_CONDITIONS} or more"
         )
     if recordings.responses is None:
-        if len(recordings.rdms) != 1:
-            raise InputError(
-                f"{recordings.name} has RDMs of {', '.join(recordings.rdms)}: choose with --region"
-            )
         if conditions < len(recordings.stimuli):
             raise InputError(
                 f"{recordings.name} has RDMs of images but several images per object: give each "
                 "image an object of its own"
             )
-        return [Brain(recordings, "", None, None, seed)]
+        if len(recordings.rdms) == 1:
+            return [Brain(recordings, "", None, None, seed)]
+        return [Brain(recordings, region, None, None, seed) for region in recordings.rdms]
     responses, presentations = recordings.responses, recordings.repetitions
     if bins == "mean" or recordings.num_bins == 1:
         mean = None if presentations is None else presentations.mean(axis=3)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jaxbio
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import split_list
+from jaxbio.measures.measure import a_list
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -29,12 +29,8 @@ _CACHE_VARIABLE = "JAXBIO_FEATURE_CACHE"
 
 
 class Outcome(NamedTuple):
-    """A file that holds the features that were asked for.
-
-    Attributes:
-        path: of the file.
-        computed: images that were not there before.
-        seconds: that it took.
+    """A file that holds the features asked for, how many images were computed now, and the seconds
+    it took.
     """
 
     path: Path
@@ -45,14 +41,8 @@ class Outcome(NamedTuple):
 def options(add: Any) -> None:
     """The measure's flags."""
     add("--images", metavar="DIR", help="folder of images; default: the test set")
-    add(
-        "--layers",
-        type=split_list,
-        default=["penultimate"],
-        metavar="LIST",
-        help="endpoints, or all; default: penultimate",
-    )
-    add("--times", type=split_list, default=["all"], metavar="LIST", help="all, last or steps")
+    add("--layers", **a_list("penultimate"), help="endpoints, or all; default: penultimate")
+    add("--times", **a_list("all"), help="all, last or steps")
     add("--pool", choices=["none", "mean", "max"], default="none", help="pooling over space")
     add(
         "--projection",

@@ -8,12 +8,11 @@ inside their functions, so that ``--help`` is immediate.
 """
 
 import argparse
-import difflib
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 from jaxbio.files import write_json
 
 if TYPE_CHECKING:
@@ -56,15 +55,9 @@ def measures() -> dict[str, Measure]:
 
 
 def measure(session: "Session", name: str, **changes: Any) -> Any:
-    """Takes a measure of an opened run, prints and writes it.
+    """Takes a measure of an opened run, prints and writes it; returns what its ``report`` does.
 
-    Args:
-        session: the run; with data where the measure needs it.
-        name: one of :func:`measures`.
-        changes: options that differ from the defaults of the command line.
-
-    Returns:
-        The results, as the measure's ``report`` returns them.
+    ``changes`` are options that differ from the defaults of the command line.
 
     Raises:
         InputError: an unknown measure or option, or what the measure itself refuses.
@@ -76,18 +69,14 @@ def chosen_measure(name: str, **changes: Any) -> tuple[Measure, argparse.Namespa
     """A measure and its complete options: see :func:`measure`."""
     known = measures()
     if name not in known:
-        close = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"did you mean '{close[0]}'? There are" if close else "use"
-        raise InputError(f"unknown measure '{name}': {hint} {', '.join(known)}")
+        raise InputError(f"unknown measure '{name}': {suggest(name, known)}")
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
     known[name].options(parser.add_argument)
     actions = {action.dest: action for action in parser._actions}
     words = []
     for option, value in changes.items():
         if option not in actions:
-            close = difflib.get_close_matches(option, actions, n=1)
-            hint = f"did you mean '{close[0]}'? It has" if close else "use"
-            raise InputError(f"{name} has no option '{option}': {hint} {', '.join(actions)}")
+            raise InputError(f"{name} has no option '{option}': {suggest(option, actions)}")
         words += _as_words(actions[option], option, value)
     try:
         return known[name], parser.parse_args(words)
@@ -120,18 +109,36 @@ def split_list(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
+def a_list(*default: str) -> dict[str, Any]:
+    """What argparse is told of a flag whose value is a list with commas."""
+    return {"type": split_list, "default": list(default), "metavar": "LIST"}
+
+
+def always(options: argparse.Namespace) -> bool:
+    """A measure's ``needs_data``: it reads the data of the configuration."""
+    return True
+
+
+def never(options: argparse.Namespace) -> bool:
+    """A measure's ``needs_data``: it brings its own pictures."""
+    return False
+
+
 def need_all_classes(session: "Session", mode: str) -> None:
     """Raises an ``InputError`` where a measure cannot answer among some classes only."""
     if session.classes is not None:
         raise InputError(f"eval.classes=data: --mode={mode} answers among all classes; use all")
 
 
+def network_identity(session: "Session") -> dict[str, Any]:
+    """What was measured: run, checkpoint, model."""
+    return {"run": str(session.run.path), "step": session.step, "model": session.arguments}
+
+
 def identity(session: "Session") -> dict[str, Any]:
     """What was measured: run, checkpoint, model, data."""
     return {
-        "run": str(session.run.path),
-        "step": session.step,
-        "model": session.arguments,
+        **network_identity(session),
         "data": session.source.describe(),
         **({} if session.classes is None else {"answers_among": len(session.classes)}),
     }

@@ -9,7 +9,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import identity, need_all_classes, publish
+from jaxbio.measures.measure import always, identity, need_all_classes, publish
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ class Outcome(NamedTuple):
     """Sums over the test set, and its first batch.
 
     Attributes:
-        result: what the JSON file holds.
         first: the first batch and the areas' activity ``[T, B, H, W, C]`` in it; None where several
             processes share it.
     """
@@ -38,9 +37,7 @@ def options(add: Any) -> None:
     """No flags."""
 
 
-def needs_data(options: argparse.Namespace) -> bool:
-    """Always."""
-    return True
+needs_data = always
 
 
 def run(session: "Session", options: argparse.Namespace) -> Outcome:

@@ -37,10 +37,7 @@ class Comparison(NamedTuple):
 def compare_answers(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Comparison:
     """Compares by the exact McNemar test, and by a bootstrap over pictures (percentiles).
 
-    Args:
-        first: bool ``[N]``, whether A has each picture right.
-        second: likewise of B, the same pictures in the same order.
-        seed: of the resamples.
+    ``first`` and ``second`` are bool ``[N]``: whether A and B have each picture right.
 
     Reference:
         McNemar 1947, "Note on the sampling error of the difference between correlated proportions

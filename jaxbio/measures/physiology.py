@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import publish, split_list
+from jaxbio.measures.measure import a_list, network_identity, never, publish
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ class Examined(NamedTuple):
 
     Attributes:
         label: the step's name; "" of layers without time.
-        recording: rates of the units at the stimuli.
-        studies: what they tell.
-        scores: against the neurons, by property.
     """
 
     label: str
@@ -46,12 +43,8 @@ class Examined(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the report shows.
-
-    Attributes:
-        result: what the JSON file holds.
-        examined: per time step.
-        distributions: the neurons', by property.
+    """What the report shows: the JSON file's content, every time step, and the neurons'
+    distributions by property.
     """
 
     result: dict[str, Any]
@@ -62,13 +55,11 @@ class Outcome(NamedTuple):
 def options(add: Any) -> None:
     """The measure's flags."""
     add("--layer", default="v1", metavar="NAME", help="an endpoint with space; default: v1")
-    add("--times", type=split_list, default=["last"], metavar="LIST", help="all, last or steps")
+    add("--times", **a_list("last"), help="all, last or steps")
     add("--degrees", type=float, default=8.0, metavar="D", help="the model's field of view")
     add(
         "--stimuli",
-        type=split_list,
-        default=["all"],
-        metavar="LIST",
+        **a_list("all"),
         help="of orientation, spatial_frequency, size, texture; default: all that there are",
     )
     add(
@@ -85,9 +76,7 @@ def options(add: Any) -> None:
     add("--max_units", type=int, default=4096, metavar="N", help="sampled of those found; 0: all")
 
 
-def needs_data(options: argparse.Namespace) -> bool:
-    """Never: stimuli are drawn."""
-    return False
+needs_data = never
 
 
 def run(session: "Session", options: argparse.Namespace) -> Outcome:
@@ -117,9 +106,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         scores = score_properties(studies, distributions, seed=session.config.seed)
         examined.append(Examined(label, recording, studies, scores))
     result = {
-        "run": str(session.run.path),
-        "step": session.step,
-        "model": session.arguments,
+        **network_identity(session),
         "layer": layer.name,
         "degrees": options.degrees,
         "position": options.position,

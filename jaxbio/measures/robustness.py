@@ -7,7 +7,6 @@ settings, are not measured again: an interrupted evaluation goes on.
 """
 
 import argparse
-import difflib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 from jaxbio.files import read_json, write_json
-from jaxbio.measures.measure import identity, publish, result_file, split_list
+from jaxbio.measures.measure import always, identity, publish, result_file, split_list
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -33,10 +32,7 @@ class Plan(NamedTuple):
     """What is to be measured, and how.
 
     Attributes:
-        name: of the result's file.
         settings: what the result's file says beside run and data.
-        cells: (corruption, severity).
-        measure: measures one.
         normalised: whether AlexNet's errors on ImageNet-C mean anything here.
     """
 
@@ -51,8 +47,6 @@ class Outcome(NamedTuple):
     """What was measured, and what it is shown beside.
 
     Attributes:
-        name: of the result's file.
-        result: what the JSON file holds.
         errors: top-1 errors in [0, 1] by (corruption, severity).
         compared: scores of all runs by their names; empty without ``--compare``.
     """
@@ -91,9 +85,7 @@ def options(add: Any) -> None:
     )
 
 
-def needs_data(options: argparse.Namespace) -> bool:
-    """Always."""
-    return True
+needs_data = always
 
 
 def run(session: "Session", options: argparse.Namespace) -> Outcome:
@@ -186,12 +178,8 @@ def _of_published(session: "Session", options: argparse.Namespace) -> Plan:
         names += published.kinds if name == "all" else subset
     for name in names:
         if name not in published.kinds:
-            close = difflib.get_close_matches(name, published.kinds, n=1)
-            hint = f"did you mean {close[0]}? It has" if close else "use all or some of"
-            raise InputError(
-                f"--corruptions={name} is not in {published.folder}: {hint} "
-                f"{', '.join(published.kinds)}"
-            )
+            known = suggest(name, published.kinds, "use all or some of")
+            raise InputError(f"--corruptions={name} is not in {published.folder}: {known}")
     cells = [(n, s) for n in dict.fromkeys(names) for s in parse_severities(options.severities)]
     for name, severity in cells:
         if (name, severity) not in published.places:

@@ -1,6 +1,5 @@
 """The measures of similarity, each from layers and recordings to scores with intervals."""
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import numpy as np
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 from jaxbio.measures.brain import Brain
 from jaxbio.similarity import (
     REGRESSIONS,
@@ -44,9 +43,6 @@ class Score(NamedTuple):
     """A score and its 95 % interval.
 
     Attributes:
-        value: of the measure.
-        low: lower end of the interval.
-        high: upper end.
         ceiled: relative to the ceiling where the measure defines that; else None.
         per_neuron: ``[N]`` of each neuron, where the measure is a mean of these; else None.
     """
@@ -64,7 +60,6 @@ class Ceiling(NamedTuple):
     Attributes:
         low: lower bound, or the estimate.
         high: upper bound, or the estimate.
-        what: how it was estimated, in words.
     """
 
     low: float
@@ -77,12 +72,10 @@ class Measure:
     """One way to compare layers with recordings.
 
     Attributes:
-        title: for tables and figures.
         interval: what the interval covers, in words.
         needs: "" or what recordings must have: ``responses``, ``views`` (these and several images
             per object).
         units: whether it needs the layers' units; else their inner products are enough.
-        score: scores per layer.
         ceiling: of the recordings; None where it is not known.
     """
 
@@ -113,9 +106,7 @@ def choose_measures(
     chosen, remarks = [], []
     for name in dict.fromkeys(names or DEFAULT):
         if name not in MEASURES:
-            close = difflib.get_close_matches(name, MEASURES, n=1)
-            hint = f"did you mean '{close[0]}'? There are" if close else "use some of"
-            raise InputError(f"--measures={name}: {hint} {', '.join(MEASURES)}")
+            raise InputError(f"--measures={name}: {suggest(name, MEASURES, 'use some of')}")
         missing = _missing(MEASURES[name].needs, brain)
         if missing and names:
             raise InputError(f"--measures={name}: {brain.recordings.name} has {missing}")

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tqdm import tqdm
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import publish, result_file, split_list
+from jaxbio.measures.measure import (
+    a_list,
+    network_identity,
+    never,
+    publish,
+    result_file,
+)
 from jaxbio.measures.similarity_record import Cell, Record, Row
 from jaxbio.runs.progress import format_table, say
 
@@ -37,10 +43,8 @@ class Outcome(NamedTuple):
     """Scores, and what the report draws.
 
     Attributes:
-        result: what was asked for.
         whole: what the JSON file holds: also what was measured before.
         brain: the recordings, of the first time bin.
-        activity: of every layer and step, ``[S, units]``.
     """
 
     result: dict[str, Any]
@@ -52,28 +56,22 @@ class Outcome(NamedTuple):
 def options(add: Any) -> None:
     """The measure's flags."""
     add("--neural", default="synthetic", metavar="PATH", help="recordings; default: synthetic ones")
-    add("--region", metavar="NAME", help="part of the recordings: IT, V4, human_it, ...")
+    add(
+        "--region",
+        metavar="NAME",
+        help="part of the recordings: IT, V4, human_it, ...; default: all, of RDMs one by one",
+    )
     add("--stimuli", metavar="PATH", help="the images, if not beside the recordings")
-    add(
-        "--layers", type=split_list, default=["all"], metavar="LIST", help="endpoints; default: all"
-    )
-    add("--times", type=split_list, default=["all"], metavar="LIST", help="all, last or steps")
-    add(
-        "--measures",
-        type=split_list,
-        default=[],
-        metavar="LIST",
-        help="rsa, sit, svm, pls, ridge, cka, ...; default: all",
-    )
+    add("--layers", **a_list("all"), help="endpoints; default: all")
+    add("--times", **a_list("all"), help="all, last or steps")
+    add("--measures", **a_list(), help="rsa, sit, svm, pls, ridge, cka, ...; default: all")
     add("--bins", choices=["mean", "all"], default="mean", help="time bins of the recordings")
     add("--max_units", type=int, default=4096, metavar="N", help="sampled of each layer; 0: all")
     add("--objects_per_category", type=int, default=7, metavar="N", help="of Cadieu's; 0: unknown")
     add("--drop_nan", action="store_true", help="drop neuroids with NaN responses")
 
 
-def needs_data(options: argparse.Namespace) -> bool:
-    """Never: the recordings bring their images."""
-    return False
+needs_data = never
 
 
 def run(session: "Session", options: argparse.Namespace) -> Outcome:
@@ -116,9 +114,7 @@ def compare_with(
     wide = wide_layers(chosen, len(recordings.stimuli), options.max_units)
     names, remarks = choose_measures(options.measures, compared[0], wide)
     identity: dict[str, Any] = {
-        "run": str(session.run.path),
-        "step": session.step,
-        "model": session.arguments,
+        **network_identity(session),
         "recordings": {**recordings.describe(), "fingerprint": _fingerprint(recordings)},
         "synthetic": recordings.synthetic,
         "settings": {
@@ -156,10 +152,9 @@ def compare_with(
 def _measure(
     record: Record, compared: "list[Brain]", names: list[str], activity: "Activity"
 ) -> set[Cell]:
-    """Fills the record, layer by layer; equal activities (two names of one layer) are scored once.
+    """Fills the record, layer by layer; returns all cells that were asked for.
 
-    Returns:
-        All cells that were asked for.
+    Equal activities (two names of one layer) are scored once.
     """
     from jaxbio.measures.scores import MEASURES
 
@@ -196,8 +191,8 @@ def _measure(
 
 
 def _digest(x: "np.ndarray | Products") -> tuple[tuple[int, ...], int]:
-    array: Any = getattr(x, "inner", x)
-    return x.shape, zlib.crc32(array)
+    values: Any = getattr(x, "inner", x)
+    return x.shape, zlib.crc32(values)
 
 
 def _numbers(row: Row) -> Row:
@@ -258,7 +253,8 @@ def _table(result: dict[str, Any]) -> str:
     """One line per layer, step and bin; one column per measure: score [interval]."""
     names = list(dict.fromkeys(row["measure"] for row in result["scores"]))
     marks = {name: f"{name} [95 %]" for name in names}
-    lines = [("layer", "step", "time bin", *marks.values())]
+    part = "time bin" if "neuroids" in result["recordings"] else "region"
+    lines = [("layer", "step", part, *marks.values())]
     cells: dict[tuple, dict[str, str]] = {}
     for row in result["scores"]:
         step = "" if row["step"] is None else str(row["step"])

@@ -9,7 +9,13 @@ from matplotlib.figure import Figure
 from jaxbio.measures.brain import Brain
 from jaxbio.measures.layer_activity import Activity
 from jaxbio.measures.scores import MEASURES
-from jaxbio.plotting.similarity import plot_heat_map, plot_mds, plot_rdms, plot_score_bars
+from jaxbio.plotting.similarity import (
+    plot_heat_map,
+    plot_mds,
+    plot_rdms,
+    plot_regions,
+    plot_score_bars,
+)
 from jaxbio.runs.html import write_page
 from jaxbio.similarity import square
 
@@ -33,6 +39,9 @@ def write_html(path: Path, result: dict[str, Any], brain: Brain, activity: Activ
             0,
             "Synthetic recordings: simulated, not measured. These scores say nothing of a brain.",
         )
+    if by_region(result):
+        for name in dict.fromkeys(limits["measure"] for limits in result["ceilings"]):
+            figures |= _regions(result, name)
     for limits in result["ceilings"]:  # of every time bin and measure
         figures |= measure_figures(result, limits)
     if len(brain.condition_labels) > _MOST_CONDITIONS:
@@ -47,12 +56,9 @@ def write_html(path: Path, result: dict[str, Any], brain: Brain, activity: Activ
 
 
 def embed_dissimilarities(rdm: np.ndarray) -> np.ndarray:
-    """Places ``[n, 2]`` whose distances are near the dissimilarities: metric scaling.
+    """Places ``[n, 2]`` whose distances are near the dissimilarities ``[n, n]``: metric scaling.
 
     The start is the classical solution, so that the result does not depend on chance.
-
-    Args:
-        rdm: ``[n, n]`` symmetric, zero diagonal.
     """
     from sklearn.manifold import smacof  # takes a second to import
 
@@ -63,12 +69,40 @@ def embed_dissimilarities(rdm: np.ndarray) -> np.ndarray:
     return smacof(rdm, n_components=2, init=start, n_init=1, normalized_stress=False)[0]
 
 
+def by_region(result: dict[str, Any]) -> bool:
+    """Whether the bins of a result are regions of which only RDMs are known."""
+    return len({limits["bin"] for limits in result["ceilings"]}) > 1 and (
+        "neuroids" not in result["recordings"]
+    )
+
+
+def _regions(result: dict[str, Any], name: str) -> dict[str, Figure]:
+    """One measure's layers, at their last step, against all regions."""
+    scores, intervals, ceilings = {}, {}, {}
+    layers: list[str] = []
+    for limits in result["ceilings"]:
+        if limits["measure"] != name:
+            continue
+        region = limits["bin"]
+        last = {
+            row["layer"]: row
+            for row in result["scores"]
+            if (row["measure"], row["bin"]) == (name, region)
+        }
+        layers = list(last)
+        scores[region] = np.array([row["score"] for row in last.values()])
+        intervals[region] = np.array([[row["low"], row["high"]] for row in last.values()])
+        known = limits["low"] is not None
+        ceilings[region] = (limits["low"], limits["high"]) if known else None
+    measure = MEASURES[name]
+    figure = plot_regions(layers, scores, intervals, ceilings, measure.title)
+    return {f"{measure.title} of every layer with every region. {measure.interval}.": figure}
+
+
 def measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Figure]:
     """Bars of one measure, and where layers have steps a map of layer and step, by caption.
 
-    Args:
-        result: what the JSON file holds.
-        limits: the entry of ``ceilings`` of the measure and the time bin.
+    ``limits`` is the entry of ``ceilings`` of the measure and the time bin.
     """
     name, bin_name = limits["measure"], limits["bin"]
     rows = [r for r in result["scores"] if (r["measure"], r["bin"]) == (name, bin_name)]
@@ -102,7 +136,8 @@ def _geometry(brain: Brain, activity: Activity) -> dict[str, Figure]:
     last = {place.layer: place for place in activity}
     chosen = np.unique(np.linspace(0, len(last) - 1, min(_MOST_LAYERS, len(last))).astype(int))
     note = " (synthetic)" if brain.recordings.synthetic else ""
-    rdms = {f"{brain.recordings.name}{note}": np.asarray(square(brain.subject_rdms.mean(axis=0)))}
+    shown = f"{brain.recordings.name} {brain.name}".strip()
+    rdms = {f"{shown}{note}": np.asarray(square(brain.subject_rdms.mean(axis=0)))}
     for place in [list(last.values())[i] for i in chosen]:
         rdms[str(place)] = brain.condition_rdm(activity[place], str(place))
     order = np.argsort(brain.condition_labels, kind="stable")

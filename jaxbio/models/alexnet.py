@@ -61,10 +61,6 @@ class AlexNet(Body, kw_only=True):
         """Returns logits and the endpoints pool1.., features, avgpool, fc1, fc2, penultimate.
 
         fc1 and fc2 are the linear layers' outputs before their activation; penultimate is fc2.
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether dropout acts (it takes the rng ``"dropout"``).
         """
         endpoints = {}
         index, pools = 0, 0

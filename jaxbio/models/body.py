@@ -15,6 +15,11 @@ import jax.numpy as jnp
 class Body(nn.Module, kw_only=True):
     """A network that maps images, or a front-end's maps, to logits and endpoints.
 
+    It is called as ``network(x, train)``: ``x`` are normalised images ``[B, H, W, 3]`` or the
+    front-end's maps, ``[B, H, W, C]``. With ``train`` BatchNorm uses and updates the batch's
+    statistics, and dropout and stochastic depth act (rngs ``"dropout"`` and ``"drop_path"``). It
+    returns logits ``[B, num_classes]`` and the endpoints that its own ``__call__`` names.
+
     Attributes:
         act: activation factory, see :func:`jaxbio.models.activations.make`.
         num_classes: number of logits.

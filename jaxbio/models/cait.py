@@ -8,28 +8,24 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.errors import InputError
 from jaxbio.models.body import Body
 from jaxbio.models.vit import (
-    FRONT_END_STRIDES,
     MLP,
     TOKEN_INIT,
     DropPath,
     PatchEmbedding,
-    check_divides,
+    check_drop_path,
     class_token,
+    first_patch,
     layer_norm,
     linear,
     position_embedding,
+    read_class_token,
 )
 
 
 class TalkingHeads(nn.Module):
     """Self-attention whose heads are mixed, linearly, before and after the softmax.
-
-    Attributes:
-        heads: number of heads; divides the features.
-        dtype: dtype of the computation.
 
     Reference:
         Shazeer et al. 2020, "Talking-Heads Attention", arXiv:2003.02436.
@@ -68,12 +64,7 @@ class MixHeads(nn.Module):
 
 
 class ClassAttention(nn.Module):
-    """The class token, the first, attends to all tokens; the others ask nothing.
-
-    Attributes:
-        heads: number of heads; divides the features.
-        dtype: dtype of the computation.
-    """
+    """The class token, the first, attends to all tokens; the others ask nothing."""
 
     heads: int
     dtype: Any = jnp.float32
@@ -97,10 +88,7 @@ class Block(nn.Module):
 
     Attributes:
         attention: what reads the tokens: of all, or of the class token.
-        act: activation factory.
-        drop_path: rate of stochastic depth.
         scale_init: initial value of the scales.
-        dtype: dtype of the computation.
     """
 
     attention: Callable[..., nn.Module]
@@ -111,16 +99,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool, others: jax.Array | None = None) -> jax.Array:
-        """One pass.
-
-        Args:
-            x: tokens that are changed, ``[B, N, C]``.
-            train: whether branches are left out at random.
-            others: tokens that are read only, behind ``x``.
-
-        Returns:
-            The changed tokens, shaped as ``x``.
-        """
+        """``x`` ``[B, N, C]``, changed; ``others`` stand behind it and are only read."""
 
         def scaled(i: int, y: jax.Array) -> jax.Array:
             init = nn.initializers.constant(self.scale_init)
@@ -143,14 +122,11 @@ class CaiT(Body, kw_only=True):
 
     Attributes:
         patch: side of a patch in pixels of the image.
-        width: features of a token.
         depth: number of blocks of the patches.
         heads: attention heads; divide ``width``.
-        act: activation factory, of the MLPs.
         class_depth: number of blocks of the class token.
         scale_init: initial value of the scales of what the blocks add.
         drop_path: rate of stochastic depth, the same in every block of the patches.
-        remat: whether blocks are recomputed in the backward pass.
 
     Reference:
         Touvron et al. 2021, "Going deeper with Image Transformers", arXiv:2103.17239.
@@ -176,19 +152,12 @@ class CaiT(Body, kw_only=True):
         is the class token after a block of its own, ``[B, width]``; ``tokens`` are all tokens after
         the last norm, ``[B, 1 + N, width]``, class token first; ``penultimate`` is that one.
 
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether there is stochastic depth (it takes the rng ``"drop_path"``).
-
         Raises:
             InputError: the image is not a multiple of the patch, or of another size than the
                 variables are for, or the rate of stochastic depth is out of range.
         """
-        if not 0 <= self.drop_path < 1:
-            raise InputError(f"drop_path={self.drop_path}, must be in [0, 1)")
-        if self.after == "image":
-            check_divides(x, self.patch)
-        patch = max(1, self.patch // FRONT_END_STRIDES[self.after])
+        check_drop_path(self.drop_path)
+        patch = first_patch(self, x)
         size = [n // patch for n in x.shape[1:3]]
         x = PatchEmbedding(self.width, patch, self.dtype, name="patch_embed")(x)
         x = x + position_embedding(self, "pos_embed", x.shape[1], self.width).astype(x.dtype)
@@ -216,5 +185,4 @@ class CaiT(Body, kw_only=True):
             )(token, train, x)
             endpoints[f"class_block{i}"] = token[:, 0]
         tokens = layer_norm(self.dtype, "norm")(jnp.concatenate([token, x], axis=1))
-        logits = linear(self.num_classes, self.dtype, "head")(tokens[:, 0]).astype(jnp.float32)
-        return logits, endpoints | {"tokens": tokens, "penultimate": tokens[:, 0], "logits": logits}
+        return read_class_token(self, tokens, endpoints)

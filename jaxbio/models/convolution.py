@@ -9,16 +9,9 @@ from jaxbio.models import cpu
 
 
 def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """Cross-correlates maps with a kernel.
+    """Cross-correlates maps ``[B, H, W, C]`` with a kernel ``[k, k, C, features]``.
 
-    Args:
-        x: maps, ``[B, H, W, C]``.
-        kernel: ``[k, k, C, features]``.
-        stride: stride of both axes.
-        padding: zeros added to each side of both axes.
-
-    Returns:
-        ``[B, H', W', features]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
+    Returns ``[B, H', W', features]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
     """
 
     def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -37,16 +30,10 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
 
 
 def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """Cross-correlates every channel with a kernel of its own.
+    """Cross-correlates every channel of ``[B, H, W, C]`` with a kernel of its own, ``[k, k, 1,
+    C]``.
 
-    Args:
-        x: maps, ``[B, H, W, C]``.
-        kernel: ``[k, k, 1, C]``.
-        stride: stride of both axes.
-        padding: zeros added to each side of both axes.
-
-    Returns:
-        ``[B, H', W', C]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
+    Returns ``[B, H', W', C]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
     """
 
     def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:

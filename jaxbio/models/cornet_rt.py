@@ -30,12 +30,7 @@ class LateralArea(nn.Module):
     GroupNorm, activation. Parameters, an activation's included, are shared by all steps.
 
     Attributes:
-        features: output channels.
         kernel: side of the input stage's kernel.
-        stride: its stride.
-        act: activation factory.
-        dtype: dtype of the computation.
-        remat: whether every step is recomputed in the backward pass.
     """
 
     features: int
@@ -80,15 +75,7 @@ class LateralArea(nn.Module):
         return y, outputs | {"nonlin1": y, "output": y}
 
     def entry(self, x: jax.Array, times: int) -> jax.Array:
-        """The outputs of an area that sees one and the same input at every step.
-
-        Args:
-            x: images, or a front-end's maps, ``[B, H, W, C]``.
-            times: number of steps.
-
-        Returns:
-            ``[times, B, H', W', features]``.
-        """
+        """The outputs ``[times, B, H', W', features]`` of an area that sees ``x`` at every step."""
         drive, once = self._recomputed(LateralArea.drive)(self, x)  # the same at every step
         respond = self._recomputed(LateralArea.respond)
 
@@ -103,16 +90,11 @@ class LateralArea(nn.Module):
         return jnp.concatenate([first[None], later])
 
     def above(self, below: jax.Array) -> jax.Array:
-        """The outputs of an area that sees nothing at step 0, then what it is given.
+        """The outputs ``[T, B, H', W', features]`` of an area that sees nothing at step 0, then
+        ``below``.
 
         At step 0 the drive is zero *after* the input stage, as published: the output is
         ``activation(bias of norm1)``, the same at every place and for every image.
-
-        Args:
-            below: the area's input at steps 1, 2, ..., ``[T - 1, B, H, W, C]``.
-
-        Returns:
-            ``[T, B, H', W', features]``.
         """
 
         @self._recomputed
@@ -172,9 +154,7 @@ class CORnetRT(CORnet, kw_only=True):
     Attributes:
         act: activation factory; an activation's parameters are shared by all steps.
         sequential: True for R, False for RT.
-        times: number of time steps.
         readout: ``"last"``, or ``"all"`` for the logits of every step in ``endpoints["logits"]``.
-        remat: whether every step of an area is recomputed in the backward pass.
 
     Reference:
         Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
@@ -200,10 +180,6 @@ class CORnetRT(CORnet, kw_only=True):
 
         Endpoints: the areas V1, V2, V4, IT, ``[times, B, H, W, C]``, and the decoder's (see
         :class:`jaxbio.models.cornet.Decoder`).
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: makes no difference.
         """
         del train
         endpoints: dict[str, jax.Array] = {}

@@ -25,12 +25,7 @@ _EXPANSION = 4
 
 
 class AreaV1(nn.Module):
-    """First area: 7x7 convolution of stride 2, max-pool, 3x3 convolution; runs once.
-
-    Attributes:
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
+    """First area: 7x7 convolution of stride 2, max-pool, 3x3 convolution; runs once."""
 
     act: Callable[..., nn.Module]
     dtype: Any = jnp.float32
@@ -51,13 +46,7 @@ class AreaV1(nn.Module):
 
 
 class BottleneckStep(nn.Module):
-    """What one step of an area has for itself: its three norms and activations.
-
-    Attributes:
-        act: activation factory.
-        train: whether BatchNorm uses and updates batch statistics.
-        dtype: dtype of the computation.
-    """
+    """What one step of an area has for itself: its three norms and activations."""
 
     act: Callable[..., nn.Module]
     train: bool
@@ -71,17 +60,11 @@ class BottleneckStep(nn.Module):
         stride: int = 1,
         shortcut: jax.Array | None = None,
     ) -> tuple[jax.Array, jax.Array]:
-        """One pass through the bottleneck.
+        """One pass through the bottleneck, ``[B, H, W, C]`` to ``[B, H / stride, W / stride, C]``.
 
-        Args:
-            x: ``[B, H, W, C]``.
-            kernels: of the 1x1, 3x3 and 1x1 convolution, which all steps share.
-            stride: of the 3x3 convolution.
-            shortcut: added before the last activation; None means ``x``.
-
-        Returns:
-            The output ``[B, H / stride, W / stride, C]``, twice: the next step's input, and what
-            a scan collects.
+        ``kernels`` are of the 1x1, 3x3 and 1x1 convolution, which all steps share; ``shortcut`` is
+        added before the last activation, ``x`` if it is None. The output comes twice: as the next
+        step's input, and as what a scan collects.
         """
         outputs: dict[str, jax.Array] = {}
         y = x
@@ -104,11 +87,7 @@ class RecurrentArea(nn.Module):
     a leading axis of ``times - 1`` steps over which the recurrence is scanned.
 
     Attributes:
-        features: output channels.
-        times: number of steps.
         act: activation factory; every step has parameters of its own.
-        dtype: dtype of the computation.
-        remat: whether every step is recomputed in the backward pass.
     """
 
     features: int
@@ -181,7 +160,6 @@ class CORnetS(CORnet, kw_only=True):
             pass has norms of its own: other numbers than the published ones are other networks.
         readout: ``"last"``, or ``"all"`` for the logits after every pass of IT in
             ``endpoints["logits"]``.
-        remat: whether every pass is recomputed in the backward pass.
 
     Reference:
         Kubilius et al. 2019, "Brain-Like Object Recognition with High-Performing Shallow Recurrent
@@ -223,10 +201,6 @@ class CORnetS(CORnet, kw_only=True):
 
         Endpoints: the areas V1, V2, V4, IT, ``[T, B, H, W, C]`` with T the passes of that area (1
         for V1), and the decoder's (see :class:`jaxbio.models.cornet.Decoder`).
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether BatchNorm uses and updates batch statistics.
         """
         passes = (self.times,) * 3 if isinstance(self.times, int) else self.times
         times = dict(zip(("V2", "V4", "IT"), passes, strict=True))

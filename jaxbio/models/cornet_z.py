@@ -12,15 +12,7 @@ from jaxbio.models.layers import Conv, max_pool
 
 
 class FeedforwardArea(nn.Module):
-    """Convolution, activation, max-pool 3x3 of stride 2.
-
-    Attributes:
-        features: output channels.
-        kernel: side of the kernel.
-        stride: stride of the convolution.
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
+    """Convolution, activation, max-pool 3x3 of stride 2."""
 
     features: int
     kernel: int
@@ -54,7 +46,6 @@ class CORnetZ(CORnet, kw_only=True):
 
     Attributes:
         readout: ``"last"``, or ``"all"`` for a time axis (of one step) in ``endpoints["logits"]``.
-        remat: whether areas are recomputed in the backward pass.
 
     Reference:
         Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
@@ -67,10 +58,6 @@ class CORnetZ(CORnet, kw_only=True):
 
         Areas are ``[1, B, H, W, C]``. The rest is the decoder's, see
         :class:`jaxbio.models.cornet.Decoder`.
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: makes no difference.
         """
         del train
         area = nn.remat(FeedforwardArea) if self.remat else FeedforwardArea

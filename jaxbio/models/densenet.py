@@ -29,13 +29,7 @@ _DEPTHS = {
 
 
 class DenseLayer(nn.Module):
-    """Norm, activation, 1x1 convolution to ``4 * growth``; norm, activation, 3x3 to ``growth``.
-
-    Attributes:
-        growth: channels that the layer adds.
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
+    """Norm, activation, 1x1 convolution to ``4 * growth``; norm, activation, 3x3 to ``growth``."""
 
     growth: int
     act: Callable[..., nn.Module]
@@ -56,15 +50,7 @@ class DenseLayer(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Dense layers, each reading the block's input and every earlier layer's output.
-
-    Attributes:
-        num_layers: number of layers.
-        growth: channels that each layer adds.
-        act: activation factory.
-        dtype: dtype of the computation.
-        remat: whether layers are recomputed in the backward pass.
-    """
+    """Dense layers, each reading the block's input and every earlier layer's output."""
 
     num_layers: int
     growth: int
@@ -111,7 +97,6 @@ class DenseNet(Body, kw_only=True):
 
     Attributes:
         depth: 121, 161, 169 or 201.
-        remat: whether dense layers are recomputed in the backward pass.
 
     Reference:
         Huang et al. 2017, "Densely Connected Convolutional Networks", arXiv:1608.06993.
@@ -135,10 +120,6 @@ class DenseNet(Body, kw_only=True):
 
         ``penultimate`` is the mean of norm5 over the map, without activation; ``avgpool`` is the
         mean after the activation, which the classifier reads.
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether BatchNorm uses and updates batch statistics.
         """
         blocks: tuple[int, ...]
         growth, blocks, stem = _DEPTHS[self.depth]

@@ -18,8 +18,6 @@ class GroupNorm(nn.Module):
 
     Attributes:
         groups: number of groups; divides the number of channels.
-        epsilon: added to the variance.
-        dtype: dtype of the output.
 
     Reference:
         Wu and He 2018, "Group Normalization", arXiv:1803.08494.

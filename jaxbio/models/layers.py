@@ -45,11 +45,8 @@ class Conv(nn.Module):
     """2-D convolution with symmetric padding.
 
     Attributes:
-        features: output channels.
-        kernel: side of the square kernel.
         stride: stride of both axes.
         padding: zeros added to each side; None means ``kernel // 2``.
-        use_bias: whether a bias is added.
         kernel_init: initialiser of the kernel ``[k, k, C_in, features]``.
         bias_init: initialiser of the bias; None means PyTorch's default, uniform within
             ``1/sqrt(fan_in)``.
@@ -92,12 +89,10 @@ class Linear(nn.Module):
     """Fully connected layer on the last axis.
 
     Attributes:
-        features: outputs.
         kernel_init: initialiser of the kernel ``[inputs, features]``.
         bias_init: initialiser of the bias; None means PyTorch's default, uniform within
             ``1/sqrt(inputs)``.
         dtype: dtype of the computation; parameters stay float32.
-        use_bias: whether a bias is added.
     """
 
     features: int
@@ -127,9 +122,6 @@ class BatchNorm(nn.Module):
 
     Attributes:
         momentum: weight of the old running statistics.
-        epsilon: added to the variance.
-        dtype: dtype of the output.
-        scale_init: initialiser of the scale.
 
     Reference:
         Ioffe and Szegedy 2015, "Batch Normalization", arXiv:1502.03167.
@@ -146,11 +138,8 @@ class BatchNorm(nn.Module):
     ) -> jax.Array:
         """Normalises ``x`` ``[B, H, W, C]`` with the batch's statistics or the running ones.
 
-        Args:
-            x: the maps.
-            train: whether to use the batch's statistics and update the running ones.
-            moments: :func:`batch_moments` of ``x`` if the caller has them already; used in
-                training only.
+        In training the running ones are updated; ``moments`` are :func:`batch_moments` of ``x`` if
+        the caller has them already.
         """
         channels = (x.shape[-1],)
         scale = self.param("scale", self.scale_init, channels, jnp.float32)
@@ -183,21 +172,11 @@ def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 def max_pool(
     x: jax.Array, window: int, stride: int, padding: int = 0, ceil_mode: bool = False
 ) -> jax.Array:
-    """Maximum over square windows, padded with -inf.
+    """Maximum over square windows of ``[B, H, W, C]``, padded with -inf.
 
     A window larger than the padded map is clipped to it, so that a map of one pixel passes
-    unchanged.
-
-    Args:
-        x: maps, ``[B, H, W, C]``.
-        window: side of the window.
-        stride: stride of both axes.
-        padding: padding of each side.
-        ceil_mode: whether a last, partial window counts if it starts inside the padded map's left
-            part, as PyTorch's flag of that name.
-
-    Returns:
-        ``[B, H', W', C]``.
+    unchanged. With ``ceil_mode`` a last, partial window counts if it starts inside the padded map's
+    left part, as PyTorch's flag of that name.
     """
     windows, pads = _pool_geometry(x.shape, window, stride, padding, ceil_mode)
     plain = partial(nn.max_pool, window_shape=windows, strides=(stride, stride), padding=pads)

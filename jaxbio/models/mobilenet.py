@@ -27,11 +27,7 @@ class ConvNorm(nn.Module):
     """Convolution and BatchNorm, numbered 0 and 1 as in the published network.
 
     Attributes:
-        features: output channels.
-        kernel: side of the kernel.
-        stride: of the convolution.
         depthwise: whether every channel has a kernel of its own.
-        dtype: dtype of the computation.
     """
 
     features: int
@@ -58,11 +54,9 @@ class InvertedResidual(nn.Module):
     """1x1 convolution to more channels, 3x3 within channels, 1x1 to few; the input is added.
 
     Attributes:
-        features: output channels.
         expansion: inner channels per channel of the input; without the first convolution if 1.
         stride: of the 3x3 convolution; the input is added at a stride of 1 and equal channels.
         act: activation factory; there is none at the end.
-        dtype: dtype of the computation.
     """
 
     features: int
@@ -120,7 +114,6 @@ class MobileNetV2(Body, kw_only=True):
         small: whether the first convolution and the second stage keep the resolution, for images
             of 32 pixels.
         dropout: rate of the classifier's dropout, which acts in training only.
-        remat: whether blocks are recomputed in the backward pass.
 
     Reference:
         Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
@@ -136,12 +129,7 @@ class MobileNetV2(Body, kw_only=True):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Returns logits and the endpoints block1..17, features, penultimate (features' mean).
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether BatchNorm uses batch statistics and dropout acts (rng ``"dropout"``).
-        """
+        """Returns logits and the endpoints block1..17, features, penultimate (features' mean)."""
         block = nn.remat(InvertedResidual, static_argnums=(2,)) if self.remat else InvertedResidual
         first = _FIRST_STAGE[self.after]
         endpoints = {}

@@ -60,12 +60,7 @@ class Pathway(nn.Module):
         return self.torch_prefixes[part] + ".".join(inner)
 
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Returns logits ``[B, num_classes]`` and the endpoints of every part.
-
-        Args:
-            x: normalised images, ``[B, H, W, 3]``.
-            train: whether BatchNorm uses batch statistics, dropout acts and V1 is noisy.
-        """
+        """Returns logits ``[B, num_classes]`` and the endpoints of every part."""
         endpoints: dict[str, jax.Array] = {}
         if self.retina is not None:
             x, endpoints = self.retina(x, train)

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxbio.errors import InputError
 from jaxbio.models.body import Body
 from jaxbio.models.layers import torch_default
 from jaxbio.models.vit import (
@@ -16,10 +15,12 @@ from jaxbio.models.vit import (
     MLP,
     DropPath,
     PatchProjection,
+    check_drop_path,
     class_token,
     layer_norm,
     linear,
     position_embedding,
+    read_class_token,
 )
 
 # Of each stage of the Tiny network.
@@ -35,9 +36,7 @@ class ReducedAttention(nn.Module):
     """Self-attention whose keys and values come from a map of fewer pixels.
 
     Attributes:
-        heads: number of heads; divides the features.
         reduction: by how much the map's sides are reduced, by a convolution without overlap.
-        dtype: dtype of the computation.
     """
 
     heads: int
@@ -46,11 +45,8 @@ class ReducedAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, size: tuple[int, int]) -> jax.Array:
-        """Maps ``[B, N, C]`` to ``[B, N, C]``.
-
-        Args:
-            x: the tokens of a map, row by row; at a reduction of 1 others may be among them.
-            size: height and width of that map.
+        """Maps ``[B, N, C]``, the tokens of a map of ``size``, to the same; only without reduction
+        others may be among them.
         """
         batch, tokens, width = x.shape
         query = linear(width, self.dtype, "q")(x)
@@ -69,12 +65,7 @@ class Block(nn.Module):
     """Pre-norm transformer block with reduced attention.
 
     Attributes:
-        heads: of the attention.
-        reduction: of the attention.
         mlp_ratio: hidden features of the MLP per feature of a token.
-        act: activation factory.
-        drop_path: rate of stochastic depth.
-        dtype: dtype of the computation.
     """
 
     heads: int
@@ -100,9 +91,7 @@ class StageEmbedding(nn.Module):
     """Patches of a map through one linear layer and a norm.
 
     Attributes:
-        width: features of a token.
         patch: side of a patch in pixels of the map.
-        dtype: dtype of the computation.
     """
 
     width: int
@@ -127,9 +116,7 @@ class PVT(Body, kw_only=True):
     Attributes:
         patch: side of a patch of the first stage in pixels of the image; 4 as published. Later
             stages have patches of 2x2 tokens.
-        act: activation factory, of the MLPs.
         drop_path: rate of stochastic depth in the last block; rises linearly from 0 in the first.
-        remat: whether blocks are recomputed in the backward pass.
 
     Reference:
         Wang et al. 2021, "Pyramid Vision Transformer: A Versatile Backbone for Dense Prediction
@@ -152,16 +139,11 @@ class PVT(Body, kw_only=True):
         others. ``tokens`` are all of them after the last norm, ``[B, 1 + N, C]``, class token
         first; ``penultimate`` is that one.
 
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether there is stochastic depth (it takes the rng ``"drop_path"``).
-
         Raises:
             InputError: the image is of another size than the variables are for, or the rate of
                 stochastic depth is out of range.
         """
-        if not 0 <= self.drop_path < 1:
-            raise InputError(f"drop_path={self.drop_path}, must be in [0, 1)")
+        check_drop_path(self.drop_path)
         first = 1 if self.after == "v2" else 0
         rates = iter(np.linspace(0, self.drop_path, _DEPTH * (4 - first)).tolist())
         block = nn.remat(Block, static_argnums=(2, 3)) if self.remat else Block
@@ -191,9 +173,7 @@ class PVT(Body, kw_only=True):
             if not last:
                 x = maps
         tokens = layer_norm(self.dtype, "norm")(x)
-        logits = linear(self.num_classes, self.dtype, "head")(tokens[:, 0]).astype(jnp.float32)
-        endpoints |= {"stage4": maps, "tokens": tokens, "penultimate": tokens[:, 0]}
-        return logits, endpoints | {"logits": logits}
+        return read_class_token(self, tokens, endpoints | {"stage4": maps})
 
     def _first_patch(self) -> int:
         """Side of the first patches in pixels of the input."""

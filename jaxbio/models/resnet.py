@@ -26,10 +26,7 @@ class ResidualBlock(nn.Module):
     Attributes:
         planes: inner width; a bottleneck puts out four times as many channels.
         bottleneck: which of the two blocks.
-        stride: stride of the block.
-        act: activation factory.
         final_act: whether an activation follows the addition.
-        dtype: dtype of the computation.
     """
 
     planes: int
@@ -70,7 +67,6 @@ class ResNet(Body, kw_only=True):
         depth: 18, 34, 50, 101 or 152.
         last_relu: whether the last block's addition is followed by an activation, as torchvision
             has it; without it the pooled features may be negative.
-        remat: whether blocks are recomputed in the backward pass.
 
     Reference:
         He et al. 2016, "Deep Residual Learning for Image Recognition", arXiv:1512.03385.
@@ -83,12 +79,7 @@ class ResNet(Body, kw_only=True):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Returns logits ``[B, num_classes]`` and the endpoints layer1..4, avgpool, penultimate.
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether BatchNorm uses and updates batch statistics.
-        """
+        """Returns logits ``[B, num_classes]`` and the endpoints layer1..4, avgpool, penultimate."""
         blocks, bottleneck = _DEPTHS[self.depth]
         block = nn.remat(ResidualBlock, static_argnums=(2,)) if self.remat else ResidualBlock
         endpoints = {}

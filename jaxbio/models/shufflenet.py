@@ -28,10 +28,7 @@ class ShuffleBlock(nn.Module):
     of the identity.
 
     Attributes:
-        features: output channels.
         stride: of the 3x3 convolutions.
-        act: activation factory.
-        dtype: dtype of the computation.
     """
 
     features: int
@@ -74,15 +71,7 @@ class ShuffleBlock(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """Convolution, BatchNorm and activation, numbered 0, 1 and 2 as in the published network.
-
-    Attributes:
-        features: output channels.
-        kernel: side of the kernel.
-        stride: of the convolution.
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
+    """Convolution, BatchNorm and activation, numbered 0, 1 and 2 as in the published network."""
 
     features: int
     kernel: int
@@ -111,9 +100,7 @@ class ShuffleNetV2(Body, kw_only=True):
     their published numbers.
 
     Attributes:
-        act: activation factory.
         small: whether the stem keeps the resolution and has no pool, for images of 32 pixels.
-        remat: whether blocks are recomputed in the backward pass.
 
     Reference:
         Ma et al. 2018, "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
@@ -129,10 +116,6 @@ class ShuffleNetV2(Body, kw_only=True):
         """Returns logits and the endpoints maxpool, stage2..4, features, penultimate.
 
         ``features`` are the last convolution's maps, ``penultimate`` is their mean.
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether BatchNorm uses and updates batch statistics.
         """
         block = nn.remat(ShuffleBlock, static_argnums=(2,)) if self.remat else ShuffleBlock
         endpoints = {}

@@ -26,7 +26,6 @@ class FoldedLIF(nn.Module):
     """The layer :class:`LIF` for maps that have time folded into their batch.
 
     Attributes:
-        steps: time steps T.
         neuron: fields of :class:`LIF`.
     """
 
@@ -76,12 +75,10 @@ class SpikingCNN(Body, kw_only=True):
     Attributes:
         act: must be ReLU, the default: neurons take its place.
         body: ``"small"``, or the name of any feed-forward body of :func:`jaxbio.create_model`.
-        steps: time steps T.
         tau: time constant of the neurons, in steps.
         surrogate: see :class:`jaxbio.models.lif_layer.LIF`.
         slope: of the surrogate; None takes its default.
         dtype: dtype of the computation; parameters, potentials and logits are float32.
-        remat: whether the body's blocks are recomputed in the backward pass.
 
     Reference:
         Wu et al. 2019, "Direct Training for Spiking Neural Networks: Faster, Larger, Better",
@@ -107,10 +104,6 @@ class SpikingCNN(Body, kw_only=True):
 
         Endpoints are ``[T, B, H, W, C]``; ``penultimate`` and ``logits`` are means over time,
         ``[B, ...]``. Maps that end in an activation hold spikes.
-
-        Args:
-            x: normalised images or the front-end's maps, ``[B, H, W, C]``.
-            train: whether BatchNorm uses the statistics of this batch.
         """
         batch = len(x)
         x = jnp.broadcast_to(x[None], (self.steps, *x.shape)).reshape(-1, *x.shape[1:])

@@ -19,13 +19,7 @@ _VERSIONS = {
 
 
 class Fire(nn.Module):
-    """1x1 convolution to ``squeeze`` channels, then 1x1 and 3x3 side by side, 4 x squeeze each.
-
-    Attributes:
-        squeeze: width of the first convolution.
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
+    """1x1 convolution to ``squeeze`` channels, then 1x1 and 3x3 side by side, 4 x squeeze each."""
 
     squeeze: int
     act: Callable[..., nn.Module]
@@ -60,7 +54,6 @@ class SqueezeNet(Body, kw_only=True):
     Attributes:
         version: ``"1_0"`` or ``"1_1"``.
         dropout: rate of the classifier's dropout, which acts in training only.
-        remat: whether fire modules are recomputed in the backward pass.
 
     Reference:
         Iandola et al. 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and
@@ -74,12 +67,7 @@ class SqueezeNet(Body, kw_only=True):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Returns logits and the endpoints pool*, features, penultimate (features' mean).
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether dropout acts (it takes the rng ``"dropout"``).
-        """
+        """Returns logits and the endpoints pool*, features, penultimate (features' mean)."""
         fire = nn.remat(Fire) if self.remat else Fire
         (features, kernel), stages = _VERSIONS[self.version]
         endpoints = {}

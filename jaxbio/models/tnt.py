@@ -8,20 +8,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxbio.errors import InputError
 from jaxbio.models.body import Body
 from jaxbio.models.layers import Conv, torch_default
 from jaxbio.models.vit import (
-    FRONT_END_STRIDES,
     MLP,
     TOKEN_INIT,
     DropPath,
-    check_divides,
+    check_drop_path,
     class_token,
+    first_patch,
     flat_patches,
     layer_norm,
     linear,
     position_embedding,
+    read_class_token,
 )
 
 _INNER_HEADS = 4
@@ -30,12 +30,7 @@ _PIXELS = 4  # of a patch, along each side
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention; queries, keys and values without biases.
-
-    Attributes:
-        heads: number of heads; divides the features.
-        dtype: dtype of the computation.
-    """
+    """Multi-head self-attention; queries, keys and values without biases."""
 
     heads: int
     dtype: Any = jnp.float32
@@ -57,9 +52,6 @@ class Block(nn.Module):
 
     Attributes:
         heads: of the patches' attention.
-        act: activation factory.
-        drop_path: rate of stochastic depth.
-        dtype: dtype of the computation.
     """
 
     heads: int
@@ -71,15 +63,8 @@ class Block(nn.Module):
     def __call__(
         self, pixels: jax.Array, patches: jax.Array, train: bool
     ) -> tuple[jax.Array, jax.Array]:
-        """One pass.
-
-        Args:
-            pixels: tokens of the pixels of each patch, ``[B * N, P, inner width]``.
-            patches: class token and patches, ``[B, 1 + N, width]``.
-            train: whether branches are left out at random.
-
-        Returns:
-            The same two.
+        """Maps pixels ``[B * N, P, inner width]`` and patches ``[B, 1 + N, width]`` to the same
+        two.
         """
 
         def norm(name: str, x: jax.Array) -> jax.Array:
@@ -115,11 +100,8 @@ class TNT(Body, kw_only=True):
         patch: side of a patch in pixels of the image.
         width: features of a patch's token.
         inner_width: features of a pixel's token.
-        depth: number of blocks.
         heads: attention heads of the patches; divide ``width``.
-        act: activation factory, of the MLPs.
         drop_path: rate of stochastic depth in the last block; rises linearly from 0 in the first.
-        remat: whether blocks are recomputed in the backward pass.
 
     Reference:
         Han et al. 2021, "Transformer in Transformer", arXiv:2103.00112.
@@ -144,18 +126,11 @@ class TNT(Body, kw_only=True):
         ``block<i>`` is the class token after a block, ``[B, width]``; ``tokens`` are all tokens
         after the last norm, ``[B, 1 + N, width]``, class token first; ``penultimate`` is that one.
 
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether there is stochastic depth (it takes the rng ``"drop_path"``).
-
         Raises:
             InputError: the image is not a multiple of the patch, or of another size than the
                 variables are for, or the rate of stochastic depth is out of range.
         """
-        if not 0 <= self.drop_path < 1:
-            raise InputError(f"drop_path={self.drop_path}, must be in [0, 1)")
-        if self.after == "image":
-            check_divides(x, self.patch)
+        check_drop_path(self.drop_path)
         batch = len(x)
         pixels = self._pixels(x)
         inside = pixels.reshape(batch, -1, pixels.shape[1] * self.inner_width)
@@ -173,12 +148,11 @@ class TNT(Body, kw_only=True):
             )
             endpoints[f"block{i}"] = patches[:, 0]
         tokens = layer_norm(self.dtype, "norm", _EPSILON)(patches)
-        logits = linear(self.num_classes, self.dtype, "head")(tokens[:, 0]).astype(jnp.float32)
-        return logits, endpoints | {"tokens": tokens, "penultimate": tokens[:, 0], "logits": logits}
+        return read_class_token(self, tokens, endpoints)
 
     def _pixels(self, x: jax.Array) -> jax.Array:
         """Tokens of the pixels of each patch, ``[B * N, P, inner_width]``."""
-        patch = max(1, self.patch // FRONT_END_STRIDES[self.after])
+        patch = first_patch(self, x)
         channels = x.shape[-1]
         x = flat_patches(x, patch).reshape(-1, patch, patch, channels)
         x = PixelEmbedding(
@@ -194,9 +168,7 @@ class PixelEmbedding(nn.Module):
     """The convolution that makes pixels, within each patch.
 
     Attributes:
-        width: output channels.
         stride: pixels of the patch per pixel that comes out.
-        dtype: dtype of the computation.
     """
 
     width: int

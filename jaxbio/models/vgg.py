@@ -27,7 +27,6 @@ class VGG(Body, kw_only=True):
         depth: 11, 13, 16 or 19.
         batch_norm: whether a BatchNorm follows each convolution.
         dropout: rate of the classifier's two dropouts, which act in training only.
-        remat: whether stages are recomputed in the backward pass.
 
     Reference:
         Simonyan and Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale Image
@@ -50,10 +49,6 @@ class VGG(Body, kw_only=True):
         """Returns logits and the endpoints pool1..5, features, avgpool, fc1, fc2, penultimate.
 
         fc1 and fc2 are the linear layers' outputs before their activation; penultimate is fc2.
-
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether BatchNorm uses batch statistics and dropout acts (rng ``"dropout"``).
         """
         endpoints = {}
         index = 0

@@ -22,10 +22,7 @@ class PatchEmbedding(nn.Module):
     """Square patches, side by side, each through one linear layer.
 
     Attributes:
-        width: features of a token.
         patch: side of a patch in pixels.
-        kernel_init: initialiser of the weights.
-        dtype: dtype of the computation.
     """
 
     width: int
@@ -45,10 +42,7 @@ class PatchProjection(nn.Module):
     """A convolution whose stride is its kernel, done as the matrix product that it is.
 
     Attributes:
-        width: output channels.
-        patch: side of the kernel.
         kernel_init: initialiser of the kernel ``[patch, patch, C, width]``.
-        dtype: dtype of the computation.
     """
 
     width: int
@@ -76,12 +70,7 @@ def flat_patches(x: jax.Array, patch: int) -> jax.Array:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention.
-
-    Attributes:
-        heads: number of heads; divides the features.
-        dtype: dtype of the computation.
-    """
+    """Multi-head self-attention."""
 
     heads: int
     dtype: Any = jnp.float32
@@ -137,11 +126,7 @@ class Block(nn.Module):
     """Pre-norm transformer block: attention, then an MLP, each added to its input.
 
     Attributes:
-        heads: of the attention.
         mlp_ratio: hidden features of the MLP per feature of a token.
-        act: activation factory.
-        drop_path: rate of stochastic depth.
-        dtype: dtype of the computation.
     """
 
     heads: int
@@ -170,13 +155,9 @@ class VisionTransformer(Body, kw_only=True):
 
     Attributes:
         patch: side of a patch in pixels of the image.
-        width: features of a token.
-        depth: number of blocks.
         heads: attention heads; divide ``width``.
-        act: activation factory, of the MLPs.
         mlp_ratio: hidden features of an MLP per feature of a token.
         drop_path: rate of stochastic depth in the last block; rises linearly from 0 in the first.
-        remat: whether blocks are recomputed in the backward pass.
 
     Reference:
         Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words", arXiv:2010.11929; sizes as in
@@ -214,17 +195,13 @@ class VisionTransformer(Body, kw_only=True):
         ``block<i>`` is the class token after a block, ``[B, width]``; ``tokens`` are all tokens
         after the last norm, ``[B, 1 + N, width]``, class token first; ``penultimate`` is that one.
 
-        Args:
-            x: normalised images ``[B, H, W, 3]``, or the front-end's maps.
-            train: whether there is stochastic depth (it takes the rng ``"drop_path"``).
-
         Raises:
             InputError: the image is not a multiple of the patch, or of another size than the
                 variables are for, or the rate of stochastic depth is out of range.
         """
-        if not 0 <= self.drop_path < 1:
-            raise InputError(f"drop_path={self.drop_path}, must be in [0, 1)")
-        x = PatchEmbedding(self.width, self._patch_of(x), self.dtype, name="patch_embed")(x)
+        check_drop_path(self.drop_path)
+        patch = first_patch(self, x)
+        x = PatchEmbedding(self.width, patch, self.dtype, name="patch_embed")(x)
         x = jnp.concatenate([class_token(self, x), x], axis=1)
         x = x + position_embedding(self, "pos_embed", x.shape[1], self.width).astype(x.dtype)
         block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
@@ -234,15 +211,7 @@ class VisionTransformer(Body, kw_only=True):
                 x, train
             )
             endpoints[f"block{i}"] = x[:, 0]
-        x = layer_norm(self.dtype, "norm")(x)
-        logits = linear(self.num_classes, self.dtype, "head")(x[:, 0]).astype(jnp.float32)
-        return logits, endpoints | {"tokens": x, "penultimate": x[:, 0], "logits": logits}
-
-    def _patch_of(self, x: jax.Array) -> int:
-        """Side of a patch in pixels of the input."""
-        if self.after == "image":
-            check_divides(x, self.patch)
-        return max(1, self.patch // FRONT_END_STRIDES[self.after])
+        return read_class_token(self, layer_norm(self.dtype, "norm")(x), endpoints)
 
 
 class DeiT(VisionTransformer, kw_only=True):
@@ -281,18 +250,33 @@ def position_embedding(module: nn.Module, name: str, tokens: int, width: int) ->
     return positions
 
 
-def check_divides(images: jax.Array, patch: int) -> None:
-    """Refuses images that do not divide into patches.
+def read_class_token(
+    network: Body, tokens: jax.Array, endpoints: dict[str, jax.Array]
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The parameter layer ``head`` on the first of the tokens: logits, and all endpoints."""
+    logits = linear(network.num_classes, network.dtype, "head")(tokens[:, 0]).astype(jnp.float32)
+    return logits, endpoints | {"tokens": tokens, "penultimate": tokens[:, 0], "logits": logits}
+
+
+def check_drop_path(rate: float) -> None:
+    """Refuses a rate of stochastic depth outside of [0, 1): an ``InputError``."""
+    if not 0 <= rate < 1:
+        raise InputError(f"drop_path={rate}, must be in [0, 1)")
+
+
+def first_patch(network: Any, x: jax.Array) -> int:
+    """Side of a network's patches in pixels of its input.
 
     Raises:
-        InputError: height or width is no multiple of ``patch``.
+        InputError: the input is an image whose height or width is no multiple of it.
     """
-    rows, columns = images.shape[1:3]
-    if rows % patch or columns % patch:
+    rows, columns = x.shape[1:3]
+    if network.after == "image" and (rows % network.patch or columns % network.patch):
         raise InputError(
             f"images of {rows}x{columns} pixels do not divide into patches of "
-            f"{patch}: use an image_size that is a multiple of {patch}"
+            f"{network.patch}: use an image_size that is a multiple of {network.patch}"
         )
+    return max(1, network.patch // FRONT_END_STRIDES[network.after])
 
 
 def linear(features: int, dtype: Any, name: str, use_bias: bool = True) -> Linear:

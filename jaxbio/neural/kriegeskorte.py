@@ -2,7 +2,9 @@
 
 Three forms are read: ``Kriegeskorte_Neuron2008_supplementalData.mat`` (images, categories, the mean
 human and the monkey RDM), ``92_brainRDMs.mat`` (human RDMs per subject and session; no images), and
-an ``.npz`` with both. A folder with the two ``.mat`` files gives everything.
+an ``.npz`` with both. A folder with the two ``.mat`` files gives everything; beside them
+``92_behavRDMs.mat`` and ``92_modelRDMs.mat`` (demos of rsatoolbox) add similarity judgements of the
+same images and models of them.
 
 Reference:
     Kriegeskorte et al. 2008, "Matching categorical object representations in inferior temporal
@@ -22,6 +24,8 @@ from jaxbio.neural.recordings import Recordings, StimulusSet
 
 SUPPLEMENT = "Kriegeskorte_Neuron2008_supplementalData.mat"
 BRAIN_RDMS = "92_brainRDMs.mat"
+_JUDGEMENTS = ("92_behavRDMs.mat", "rdms_behav_92")
+_MODELS = ("92_modelRDMs.mat", "Models")
 _NAME = "kriegeskorte2008"
 # What the file of 2008 calls its two RDMs.
 _FIGURE_1 = {"mIT": "monkey_it", "hIT": "human_it"}
@@ -32,7 +36,9 @@ def load_kriegeskorte(path: str | Path) -> Recordings:
 
     ``rdms["human_it"]`` has a subject's mean over sessions per entry, or one entry where only the
     mean over subjects is known; ``rdms["monkey_it"]`` has one entry (674 cells of two animals).
-    Dissimilarities are 1 - Pearson correlation. Every image is an object of its own.
+    Dissimilarities are 1 - Pearson correlation. Every image is an object of its own. Where they are
+    there, ``rdms["judgements"]`` has an entry per person who judged similarity, and
+    ``rdms["model_v1"]``, ``rdms["model_hmax"]``, ... one each.
 
     Args:
         path: one of the files named above, or a folder with both ``.mat`` files.
@@ -45,6 +51,11 @@ def load_kriegeskorte(path: str | Path) -> Recordings:
         supplement = _from_supplement(path / SUPPLEMENT)
         subjects = _subject_rdms(path / BRAIN_RDMS)
         rdms = {**supplement.rdms, "human_it": subjects}
+        if (path / _JUDGEMENTS[0]).is_file():
+            rdms["judgements"] = np.stack(list(_named_rdms(path, *_JUDGEMENTS).values()))
+        if (path / _MODELS[0]).is_file():
+            models = _named_rdms(path, *_MODELS)
+            rdms |= _models(models)
         return Recordings(_NAME, supplement.stimuli, rdms=rdms, source=path.name)
     if path.suffix == ".npz":
         return _from_npz(path)
@@ -56,7 +67,8 @@ def load_kriegeskorte(path: str | Path) -> Recordings:
 
 def _from_npz(path: Path) -> Recordings:
     wanted = ("images", "category", "monkey_it_rdm_vec", "human_it_rdms")
-    arrays = read_npz(path, wanted)
+    optional = ("similarity_judgement_rdms", "model_rdms", "model_rdm_names")
+    arrays = read_npz(path, wanted, optional)
     human = arrays["human_it_rdms"]
     count = len(arrays["category"])
     if human.ndim != 4 or human.shape[2:] != (count, count):
@@ -65,12 +77,14 @@ def _from_npz(path: Path) -> Recordings:
             f"[subjects, sessions, {count}, {count}]"
         )
     monkey = _square(arrays["monkey_it_rdm_vec"], path, "monkey_it_rdm_vec")
-    return Recordings(
-        _NAME,
-        _stimuli(arrays["images"], arrays["category"], path, "images"),
-        rdms={"human_it": human.astype(np.float64).mean(1), "monkey_it": monkey[None]},
-        source=path.name,
-    )
+    rdms = {"human_it": human.astype(np.float64).mean(1), "monkey_it": monkey[None]}
+    if "similarity_judgement_rdms" in arrays:
+        rdms["judgements"] = arrays["similarity_judgement_rdms"].astype(np.float64)
+    if {"model_rdms", "model_rdm_names"} <= arrays.keys():
+        names = [str(name) for name in arrays["model_rdm_names"]]
+        rdms |= _models(dict(zip(names, arrays["model_rdms"], strict=True)))
+    stimuli = _stimuli(arrays["images"], arrays["category"], path, "images")
+    return Recordings(_NAME, stimuli, rdms=rdms, source=path.name)
 
 
 def _from_supplement(path: Path, variables: dict[str, Any] | None = None) -> Recordings:
@@ -108,6 +122,25 @@ def _subject_rdms(path: Path, variables: dict[str, Any] | None = None) -> np.nda
             )
         by_subject.setdefault(parts[1], []).append(rdm.astype(np.float64))
     return np.stack([np.mean(sessions, axis=0) for sessions in by_subject.values()])
+
+
+def _named_rdms(folder: Path, file: str, variable: str) -> dict[str, np.ndarray]:
+    """``[S, S]`` by name, of a struct array with ``name`` and ``RDM`` (square or its triangle)."""
+    path = folder / file
+    struct = require(read_mat(path), variable, path)
+    names = [text(name) for name in struct_field(struct, "name", path, variable)]
+    rdms = {}
+    for name, rdm in zip(names, struct_field(struct, "RDM", path, variable), strict=True):
+        rdm = np.asarray(rdm, np.float64)
+        is_square = rdm.ndim == 2 and rdm.shape[0] == rdm.shape[1]
+        rdms[name] = rdm if is_square else _square(rdm, path, f"{variable}.RDM")
+    return rdms
+
+
+def _models(rdms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Of every model one RDM; the file's "monkeyIT" is the recording once more."""
+    keys = {name: f"model_{name.lower()}" for name in rdms if name.lower() != "monkeyit"}
+    return {key: rdms[name][None].astype(np.float64) for name, key in keys.items()}
 
 
 def _square(vector: np.ndarray, path: Path, field: str) -> np.ndarray:

@@ -12,6 +12,7 @@ from jaxbio.neural.matlab import read_mat
 from jaxbio.neural.npz import npz_names
 from jaxbio.neural.nwb import load_nwb
 from jaxbio.neural.portable import SUFFIXES, read_portable
+from jaxbio.neural.rdm_folder import load_rdm_folder, region_files
 from jaxbio.neural.recordings import Recordings
 from jaxbio.neural.synthetic import synthetic_recordings
 from jaxbio.neural.tables import SUFFIXES as TABLES
@@ -33,8 +34,8 @@ def open_recordings(
 
     Args:
         path: Cadieu 2014 ``.mat``, folder or zip; Kriegeskorte 2008 ``.mat``, folder or ``.npz``; a
-            BrainIO ``.nc`` or its folder; a portable ``.npz`` or ``.h5``; or the word ``synthetic``
-            for the offline stand-in.
+            BrainIO ``.nc`` or its folder; a folder of pictures with ``*_RDMs.npz``; a portable
+            ``.npz`` or ``.h5``; or the word ``synthetic`` for the offline stand-in.
         region: part of the recordings to keep, for example ``IT``, ``V4`` or ``human_it``; None
             takes all of them (Cadieu: IT).
         stimuli: where the images are, if not beside the recordings: a folder, an archive, or the
@@ -76,6 +77,8 @@ def _open(
             recordings = load_brainio(path, stimuli)
         elif kind == "nwb":
             recordings = load_nwb(path, stimuli)
+        elif kind == "rdm folder":
+            recordings = load_rdm_folder(path, stimuli)
         elif kind == "table":
             recordings = load_table(path, stimuli)
         else:
@@ -93,9 +96,11 @@ def _recognise(path: Path) -> str:
             return "kriegeskorte"
         if any(name.endswith(".nc") for name in names):
             return "brainio"
+        if region_files(path):
+            return "rdm folder"
         raise InputError(
             f"{path} holds none of: NeuralData_*_multiunits.mat, {SUPPLEMENT} with {BRAIN_RDMS}, "
-            "*.nc: it is no known folder of recordings"
+            "*.nc, *_RDMs.npz: it is no known folder of recordings"
         )
     if path.suffix == ".mat":
         return "cadieu" if "features" in read_mat(path) else "kriegeskorte"

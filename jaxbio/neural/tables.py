@@ -69,6 +69,15 @@ def _stimuli(source: Path) -> StimulusSet:
     if source.suffix == ".csv":
         rows = read_csv(source)
         return stimulus_set(column(rows, IDS, f"{source}: column"), [], {}, rows, source)
+    return folder_stimuli(source)
+
+
+def folder_stimuli(source: Path) -> StimulusSet:
+    """The pictures of a folder or zip archive, by name; each a category of its own.
+
+    Raises:
+        InputError: there are none.
+    """
     if source.is_dir():
         names: Any = [str(f.relative_to(source)) for f in source.rglob("*") if f.is_file()]
     elif source.exists():

@@ -110,6 +110,55 @@ def plot_score_bars(
     return figure
 
 
+def plot_regions(
+    names: Sequence[str],
+    scores: Mapping[str, np.ndarray],
+    intervals: Mapping[str, np.ndarray],
+    ceilings: Mapping[str, tuple[float, float] | None],
+    label: str,
+) -> Figure:
+    """Draws layers against several regions: a line each, its noise ceiling in the same colour.
+
+    Args:
+        names: of the layers, in the model's order.
+        scores: per region ``[n]``.
+        intervals: per region ``[n, 2]`` lower and upper ends.
+        ceilings: per region the bounds of the best possible score, or None if unknown.
+        label: what the score is.
+
+    Returns:
+        A figure of a panel for every four regions; ceilings stand beside the lines, on the right.
+    """
+    regions = list(scores)
+    parts = [regions[i : i + 4] for i in range(0, len(regions), 4)]
+    width = max(3.6, 1.6 + 0.55 * len(names))
+    figure = Figure(figsize=(width * len(parts) + 0.5, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(parts), sharey=True, squeeze=False)[0]
+    limited = any(bounds is not None for bounds in ceilings.values())
+    place = np.arange(len(names))
+    for axes, part in zip(panels, parts, strict=True):
+        for number, region in enumerate(part):
+            offset = (number + 0.5) / len(part) - 0.5  # or the whiskers would hide each other
+            colour, marker = f"C{number}", "osD^"[number]
+            whiskers = np.abs(np.asarray(intervals[region]).T - scores[region])
+            axes.errorbar(
+                place + 0.4 * offset, scores[region], np.nan_to_num(whiskers), color=colour,
+                marker=marker, markersize=4, linewidth=1.2, elinewidth=0.8, label=region,
+            )  # fmt: skip
+            if (bounds := ceilings[region]) is not None:
+                x = len(names) + 0.25 + 0.7 * offset
+                axes.plot([x, x], bounds, color=colour, linewidth=5, alpha=0.6)
+        axes.axhline(0.0, color="black", linewidth=0.8)
+        ticks, labels = [*place], [*names]
+        if limited:
+            axes.axvline(len(names) - 0.35, color="0.7", linewidth=0.8)
+            ticks, labels = [*ticks, len(names) + 0.25], [*labels, "noise ceiling"]
+        axes.set_xticks(ticks, labels, rotation=40, ha="right", fontsize="small")
+        axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+    panels[0].set_ylabel(label)
+    return figure
+
+
 def plot_mds(places: Mapping[str, np.ndarray], labels: ArrayLike) -> Figure:
     """Draws conditions as points whose distances are their dissimilarities.
 

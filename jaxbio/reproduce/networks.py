@@ -8,7 +8,8 @@ from jaxbio.files import read_json
 from jaxbio.reproduce.table import Need
 from jaxbio.runs.checkpoints import export_variables
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.tasks.classification.opened import Session, open_session, recorded_images
+from jaxbio.tasks.classification.opened import Session, open_session
+from jaxbio.tasks.config import recorded_images
 from jaxbio.weights.infer import convert
 from jaxbio.weights.reader import read_torch
 

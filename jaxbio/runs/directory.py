@@ -13,6 +13,7 @@ from typing import Any
 
 from jaxbio.errors import InputError
 from jaxbio.files import read_json, remove_left, write_json
+from jaxbio.options import flat
 
 # These change where and how a run executes, not its numbers.
 _FREE_KEYS = (
@@ -30,11 +31,7 @@ _FREE_KEYS = (
 
 
 class RunDirectory:
-    """Paths and small files of one run.
-
-    Args:
-        path: the directory; need not exist.
-    """
+    """Paths and small files of one run."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path).absolute()
@@ -93,10 +90,8 @@ class RunDirectory:
     ) -> None:
         """Writes ``config.json``, or checks that an existing one describes the same run.
 
-        Args:
-            config: the configuration as nested dicts.
-            resolved: facts derived from it (class count, data fingerprint, versions).
-            then: the recorded configuration in today's keys, if the run has begun.
+        ``resolved`` are facts derived from the configuration; ``then`` is the recorded one in
+        today's keys, if the run has begun.
 
         Raises:
             InputError: the directory holds a run with another configuration or other data.
@@ -130,7 +125,7 @@ def compare_configs(recorded: dict[str, Any], config: dict[str, Any], where: Pat
 
     Keys that only one of them has are not compared.
     """
-    old, new = (_flatten(json.loads(json.dumps(tree))) for tree in (recorded, config))
+    old, new = (flat(json.loads(json.dumps(tree))) for tree in (recorded, config))
     changed = [
         f"{key}={new[key]!r} (there {old[key]!r})"
         for key in sorted(old.keys() & new.keys())
@@ -141,13 +136,3 @@ def compare_configs(recorded: dict[str, Any], config: dict[str, Any], where: Pat
             f"{where} holds a run with another configuration: {', '.join(changed[:4])}"
             f"{' and more' if len(changed) > 4 else ''}; use its settings or another --workdir"
         )
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
+from jaxbio.options import flat
 
 JUDGED_BY = ("top1", "accuracy", "similarity")  # the entry of results.json, whichever there is
 _BEAT_SECONDS = 30.0  # a process that trains touches its lock more often
@@ -20,19 +21,10 @@ class Run:
     """What is known of a run.
 
     Attributes:
-        name: its path below the folder.
-        path: the run directory.
         state: ``finished``, ``running``, ``stopped``, ``weights`` (converted ones, never trained)
             or ``damaged``.
-        damage: why, in one line.
-        task: how it is trained.
-        data: what it is trained on.
-        model: the network.
         step: of the newest checkpoint; None: there is none.
         score: the entry of the results that it is judged by, and its value; None before its end.
-        config: as recorded.
-        resolved: as recorded.
-        results: of the finished run.
     """
 
     name: str
@@ -70,13 +62,7 @@ def find_runs(folder: Path) -> dict[str, Path]:
 
 
 def read_run(name: str, path: Path, read: Reader = read_json) -> Run:
-    """What the small files of a run directory say.
-
-    Args:
-        name: of the run.
-        path: the run directory.
-        read: reads a JSON file, or remembers it.
-    """
+    """What the small files of a run directory say; ``read`` reads a JSON file, or remembers it."""
     known: dict[str, Any] = {}
     try:
         _fill(known, path, read)
@@ -96,15 +82,6 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tup
         for key in sorted(one.keys() | other.keys())
         if one.get(key, "-") != other.get(key, "-")
     ]
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A configuration's values by dotted key."""
-    values: dict[str, Any] = {}
-    for key, value in tree.items():
-        inner = isinstance(value, Mapping)
-        values |= flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
-    return values
 
 
 def is_training(path: Path) -> bool:

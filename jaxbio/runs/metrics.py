@@ -28,13 +28,7 @@ class MetricsLog:
     """Appends metrics to ``metrics.jsonl`` and TensorBoard.
 
     Lines after the step from which a run goes on are dropped, so that an interrupted run's file
-    holds every step once, as an uninterrupted one's does.
-
-    Args:
-        file: ``metrics.jsonl``.
-        start_step: step from which the run goes on.
-        tensorboard: write events too.
-        enabled: False in all processes but the first.
+    holds every step once, as an uninterrupted one's does. Only the first process is ``enabled``.
 
     Raises:
         WriteError: from here and from :meth:`write`: the disk does not take ``metrics.jsonl``.
@@ -97,11 +91,7 @@ def copy_metrics(file: Path, target: Path, step: int) -> None:
 
 
 class MetricsWindow:
-    """Metrics since the last log line, summed on the device: one transfer per line.
-
-    Args:
-        batch_size: images per step.
-    """
+    """Metrics since the last log line, summed on the device: one transfer per line."""
 
     def __init__(self, batch_size: int):
         self._batch_size = batch_size

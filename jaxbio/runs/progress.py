@@ -33,13 +33,7 @@ def _silence() -> None:
 
 
 class Progress:
-    """A bar on a terminal; a line every few seconds elsewhere.
-
-    Args:
-        total: steps of the whole run.
-        start: steps done before this process.
-        enabled: False in all processes but the first.
-    """
+    """A bar on a terminal; a line every few seconds elsewhere."""
 
     def __init__(self, total: int, start: int, *, enabled: bool = True):
         self._total, self._start, self._done = total, start, start
@@ -104,11 +98,7 @@ class Progress:
 
 
 class Pace:
-    """Says when something costly is due again.
-
-    Args:
-        seconds: between two times; the first comes when they have passed once.
-    """
+    """Says when something costly is due again, first when ``seconds`` have passed."""
 
     def __init__(self, seconds: float):
         self._seconds, self._last = seconds, time.monotonic()

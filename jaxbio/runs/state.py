@@ -14,11 +14,7 @@ NEVER = jnp.iinfo(jnp.int32).max
 
 
 class State(Protocol):
-    """What the loop and the checkpoints know of a training state.
-
-    Attributes:
-        step: steps done, int32.
-    """
+    """What the loop and the checkpoints know of a training state."""
 
     step: jax.Array
 
@@ -40,13 +36,9 @@ class TrainState:
     """All arrays of a network that learns by gradients.
 
     Attributes:
-        step: optimiser steps done, int32.
-        params: trained parameters.
         model_state: what changes while training besides: ``batch_stats`` and the like, and the
             ``response_memory`` of ARR; a dict of collections.
         constants: fixed filters; saved, never optimised.
-        opt_state: the optimiser's.
-        plateau: state of the reduce-on-plateau schedule.
         ema: running averages of ``params`` and of ``model_state``; None when averaging is off.
     """
 

@@ -31,11 +31,8 @@ def waiting(
 ) -> Iterator[None]:
     """Says that something is going on, and every few seconds that it still is.
 
-    Args:
-        what: "compiling the training step".
-        program: :func:`program_key` of what is compiled: it is said at once, and how long it took
-            when it was last; "": anything else, said only if it takes long.
-        tell: prints a line; None: nobody speaks.
+    The :func:`program_key` of what is compiled is said at once, with how long it took when it was
+    last; all else only if it takes long. ``tell`` prints a line; None: nobody speaks.
     """
     if tell is None:
         yield
@@ -67,13 +64,7 @@ def waiting(
 
 
 def program_key(config: Mapping[str, Any], device: str, count: int) -> str:
-    """Names the programs of a configuration: equal where they are, for all that is known.
-
-    Args:
-        config: as nested dicts.
-        device: kind of the devices.
-        count: their number.
-    """
+    """Names the programs of a configuration: equal where they are, for all that is known."""
     kept: dict[str, Any] = {k: v for k, v in config.items() if k not in _NOT_COMPILED}
     for section, key in (("train", "total_epochs"), ("train", "total_steps"), ("data", "data_dir")):
         if section in kept:

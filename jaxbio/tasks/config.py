@@ -5,6 +5,7 @@ Nothing here imports JAX unless a name has to be looked up, so that a wrong key 
 
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -54,9 +55,6 @@ def check_training(config: ConfigDict) -> None:
 def restored_config(recorded: Mapping[str, Any]) -> ConfigDict:
     """Today's configuration of a recorded run; see :func:`jaxbio.options.restore`.
 
-    Args:
-        recorded: the contents of a run's ``config.json``.
-
     Raises:
         InputError: it is of no task that there is, or a value is out of its range.
     """
@@ -64,6 +62,46 @@ def restored_config(recorded: Mapping[str, Any]) -> ConfigDict:
     if not isinstance(config, Mapping):
         raise InputError("config.json holds no configuration: restore it")
     return options.restore(config_class(config.get("task")), config)
+
+
+def recorded_images(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """``image_size``, ``mean`` and ``std`` of a network, as far as its config.json tells them."""
+    if "config" in recorded:
+        data = recorded["config"]["data"]
+    else:  # of converted weights; older ones tell the size alone
+        size = {"image_size": recorded["model"].get("image_size")}
+        data = {**size, **recorded.get("preprocessing", {})}
+    images = {key: data.get(key) for key in ("image_size", "mean", "std")}
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in images.items() if v}
+
+
+def own_config(recorded: Mapping[str, Any], path: Path) -> ConfigDict:
+    """The configuration of a run, or of converted weights: then of their images, without data.
+
+    Args:
+        recorded: the content of its config.json.
+        path: of the run directory, for the message.
+
+    Raises:
+        InputError: weights whose images' mean and std are not recorded.
+    """
+    if "config" in recorded:
+        return restored_config(recorded)
+    if len(recorded_images(recorded)) < 3:
+        raise InputError(
+            f"{path} does not tell mean and std of its images: choose a configuration that does, "
+            "or convert the weights again"
+        )
+    return weights_config(recorded)
+
+
+def weights_config(recorded: Mapping[str, Any]) -> ConfigDict:
+    """A configuration for the images of converted weights, as far as they are known."""
+    made = new_config("classification")
+    made.train.total_epochs = 1  # nothing is trained, but the check wants a duration
+    for key, value in recorded_images(recorded).items():
+        options.set_key(made, f"data.{key}", value)
+    return made
 
 
 def config_to_go_on(config: ConfigDict, recorded: Mapping[str, Any]) -> ConfigDict:

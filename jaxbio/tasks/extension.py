@@ -42,14 +42,9 @@ class Beginning(NamedTuple):
 
 
 def check_extension(config: ConfigDict, amount: str) -> None:
-    """Whether a run of this configuration can be made longer by ``amount``; computes nothing.
+    """Refuses to make a run of this configuration longer by ``amount`` where that cannot be.
 
-    Args:
-        config: of the run.
-        amount: ``EPOCHS``, or ``N`` followed by ``steps`` where the run's length is in steps.
-
-    Raises:
-        InputError: it cannot, and why.
+    ``amount`` is ``EPOCHS``, or ``N`` followed by ``steps`` where the run's length is in steps.
     """
     _longer(config, amount)
 
@@ -57,15 +52,10 @@ def check_extension(config: ConfigDict, amount: str) -> None:
 def lengthen(
     config: ConfigDict, then: dict[str, Any], amount: str
 ) -> tuple[ConfigDict, dict[str, Any]]:
-    """A configuration and the recorded one, both of the longer training.
+    """A configuration and the recorded one, ``then``, both of the longer training.
 
     The length counts from the configuration, so that the same command goes on with a longer run
     that was interrupted, and finds one that has finished.
-
-    Args:
-        config: what is asked for.
-        then: what was recorded; its length may be any up to the longer one.
-        amount: see :func:`check_extension`.
 
     Raises:
         InputError: it cannot be longer, or is already.

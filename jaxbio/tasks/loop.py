@@ -177,11 +177,7 @@ def _begin(task: Task, beginning: Beginning) -> State:
 def _same_beginning(
     recorded: dict[str, Any], wanted: Beginning | None, run: RunDirectory
 ) -> Beginning | None:
-    """What a recorded run began with.
-
-    Raises:
-        InputError: something else than is wanted.
-    """
+    """What a recorded run began with; an ``InputError`` where something else is wanted."""
     found = recorded["resolved"].get("from_checkpoint")
     known = None if found is None else Beginning(str(found["run"]), int(found["step"]))
     if wanted is not None and wanted != known:

@@ -27,8 +27,6 @@ class Task(Protocol[StateT, BatchT]):
     """The objects of a run.
 
     Attributes:
-        config: of the task, see its ``config.py``.
-        periods: when things happen, in steps.
         like: the state's shapes, dtypes and shardings.
         best_by: the entry of the results that decides which checkpoint is the best; larger is
             better.
@@ -41,10 +39,8 @@ class Task(Protocol[StateT, BatchT]):
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "Task[StateT, BatchT]":
-        """Builds and checks everything; computes nothing yet.
-
-        Raises:
-            InputError: wrong configuration or data.
+        """Builds and checks everything, and computes nothing yet; an ``InputError`` of
+        configuration or data.
         """
 
     @property
@@ -101,10 +97,6 @@ class Task(Protocol[StateT, BatchT]):
 
 
 def prepare(config: ConfigDict) -> Task:
-    """Builds and checks the task that ``config.task`` names; computes nothing yet.
-
-    Raises:
-        InputError: wrong configuration or data.
-    """
+    """Builds and checks the task that ``config.task`` names, see :meth:`Task.prepare`."""
     module = importlib.import_module(f"jaxbio.tasks.{config.task}.task")
     return getattr(module, _CLASSES[config.task]).prepare(config)

@@ -12,16 +12,16 @@ import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from jaxbio.files.pickle_values import KNOWN, Values, plain
 from jaxbio.files.pickles import (
     Budget,
     CorruptCheckpointError,
     ForbiddenContentError,
+    Known,
     Record,
     Storage,
     Stream,
-    Values,
     need,
-    plain,
     shown,
     storage,
 )
@@ -50,6 +50,10 @@ class _Storages:
         return whole.window(*view[0][1:]) if view and view[0] is not None else whole
 
 
+def _known(unknown: bool) -> Known:
+    return None if unknown else KNOWN
+
+
 def _read_zip(path: Path, unknown: bool) -> Any:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
@@ -76,14 +80,14 @@ def _read_zip(path: Path, unknown: bool) -> Any:
         order: Any = read("byteorder") if f"{root}byteorder" in names else b"little"
         need(order in (b"little", b"big"), f"unknown byte order {shown(order)}")
         budget = Budget(size)
-        described = Stream(read("data.pkl"), _Storages(), budget, unknown).load()
+        described = Stream(read("data.pkl"), _Storages(), budget, _known(unknown)).load()
         order = "<" if order == b"little" else ">"
         return plain(described, Values(lambda key: read(f"data/{key}"), budget, unknown, order))
 
 
 def _read_legacy(view: mmap.mmap, unknown: bool) -> Any:
     storages, budget = _Storages(), Budget(len(view))
-    stream = Stream(view, storages, budget, unknown)
+    stream = Stream(view, storages, budget, _known(unknown))
     try:
         magic = stream.load()
     except ForbiddenContentError:
@@ -121,7 +125,7 @@ def _read_tar(view: mmap.mmap, path: Path, unknown: bool) -> Any:
 
     def stream(member: str) -> Stream:
         content = view[slice(*spans[member])]
-        return Stream(content, lambda key: objects[int(key)], budget, unknown)
+        return Stream(content, lambda key: objects[int(key)], budget, _known(unknown))
 
     storages = stream("storages")
     for _ in range(storages.load()):

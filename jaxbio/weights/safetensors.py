@@ -6,7 +6,8 @@ import mmap
 
 import numpy as np
 
-from jaxbio.files.pickles import is_count, need, numbers, shown
+from jaxbio.files.pickle_values import numbers
+from jaxbio.files.pickles import is_count, need, shown
 
 _TYPES = {"BOOL": "bool", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
 _TYPES |= {f"F{bits}": f"float{bits}" for bits in (16, 32, 64)} | {"C64": "complex64"}

@@ -4,6 +4,8 @@ import dataclasses
 import gzip
 import json
 import struct
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 

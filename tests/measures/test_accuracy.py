@@ -168,7 +168,7 @@ def test_a_published_set_of_folders(run, tmp_path):
     assert found["scores"]["mean_error"] == pytest.approx(1 / 15)
     assert found["scores"]["mce_published"] is None
     assert (run / "evaluation" / "robustness_published.json").is_file()
-    with pytest.raises(InputError, match="did you mean motion_blur"):
+    with pytest.raises(InputError, match="did you mean 'motion_blur'"):
         measure(session, "robustness", corrupted=str(tmp_path / "c"), corruptions="motion_blurr")
     with pytest.raises(InputError, match="neither"):
         measure(session, "robustness", corrupted=str(tmp_path / "data"))

@@ -75,7 +75,11 @@ LARGE_KINDS = [
     "mobilenet_v2",
     "shufflenet_v2_x1_0",
 ]
+DEEP = ("densenet161", "densenet169", "densenet201", "resnet152")  # as their shallow sisters
 ALL_KINDS = [*KINDS, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE_KINDS)]
+
+
+SLOW_FRONTS = [("densenet121", front_end) for front_end in ("none", "vone", "evnet")]
 
 
 def abstract_variables(model, size):
@@ -97,17 +101,18 @@ def random_variables(model, size):
     return jax.tree_util.tree_map_with_path(draw, abstract_variables(model, size))
 
 
+def initialised(model, x, train=False):
+    """Logits, endpoints and variables by one trace, which is most of what these tests cost."""
+    rngs = {name: jax.random.key(0) for name in ("params", "dropout", "noise")}
+    (logits, endpoints), variables = model.init_with_output(rngs, x, train)
+    return logits, endpoints, variables
+
+
 def shapes(model, size, train=False):
     """Abstract variables, logits and endpoints; no compute."""
     x = jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    variables = abstract_variables(model, size)
-
-    def apply(variables, x, key):
-        rngs = {"dropout": key, "noise": key}
-        return model.apply(variables, x, train, mutable=["batch_stats"], rngs=rngs)[0]
-
-    return variables, *jax.eval_shape(apply, variables, x, key)
+    logits, endpoints, variables = jax.eval_shape(lambda x: initialised(model, x, train), x)
+    return variables, logits, endpoints
 
 
 def test_every_name_is_listed():
@@ -118,7 +123,7 @@ def test_every_name_is_listed():
     "name",
     [
         pytest.param(name, marks=pytest.mark.slow)
-        if name.startswith(("cait", "tnt", "deit", "pvt", "shuffle"))
+        if name.startswith(("cait", "tnt", "deit", "pvt", "shuffle", *DEEP))
         else name
         for name in PUBLISHED_SIZES
     ],
@@ -128,8 +133,18 @@ def test_published_sizes(name):
     assert sum(x.size for x in jax.tree.leaves(variables["params"])) == PUBLISHED_SIZES[name]
 
 
-@pytest.mark.parametrize("front_end", FRONT_ENDS)
-@pytest.mark.parametrize("name", ALL_KINDS)
+@pytest.mark.parametrize(
+    ("name", "front_end"),
+    [
+        pytest.param(
+            *(name, front_end),
+            # Every trace of its 121 layers takes seconds: one in the quick suite.
+            marks=[pytest.mark.slow] * (name in LARGE_KINDS or (name, front_end) in SLOW_FRONTS),
+        )
+        for name in (*KINDS, *LARGE_KINDS)
+        for front_end in FRONT_ENDS
+    ],
+)
 def test_small_images_and_any_number_of_classes(name, front_end):
     model = create_model(name, num_classes=3, image_size=32, front_end=front_end)
     variables, logits, endpoints = shapes(model, 32, train=True)
@@ -206,14 +221,13 @@ def test_bfloat16_keeps_float32_parameters_statistics_and_logits(name):
     + ALL_KINDS[len(KINDS) :],
 )
 def test_remat_recomputes_blocks_and_keeps_the_variables(name):
-    x = jnp.zeros((1, 32, 32, 3))
+    x = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     trees = []
     for remat in (False, True):
         model = create_model(name, num_classes=3, image_size=32, remat=remat)
-        variables, *_ = shapes(model, 32)
+        trace = jax.make_jaxpr(lambda x, model=model: initialised(model, x), return_shape=True)
+        jaxpr, (_, _, variables) = trace(x)
         trees.append(jax.tree.map(lambda leaf: leaf.shape, variables))
-        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), variables)
-        jaxpr = jax.make_jaxpr(lambda v, model=model: model.apply(v, x)[0])(zeros)
         marked = [e for e in jaxpr.eqns if e.primitive.name in ("remat2", "checkpoint", "remat")]
         assert bool(marked) == remat
     assert trees[0] == trees[1]
@@ -261,7 +275,7 @@ class Probe(nn.Module):
 )
 def test_every_activation_site_has_a_name_of_its_own(monkeypatch, name, sites):
     monkeypatch.setitem(activations._ACTIVATIONS, "probe", Probe)
-    variables, *_ = shapes(create_model(name, activation="probe", image_size=32), 32)
+    variables = abstract_variables(create_model(name, activation="probe", image_size=32), 32)
     leaves = jax.tree_util.tree_leaves_with_path(variables["params"])
     assert sum(leaf.size for path, leaf in leaves if path[-1].key == "gain") == sites
 
@@ -278,17 +292,17 @@ def test_last_relu():
         create_model("resnet18", num_classes=3, image_size=32, last_relu=last)
         for last in (False, True)
     )
-    variables = random_variables(signed, 32)
-    a, b = jax.jit(
-        lambda x: [model.apply(variables, x)[1]["layer4"] for model in (signed, rectified)]
-    )(x)
+    a, b = jax.jit(lambda x, v: [model.apply(v, x)[1]["layer4"] for model in (signed, rectified)])(
+        x, random_variables(signed, 32)
+    )
     assert (a < 0).any()
     np.testing.assert_allclose(np.maximum(a, 0), b, rtol=1e-6)
     assert (b > 0).any()
 
 
 @pytest.mark.parametrize(
-    "name", ["alexnet", pytest.param("vgg11", marks=pytest.mark.slow), "squeezenet1_0"]
+    "name",
+    [*(pytest.param(k, marks=pytest.mark.slow) for k in ("alexnet", "vgg11")), "squeezenet1_0"],
 )
 def test_dropout_acts_in_training_only(name):
     model = create_model(name, num_classes=3, image_size=32)
@@ -297,10 +311,10 @@ def test_dropout_acts_in_training_only(name):
 
     @jax.jit
     def run(variables, x, key):
-        noisy = [model.apply(variables, x, True, rngs={"dropout": k})[0] for k in key]
+        noisy = jax.vmap(lambda k: model.apply(variables, x, True, rngs={"dropout": k})[0])(key)
         return *noisy, plain.apply(variables, x, True)[0], model.apply(variables, x)[0]
 
-    keys = [jax.random.key(1), jax.random.key(2)]
+    keys = jax.random.split(jax.random.key(1))
     first, second, without, evaluated = run(variables, jnp.ones((1, 32, 32, 3)), keys)
     assert not np.allclose(first, second)
     np.testing.assert_allclose(without, evaluated, rtol=1e-5, atol=1e-6)

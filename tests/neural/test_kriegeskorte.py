@@ -122,3 +122,16 @@ def test_the_published_files_agree_with_each_other():
     np.testing.assert_array_equal(mat.stimuli.images, npz.stimuli.images)
     mean = open_recordings(_real(SUPPLEMENT)).rdms["human_it"][0]
     np.testing.assert_allclose(npz.rdms["human_it"].mean(0), mean, atol=1e-6)
+
+
+def test_judgements_and_models_beside_the_recordings(tmp_path):
+    _write(tmp_path)
+    people = [{"RDM": _rdm(30 + i), "name": f"simJudge | subject{i}"} for i in range(3)]
+    scipy.io.savemat(tmp_path / "92_behavRDMs.mat", {"rdms_behav_92": _struct(people, (1, 3))})
+    models = [{"RDM": squareform(_rdm(40))[None], "name": "V1"}, {"RDM": _rdm(41), "name": "HMAX"}]
+    scipy.io.savemat(tmp_path / "92_modelRDMs.mat", {"Models": _struct(models, (1, 2))})
+    rdms = open_recordings(tmp_path).rdms
+    assert list(rdms) == ["monkey_it", "human_it", "judgements", "model_v1", "model_hmax"]
+    np.testing.assert_array_equal(rdms["judgements"], [_rdm(30), _rdm(31), _rdm(32)])
+    np.testing.assert_array_equal(rdms["model_v1"], [_rdm(40)])
+    np.testing.assert_array_equal(rdms["model_hmax"], [_rdm(41)])

@@ -90,7 +90,7 @@ def test_sparse_learning_gives_the_same_spikes_and_weights(kind):
 @pytest.mark.parametrize(
     ("kind", "sparse"),
     [
-        ("lc", False),
+        pytest.param("lc", False, marks=pytest.mark.slow),
         ("lc", True),
         pytest.param("fc", True, marks=pytest.mark.slow),
         pytest.param("c", False, marks=pytest.mark.slow),

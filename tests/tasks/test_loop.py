@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import chex
 import jax
@@ -42,6 +44,20 @@ def _config(**changes):
     return config
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of the plain configuration and its results. Not to be changed: take a `copy`."""
+    workdir = tmp_path_factory.mktemp("finished") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
+        return workdir, loop.train(_config(), str(workdir))
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return Path(shutil.copytree(finished[0], tmp_path / "run"))
+
+
 def _final_state(config, workdir):
     like = create_state(
         Tiny(10),
@@ -61,8 +77,8 @@ def _lines(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_run_learns_and_leaves_its_files(tmp_path, capsys):
-    results = loop.train(_config(), str(tmp_path))
+def test_a_run_learns_and_leaves_its_files(finished):
+    tmp_path, results = finished
     assert results["count"] > 300
     assert results["top1"] > 0.6  # chance is 0.1
     recorded = json.loads((tmp_path / "config.json").read_text())
@@ -72,7 +88,6 @@ def test_a_run_learns_and_leaves_its_files(tmp_path, capsys):
     splits = [(line["step"], line["split"]) for line in _lines(tmp_path)]
     assert splits.count((30, "test")) == 1
     assert [s for s, split in splits if split == "train"] == [5, 10, 15, 20, 25, 30]
-    assert str(tmp_path) in capsys.readouterr().out
 
 
 def test_the_test_is_compiled_before_the_first_step():
@@ -105,14 +120,21 @@ def test_runs_of_a_sweep_share_a_program():
     assert len(programs) == 1
 
 
-def test_a_finished_run_says_so_and_does_nothing(tmp_path, capsys, monkeypatch):
-    results = loop.train(_config(), str(tmp_path))
+def test_a_finished_run_says_so_and_does_nothing(copy, finished, capsys, monkeypatch):
     monkeypatch.setattr(loop, "_Loop", None)  # would fail if called
-    assert loop.train(_config(), str(tmp_path)) == results
-    assert "has finished" in capsys.readouterr().out
+    assert loop.train(_config(), str(copy)) == finished[1]
+    out = capsys.readouterr().out
+    assert "has finished" in out
+    assert str(copy) in out
 
 
-@pytest.mark.parametrize("changes", [{}, {"train.ema_decay": 0.9, "schedule.name": "plateau"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"train.ema_decay": 0.9, "schedule.name": "plateau"},  # all that a state can hold
+    ],
+)
 def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, monkeypatch, changes):
     config = _config(**changes)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -142,23 +164,21 @@ def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, monkeypatch, changes):
     assert numbers(whole) == numbers(parts)
 
 
-def test_evaluation_repeats_the_final_numbers(tmp_path):
-    config = _config()
-    results = loop.train(config, str(tmp_path))
-    opened = session.open_session(None, str(tmp_path), "last")
+def test_evaluation_repeats_the_final_numbers(copy, finished):
+    results = finished[1]
+    opened = session.open_session(None, str(copy), "last")
     measured = measure(opened, "accuracy")
     for name in ("loss", "top1", "top5", "count"):
         assert measured[name] == pytest.approx(results[name], rel=1e-5)
-    written = json.loads((tmp_path / "evaluation" / "accuracy.json").read_text())
+    written = json.loads((copy / "evaluation" / "accuracy.json").read_text())
     assert written["top1"] == measured["top1"]
 
 
 @pytest.mark.slow
-def test_the_exact_test_set_whatever_the_batch_size(tmp_path):
-    loop.train(_config(), str(tmp_path))
+def test_the_exact_test_set_whatever_the_batch_size(copy):
     seen = []
     for size in (8, 104, 368):
-        opened = session.open_session(_config(**{"eval.batch_size": size}), str(tmp_path))
+        opened = session.open_session(_config(**{"eval.batch_size": size}), str(copy))
         seen.append(opened.measure(opened.batches()))
     assert seen[0]["count"] == opened.source.num_eval
     for other in seen[1:]:
@@ -176,10 +196,9 @@ def test_nan_stops_the_run_and_names_step_and_checkpoint(tmp_path):
     )
 
 
-def test_another_configuration_is_refused_by_name(tmp_path):
-    loop.train(_config(), str(tmp_path))
+def test_another_configuration_is_refused_by_name(copy):
     with pytest.raises(InputError, match=r"optimizer.learning_rate=0.5 \(there 0.02\)"):
-        loop.train(_config(**{"optimizer.learning_rate": 0.5}), str(tmp_path))
+        loop.train(_config(**{"optimizer.learning_rate": 0.5}), str(copy))
 
 
 @pytest.mark.parametrize(
@@ -210,10 +229,9 @@ def test_a_file_in_the_way_of_the_run_directory(tmp_path):
         loop.train(_config(), str(tmp_path / "file" / "run"))
 
 
-def test_evaluating_nothing_or_another_model(tmp_path):
+def test_evaluating_nothing_or_another_model(copy, tmp_path):
     with pytest.raises(InputError, match=r"config.json does not exist"):
         session.open_session(None, str(tmp_path / "none"))
-    loop.train(_config(), str(tmp_path / "run"))
     other = _config(**{"model.name": "resnet34"})
     with pytest.raises(InputError, match=r"another model: name='resnet34' \(there 'resnet18'\)"):
-        session.open_session(other, str(tmp_path / "run"))
+        session.open_session(other, str(copy))

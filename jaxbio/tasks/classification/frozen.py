@@ -26,7 +26,6 @@ class Frozen:
     not move. Dropout and the noise of a front-end stay: they are no parameters.
 
     Attributes:
-        names: what people asked for.
         parts: the same as beginnings of paths, see :func:`_words`.
         spared: paths of the classifier, if all but it is frozen; else None.
     """
@@ -69,13 +68,12 @@ class Frozen:
             return call()
 
 
-def read_frozen(setting: str, params: Mapping[str, Any], head: Iterable[Path]) -> Frozen | None:
-    """What ``model.freeze`` asks for; None: nothing.
+def read_frozen(
+    setting: str, params: Mapping[str, Any], head: Iterable[Path], key: str = "model.freeze"
+) -> Frozen | None:
+    """What the ``setting`` of ``key``, names with commas, asks for; None: nothing.
 
-    Args:
-        setting: names with commas.
-        params: of the network; shapes suffice.
-        head: paths of the classifier's parameters.
+    Of ``params`` shapes suffice; ``head`` are paths of the classifier's parameters.
 
     Raises:
         InputError: a name that the network does not have, or nothing is left to learn.
@@ -89,22 +87,17 @@ def read_frozen(setting: str, params: Mapping[str, Any], head: Iterable[Path]) -
     for name in names:
         part = _part(name)
         if name != _BACKBONE and not any(words[: len(part)] == part for words in known):
-            raise InputError(_unknown(name, known))
+            raise InputError(f"{key} has {name!r}: {_hint(name, known)}")
         parts.append(part)
     spared = frozenset(_words(path[:-1]) for path in head) if _BACKBONE in names else None
     frozen = Frozen(tuple(names), tuple(p for p in parts if p != (_BACKBONE,)), spared)
     if all(map(frozen.covers, leaves)):
-        raise InputError(f"model.freeze={setting}: nothing is left to learn")
+        raise InputError(f"{key}={setting}: nothing is left to learn")
     return frozen
 
 
 def classifier_paths(shapes: Any, of_more_classes: Any) -> list[Path]:
-    """Parameters that belong to the classifier: those that grow with the number of classes.
-
-    Args:
-        shapes: of a network's parameters.
-        of_more_classes: of the same network with other classes.
-    """
+    """Parameters of the classifier: those whose shape grows with the number of classes."""
     leaves = jax.tree_util.tree_leaves_with_path(shapes)
     pairs = zip(leaves, jax.tree.leaves(of_more_classes), strict=True)
     return [_keys(path) for (path, leaf), other in pairs if leaf.shape != other.shape]
@@ -133,9 +126,9 @@ def _part(name: str) -> Path:
     return _words(re.sub(r"^block(\d+)", r"blocks_\1", name).split("."))
 
 
-def _unknown(name: str, known: Sequence[Path]) -> str:
+def _hint(name: str, known: Sequence[Path]) -> str:
     tops = list(dict.fromkeys(words[0] for words in known))
     blocks = {".".join(words[:2]) for words in known if len(words) > 1}
     close = difflib.get_close_matches(name, [*tops, *blocks, *_FRONT_END, _BACKBONE], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"model.freeze has {name!r}: {hint}known: {', '.join([*tops, _BACKBONE])}"
+    return f"{hint}known: {', '.join([*tops, _BACKBONE])}"

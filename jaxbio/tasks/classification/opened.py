@@ -25,7 +25,7 @@ from jaxbio.tasks.classification.accuracy import EvalStep, evaluate
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser, make_regulariser
 from jaxbio.tasks.classification.build import build_model, data_source, model_arguments
 from jaxbio.tasks.classification.step import make_eval_step
-from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.config import own_config, recorded_images
 
 # These change how a model is computed, not what it is.
 _FREE_ARGUMENTS = ("remat", "dtype", "image_size")
@@ -38,11 +38,6 @@ class Classifier:
     Attributes:
         config: data and evaluation settings.
         source: the data; None where it was opened without.
-        arguments: of :func:`jaxbio.create_model`.
-        model: the module.
-        preprocessing: of its images.
-        mesh: the devices.
-        regulariser: ARR, or None.
         classes: the only ones that are answered, numbers; None: all.
     """
 
@@ -92,15 +87,8 @@ def open_model(
 ) -> Classifier:
     """Builds a network and what it is tested with; computes nothing yet.
 
-    Args:
-        config: the whole configuration.
-        source: the data, or None.
-        arguments: of :func:`jaxbio.create_model`.
-        arr: the section ``arr`` of the configuration; empty: none.
-        classes: the only ones that are answered; None: all.
-
-    Raises:
-        InputError: wrong configuration.
+    ``arr`` is that section of the configuration (empty: none); ``classes`` are the only ones that
+    are answered (None: all). An ``InputError`` of wrong configuration.
     """
     model = build_model(arguments)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
@@ -126,8 +114,6 @@ class Session(Classifier):
     """A classifier of a run: what every evaluation needs.
 
     Attributes:
-        run: the run directory.
-        step: of the checkpoint.
         variables: restored ones, on the mesh.
         class_names: of the network's answers, by number; None if they are not known. The labels of
             the source are these numbers.
@@ -166,12 +152,12 @@ def open_session(
     recorded = read_json(run.config_file)
     converted = "config" not in recorded
     if config is None:
-        if converted:
+        if converted and with_data:
             raise InputError(
                 f"{run.path} holds converted weights, which have no data: choose some, as in "
                 "--data=DIR of pictures by class, or data.source=mnist"
             )
-        config = restored_config(recorded)
+        config = own_config(recorded, run.path)
     if "model" not in config or (with_data and "source" not in config.data):
         raise InputError(
             f"task {config.task} has no labelled images to test {run.path} on: choose a "
@@ -213,24 +199,6 @@ def recorded_names(recorded: Mapping[str, Any]) -> list[str] | None:
     if "config" in recorded:
         return recorded.get("resolved", {}).get("class_names")
     return list(imagenet_ids()) if recorded["model"].get("num_classes") == 1000 else None
-
-
-def recorded_images(recorded: dict[str, Any]) -> dict[str, Any]:
-    """What a network's images are like, as its config.json tells.
-
-    Args:
-        recorded: the config.json of a run or of converted weights.
-
-    Returns:
-        ``image_size``, ``mean`` and ``std`` as far as they are known.
-    """
-    if "config" in recorded:
-        data = recorded["config"]["data"]
-    else:  # of converted weights; older ones tell the size alone
-        size = {"image_size": recorded["model"].get("image_size")}
-        data = {**size, **recorded.get("preprocessing", {})}
-    images = {key: data.get(key) for key in ("image_size", "mean", "std")}
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in images.items() if v}
 
 
 def _check_same_images(data: ConfigDict, recorded: dict[str, Any], run: RunDirectory) -> None:

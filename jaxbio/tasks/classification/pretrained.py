@@ -21,8 +21,8 @@ from jaxbio.tasks.classification import frozen
 from jaxbio.tasks.classification.arr import COLLECTION
 from jaxbio.tasks.classification.build import model_arguments
 from jaxbio.tasks.classification.config import PRETRAINED, Config, Spiking, StartingModel
-from jaxbio.tasks.classification.opened import Session, open_session, recorded_images
-from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.classification.opened import Session, open_session
+from jaxbio.tasks.config import recorded_images, restored_config
 from jaxbio.weights import WeightMismatchError
 
 # What a new training may choose, whatever the old one did.
@@ -35,13 +35,9 @@ class Pretrained:
     """A trained network to begin with.
 
     Attributes:
-        path: as configured.
-        arguments: of :func:`jaxbio.create_model`.
         images: ``image_size``, ``mean`` and ``std`` as far as they are known.
-        class_names: of its classifier, where they are known.
         v2_filters: where its V2 filters come from.
         converted: variables of a PyTorch file; None: a run directory has them.
-        config: ours, for devices.
     """
 
     path: str
@@ -77,10 +73,8 @@ class Pretrained:
     ) -> TrainState:
         """A new state with what has been learned, as copies on its devices.
 
-        Args:
-            state: at step 0.
-            mesh: the devices.
-            fresh: paths of parameters that stay as they are in ``state``: of a new classifier.
+        Parameters at the paths ``fresh``, those of a new classifier, stay as they are in ``state``,
+        at step 0.
 
         Raises:
             InputError: another network.
@@ -107,16 +101,11 @@ class Pretrained:
 
 
 def open_pretrained(config: ConfigDict) -> Pretrained | None:
-    """What ``model.init_from`` names; the configuration takes from it what it leaves open.
+    """What ``model.init_from`` names; None to begin with random weights.
 
-    With ``model.name=pretrained`` these are all keys that have their defaults, otherwise those that
-    are not set. Network and images must then agree.
-
-    Args:
-        config: the whole configuration; changed in place.
-
-    Returns:
-        The network; None to begin with random weights. No array of a run has been read yet.
+    The configuration takes from it what it leaves open, in place: with ``model.name=pretrained``
+    all keys that have their defaults, otherwise those that are not set. Network and images must
+    then agree. No array of a run is read yet.
 
     Raises:
         InputError: no network is there, or the configuration is of another.
@@ -132,12 +121,7 @@ def open_pretrained(config: ConfigDict) -> Pretrained | None:
 def open_network(config: ConfigDict, path: str) -> Session:
     """A run's or converted weights' network with its own images, on our devices, without data.
 
-    Args:
-        config: says which devices there are.
-        path: the run directory.
-
-    Raises:
-        InputError: no network is there.
+    An ``InputError`` where no network is there.
     """
     recorded = read_json(RunDirectory(path).config_file)
     if "config" in recorded:

@@ -9,6 +9,7 @@ import flax
 import jax
 import numpy as np
 import optax
+from flax import linen as nn
 from ml_collections import ConfigDict
 
 import jaxbio
@@ -52,12 +53,8 @@ class Classification:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-        config: see ``configs/base.py``.
         classifier: the network, its data, the devices.
-        periods: when things happen.
         schedule: step -> share of the learning rate.
-        optimizer: the update's direction.
-        like: the state's shapes, dtypes and shardings.
         v2_filters: those that replace the model's stand-in, or None.
         pretrained: what the network begins with, or None: random weights.
         head: paths of the classifier's parameters; known where that is needed.
@@ -87,11 +84,7 @@ class Classification:
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "Classification":
-        """Builds and checks everything; computes nothing yet.
-
-        Raises:
-            InputError: wrong configuration or data.
-        """
+        """See :meth:`jaxbio.tasks.task.Task.prepare`."""
         pretrained = open_pretrained(config)
         source = data_source(config)
         arguments = model_arguments(config, source.num_classes)
@@ -103,7 +96,8 @@ class Classification:
         head: Sequence[tuple[str, ...]] = ()
         frozen = None
         if pretrained is not None or config.model.freeze:
-            head, frozen = _parts(classifier, config.model.freeze)
+            size = classifier.preprocessing.image_size
+            head, frozen = learning_parts(arguments, classifier.model, size, config.model.freeze)
         if frozen is not None:
             optimizer = optax.masked(optimizer, frozen.learning)
         new_state = _state_maker(classifier, optimizer)
@@ -316,14 +310,22 @@ class Classification:
         }
 
 
-def _parts(classifier: Classifier, setting: str) -> tuple[Sequence[tuple[str, ...]], Frozen | None]:
-    """Paths of the classifier's parameters, and what is frozen."""
-    arguments = classifier.arguments
+def learning_parts(
+    arguments: dict[str, Any],
+    model: nn.Module,
+    image_size: int,
+    setting: str,
+    key: str = "model.freeze",
+) -> tuple[Sequence[tuple[str, ...]], Frozen | None]:
+    """Paths of the classifier's parameters, and what the ``setting`` of ``key`` says is frozen.
+
+    Raises:
+        InputError: a part that the network does not have, or nothing is left to learn.
+    """
     more = build_model({**arguments, "num_classes": arguments["num_classes"] + 1})
-    size = classifier.preprocessing.image_size
-    shapes, of_more = (parameter_shapes(model, size) for model in (classifier.model, more))
+    shapes, of_more = (parameter_shapes(network, image_size) for network in (model, more))
     head = classifier_paths(shapes, of_more)
-    return head, read_frozen(setting, shapes, head)
+    return head, read_frozen(setting, shapes, head, key)
 
 
 def _state_maker(

@@ -48,6 +48,23 @@ class Rdm:
     held_out: float = option(
         0.2, "share of each object's images (single images: of each category's)", "(0, 1)"
     )
+    validation: float = option(
+        0.0,
+        "share of the other images that choose the best checkpoint; 0: the held-out ones do",
+        "[0, 1)",
+    )
+    held_out_people: int = option(
+        0,
+        "subjects of published RDMs that are only scored against; 0: all are learnt from",
+        "[0, 65536]",
+    )
+    freeze: str = option(
+        "", "parts of the student that do not learn, as model.freeze of a classifier has them"
+    )
+    shuffled: bool = option(False, "learn the RDM with its conditions in another order: a control")
+    l2_sp: float = option(
+        0.0, "weight of half the squared distance of the parameters from their start", "[0, inf)"
+    )
     split_seed: int = option(
         0, "of the choice of held-out images; also of the synthetic recordings", SEED
     )

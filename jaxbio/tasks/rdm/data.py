@@ -5,7 +5,7 @@ image. In the first case images of every object are held out, in the second whol
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import jax
@@ -24,20 +24,19 @@ class Partition:
 
     Attributes:
         train: sorted indices.
-        test: sorted indices of the others.
+        test: sorted indices of those held out.
+        validation: sorted indices of the others, which choose the best checkpoint.
     """
 
     train: np.ndarray
     test: np.ndarray
+    validation: np.ndarray
 
 
-def split_images(stimuli: StimulusSet, held_out: float, seed: int) -> Partition:
+def split_images(
+    stimuli: StimulusSet, held_out: float, seed: int, validation: float = 0.0
+) -> Partition:
     """Holds out a share of the images of every object, or, of single images, of every category.
-
-    Args:
-        stimuli: of the recordings.
-        held_out: the share, in (0, 1).
-        seed: of the choice.
 
     Raises:
         InputError: the share leaves a side without images, or too few conditions to compare.
@@ -46,25 +45,63 @@ def split_images(stimuli: StimulusSet, held_out: float, seed: int) -> Partition:
     if not _has_views(groups):
         groups = stimuli.labels
     rng = np.random.default_rng(seed)
+    everything = np.arange(len(groups))
+    test = _drawn(rng, groups, everything, "rdm.held_out", held_out)
+    train = np.setdiff1d(everything, test)
+    chosen = np.zeros(0, int)
+    if validation:
+        chosen = _drawn(rng, groups, train, "rdm.validation", validation)
+        train = np.setdiff1d(train, chosen)
+    for name, part in (("training", train), ("held-out", test), ("validation", chosen)):
+        conditions = len(np.unique(stimuli.objects[part]))
+        if conditions < 3 and (name != "validation" or validation):
+            raise InputError(
+                f"rdm.held_out={held_out}, rdm.validation={validation}: RDMs need 3 conditions or "
+                f"more, {conditions} are {name}"
+            )
+    return Partition(train, test, chosen)
+
+
+def split_people(recordings: Recordings, count: int, seed: int) -> tuple[Recordings, Recordings]:
+    """Recordings to learn from, and those to score against, which are of other people.
+
+    Args:
+        recordings: with one published RDM per subject, of one region.
+        count: subjects who are only scored against; 0: all are both.
+        seed: of the choice.
+
+    Raises:
+        InputError: there are no subjects, or not as many.
+    """
+    if not count:
+        return recordings, recordings
+    subjects = [len(rdms) for rdms in recordings.rdms.values()]
+    if recordings.responses is not None or len(subjects) != 1 or subjects[0] <= count:
+        there = "no RDM per subject" if recordings.responses is not None else f"{subjects} subjects"
+        raise InputError(f"rdm.held_out_people={count}: {recordings.name} has {there}")
+    order = np.random.default_rng((seed, 2)).permutation(subjects[0])
+    learnt, scored = (
+        replace(recordings, rdms={name: rdms[part] for name, rdms in recordings.rdms.items()})
+        for part in (np.sort(order[count:]), np.sort(order[:count]))
+    )
+    return learnt, scored
+
+
+def _drawn(
+    rng: np.random.Generator, groups: np.ndarray, index: np.ndarray, key: str, share: float
+) -> np.ndarray:
+    """A share of the images ``index`` of every group, sorted."""
     held: list[np.ndarray] = []
     for group in np.unique(groups):
-        index = np.flatnonzero(groups == group)
-        count = round(held_out * len(index))
-        if not 0 < count < len(index):
+        members = index[groups[index] == group]
+        count = round(share * len(members))
+        if not 0 < count < len(members):
             raise InputError(
-                f"rdm.held_out={held_out} of the {len(index)} images of '{group}' is {count}: some "
+                f"{key}={share} of the {len(members)} images of '{group}' is {count}: some "
                 "must be held out and some be left"
             )
-        held.append(rng.permutation(index)[:count])
-    test = np.sort(np.concatenate(held))
-    train = np.setdiff1d(np.arange(len(groups)), test)
-    for name, part in (("training", train), ("held-out", test)):
-        conditions = len(np.unique(stimuli.objects[part]))
-        if conditions < 3:
-            raise InputError(
-                f"rdm.held_out={held_out}: RDMs need 3 conditions or more, {conditions} are {name}"
-            )
-    return Partition(train, test)
+        held.append(rng.permutation(members)[:count])
+    return np.sort(np.concatenate(held))
 
 
 def _has_views(objects: np.ndarray) -> bool:
@@ -78,25 +115,28 @@ class Target:
     Attributes:
         patterns: ``[S, P]`` responses or a teacher's features, whose RDM of object means it is; or
         dissimilarities: ``[S, S]``, where only these are known.
+        shuffled: None, or the seed of another order of the conditions.
     """
 
     patterns: np.ndarray | None = None
     dissimilarities: np.ndarray | None = None
+    shuffled: int | None = None
 
     def matrix(self, index: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-        """The RDM ``[conditions, conditions]`` of the images ``index``.
-
-        Args:
-            index: images.
-            conditions: of each of them, its row: 0 .. n - 1.
+        """The RDM ``[conditions, conditions]`` of the images ``index``, whose rows are
+        ``conditions``: 0 .. n - 1.
         """
         if self.patterns is None:  # one image per condition
             order = index[np.argsort(conditions)]
-            return np.asarray(
-                cast(np.ndarray, self.dissimilarities)[np.ix_(order, order)], np.float32
-            )
-        means = object_means(self.patterns[index], conditions, int(conditions.max()) + 1)
-        return np.asarray(rdm(means, "correlation", name="target"), np.float32)
+            found = cast(np.ndarray, self.dissimilarities)[np.ix_(order, order)]
+        else:
+            means = object_means(self.patterns[index], conditions, int(conditions.max()) + 1)
+            found = rdm(means, "correlation", name="target")
+        found = np.asarray(found, np.float32)
+        if self.shuffled is None:
+            return found
+        order = np.random.default_rng((self.shuffled, 3)).permutation(len(found))
+        return found[np.ix_(order, order)]
 
 
 def neural_target(recordings: Recordings) -> Target:

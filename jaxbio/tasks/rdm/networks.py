@@ -24,9 +24,6 @@ class Backbone:
     """A model, how it wants its images, and the variables to start from.
 
     Attributes:
-        arguments: of :func:`jaxbio.create_model`.
-        model: the module.
-        preprocessing: of its images.
         variables: of a run; None: fresh ones.
         origin: where the variables come from, in words.
     """
@@ -80,10 +77,7 @@ def open_teacher(config: ConfigDict) -> Backbone:
 def initial_variables(network: Backbone, seed: int, v2_weights: str = "") -> dict[str, Any]:
     """The variables at step 0: those of the run, and fresh ones where it has none that fit.
 
-    Args:
-        network: from the functions above.
-        seed: of fresh variables.
-        v2_weights: file with V2 filters, of fresh networks.
+    ``v2_weights`` is a file with V2 filters, for fresh networks.
     """
     size = network.preprocessing.image_size
     images = jnp.zeros((1, size, size, 3))
@@ -110,12 +104,7 @@ def layer_features(
 ) -> np.ndarray:
     """``[S, units]`` float32 of a layer in evaluation mode; the last step of recurrent ones.
 
-    Args:
-        network: its preparation of images.
-        variables: the network's.
-        images: ``[S, size, size, 3]`` uint8.
-        layer: the endpoint.
-        mesh: devices that share each batch.
+    Images are ``[S, size, size, 3]`` uint8; the devices of the mesh share each batch.
     """
     batches = features.extract(
         network.model,

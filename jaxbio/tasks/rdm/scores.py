@@ -23,6 +23,7 @@ class StudentMeasures(NamedTuple):
         held_out: SIT, or Spearman's rho of RDMs where recordings have no responses.
         held_out_std: over the draws of SIT; 0 without draws.
         train: the same as ``held_out`` on the images learnt from.
+        validation: the same on the validation images; None without any.
         loss: mean squared difference to the target's RDM on held-out images.
         svm: accuracy in telling categories, held-out images; None for single images per object.
         rdm: ``[n, n]`` of the held-out conditions.
@@ -31,6 +32,7 @@ class StudentMeasures(NamedTuple):
     held_out: float
     held_out_std: float
     train: float
+    validation: float | None
     loss: float
     svm: float | None
     rdm: np.ndarray
@@ -46,20 +48,17 @@ def measure_student(
     sit_splits: int,
     name: str,
 ) -> StudentMeasures:
-    """Compares a student's features with the recordings.
+    """Compares a student's features, ``[S, units]`` of all images, with the recordings.
 
-    Args:
-        activity: ``[S, units]`` of all images.
-        recordings: what they are compared with.
-        neural: the recordings as a target.
-        target_rdm: what was to be learnt, of the held-out conditions.
-        partition: which images are held out.
-        sit_splits: draws of SIT.
-        name: the layer's, for errors.
+    ``target_rdm`` is what was to be learnt, of the held-out conditions; ``name`` is the layer's,
+    for errors.
     """
     objects = recordings.stimuli.objects
     scores = {}
-    for part, index in (("train", partition.train), ("held_out", partition.test)):
+    parts = {"train": partition.train, "held_out": partition.test}
+    if len(partition.validation):
+        parts["validation"] = partition.validation
+    for part, index in parts.items():
         if neural.patterns is None:
             scores[part] = (_spearman(activity[index], neural, index, objects[index], name), 0.0)
             continue
@@ -81,6 +80,7 @@ def measure_student(
         held_out=scores["held_out"][0],
         held_out_std=scores["held_out"][1],
         train=scores["train"][0],
+        validation=scores["validation"][0] if "validation" in scores else None,
         loss=float(np.square(held_out_rdm - target_rdm).mean()),
         svm=_svm(activity[test], recordings, neural, test, name),
         rdm=held_out_rdm,

@@ -11,6 +11,7 @@ from flax import linen as nn
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.state import NEVER, TrainState
 from jaxbio.similarity import rdm_loss
+from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
 from jaxbio.tasks.classification.step import Batch, Metrics, Step
 
@@ -23,24 +24,21 @@ def make_rdm_step(
     *,
     layer: str,
     timed: bool = False,
-    seed: int,
+    seed: int | jax.Array,
     class_weight: float = 0.0,
+    frozen: Frozen | None = None,
+    l2_sp: float = 0.0,
+    start: Any = None,
 ) -> Step:
     """Builds ``step(state, batch) -> (state, metrics)``.
 
     The loss is the mean squared difference of two RDMs of object means
-    (:func:`jaxbio.similarity.rdm_loss`), plus ``class_weight`` times the cross-entropy. The network
+    (:func:`jaxbio.similarity.rdm_loss`), plus ``class_weight`` times the cross-entropy, plus
+    ``l2_sp / 2`` times the squared distance from the starting point (Li et al. 2018, "Explicit
+    inductive bias for transfer learning with convolutional networks"). The network
     is in training mode, as published: BatchNorm takes the batch's statistics, dropout acts.
-
-    Args:
-        model: called as ``model(images, train=True)``, returns ``(logits, endpoints)``.
-        preprocessing: of its images.
-        optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
-        schedule: step -> learning rate.
-        layer: endpoint whose RDM is trained.
-        timed: whether the layer has a time axis ``[T, B, ...]``; its last step counts.
-        seed: of dropout and noise.
-        class_weight: of the classification loss; 0: none.
+    ``layer`` is the endpoint whose RDM is trained; of a ``timed`` one, ``[T, B, ...]``, the last
+    step counts. ``start`` are the parameters that ``l2_sp`` pulls to.
 
     Returns:
         The step. Its batch has ``image`` ``[B, H, W, 3]`` uint8, ``label`` ``[B]``, ``object``
@@ -49,16 +47,21 @@ def make_rdm_step(
     """
 
     def loss_fn(params: Any, state: TrainState, batch: Batch, key: jax.Array):
+        params = params if frozen is None else frozen.stop(params)
         variables = {"params": params, "constants": state.constants, **state.model_state}
         names = ("dropout", "noise", "drop_path")
         rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
-        (logits, endpoints), updated = model.apply(
-            variables,
-            preprocessing.normalise(batch["image"]),
-            train=True,
-            rngs=rngs,
-            mutable=list(state.model_state),
-        )
+
+        def forward():
+            return model.apply(
+                variables,
+                preprocessing.normalise(batch["image"]),
+                train=True,
+                rngs=rngs,
+                mutable=list(state.model_state),
+            )
+
+        (logits, endpoints), updated = forward() if frozen is None else frozen.apply(forward)
         activity = endpoints[layer][-1] if timed else endpoints[layer]
         features = activity.reshape(len(logits), -1).astype(jnp.float32)
         of_rdm = rdm_loss(features, batch["target"], batch["object"])
@@ -68,6 +71,9 @@ def make_rdm_step(
             losses = cross_entropy(logits, batch["label"])
             total = of_rdm + class_weight * jnp.mean(losses)
             sums["top1"] = metric_sums(logits, batch["label"], losses)["top1"]
+        if l2_sp:
+            moved = jax.tree.map(jnp.subtract, params, start)
+            total += 0.5 * l2_sp * optax.tree.norm(moved, squared=True)
         return total, (dict(updated), {"loss": count * total, **sums})
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:

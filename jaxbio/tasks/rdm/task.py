@@ -10,9 +10,9 @@ Reference:
 
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import ClassVar
+from typing import Any
 
 import jax
 import numpy as np
@@ -32,9 +32,18 @@ from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.runs.periods import Periods, read_periods
 from jaxbio.runs.schedules import make_schedule
 from jaxbio.runs.state import TrainState, make_state
+from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.optimizers import make_optimizer
-from jaxbio.tasks.classification.step import Batch, Step
-from jaxbio.tasks.rdm.data import BalancedBatches, Partition, Target, neural_target, split_images
+from jaxbio.tasks.classification.step import Batch, Metrics, Step
+from jaxbio.tasks.classification.task import learning_parts
+from jaxbio.tasks.rdm.data import (
+    BalancedBatches,
+    Partition,
+    Target,
+    neural_target,
+    split_images,
+    split_people,
+)
 from jaxbio.tasks.rdm.networks import (
     Backbone,
     initial_variables,
@@ -52,20 +61,17 @@ class RdmFineTuning:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-        config: see ``configs/base.py``.
-        recordings: what is learnt and compared with.
+        learnt: the recordings to learn from.
+        recordings: what is compared with: the same, or those of other people.
         partition: images to learn from, and those held out.
-        student: the network that learns.
         teacher: the network it learns from; None: the recordings themselves.
-        mesh: the devices.
-        periods: when things happen.
         images_per_step: what the recordings make of ``rdm.images_per_object``.
-        schedule: step -> learning rate.
-        optimizer: the update's direction.
-        like: the state's shapes, dtypes and shardings.
+        schedule: step -> share of the learning rate.
+        frozen: parts of the student that do not learn, or None.
     """
 
     config: ConfigDict
+    learnt: Recordings
     recordings: Recordings
     partition: Partition
     student: Backbone
@@ -75,30 +81,41 @@ class RdmFineTuning:
     images_per_step: int
     schedule: Callable[[jax.Array], jax.Array]
     optimizer: optax.GradientTransformation
+    frozen: Frozen | None
     like: TrainState
 
-    best_by: ClassVar[str] = "similarity"
+    @property
+    def best_by(self) -> str:
+        """Validation images choose the best checkpoint where there are some."""
+        return "similarity_validation" if len(self.partition.validation) else "similarity"
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "RdmFineTuning":
-        """Builds and checks everything.
-
-        With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
-
-        Raises:
-            InputError: wrong configuration or recordings.
+        """See :meth:`jaxbio.tasks.task.Task.prepare`; with ``rdm.student`` set, ``model`` and
+        ``data`` become those of the student.
         """
-        recordings = _recordings(config)
-        partition = split_images(recordings.stimuli, config.rdm.held_out, config.rdm.split_seed)
+        rdm = config.rdm
+        read = _recordings(config)
+        learnt, recordings = split_people(read, rdm.held_out_people, rdm.split_seed)
+        partition = split_images(read.stimuli, rdm.held_out, rdm.split_seed, rdm.validation)
         conditions = len(np.unique(recordings.stimuli.objects[partition.train]))
         images_per_step = conditions * config.rdm.images_per_object
         student = open_student(config, len(np.unique(recordings.stimuli.labels)))
         steps_in_epoch = max(1, len(partition.train) // images_per_step)
         periods = read_periods(config, steps_in_epoch)
         optimizer = make_optimizer(config.optimizer)
+        frozen = None
+        if rdm.freeze:
+            size = student.preprocessing.image_size
+            _, frozen = learning_parts(
+                student.arguments, student.model, size, rdm.freeze, "rdm.freeze"
+            )
+        if frozen is not None:
+            optimizer = optax.masked(optimizer, frozen.learning)
         mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
         task = cls(
             config=config,
+            learnt=learnt,
             recordings=recordings,
             partition=partition,
             student=student,
@@ -106,10 +123,9 @@ class RdmFineTuning:
             mesh=mesh,
             periods=periods,
             images_per_step=images_per_step,
-            schedule=make_schedule(
-                config.schedule, config.optimizer.learning_rate, periods.total, steps_in_epoch
-            ),
+            schedule=make_schedule(config.schedule, 1.0, periods.total, steps_in_epoch),
             optimizer=optimizer,
+            frozen=frozen,
             like=abstract_state(partial(_new_state, student, optimizer, config), mesh),
         )
         task._student_layer  # noqa: B018 - an unknown layer is an error now, not after minutes
@@ -123,17 +139,32 @@ class RdmFineTuning:
 
     def train_step(self) -> Step:
         """The jitted step; it takes the memory of the state that it is given."""
-        step = make_rdm_step(
-            self.student.model,
-            self.student.preprocessing,
-            self.optimizer,
-            self.schedule,
-            layer=self.config.rdm.layer,
-            timed=self._student_layer.steps is not None,
-            seed=self.config.seed,
-            class_weight=self.config.rdm.class_weight,
+        config = self.config
+
+        def step(
+            state: TrainState, batch: Batch, *, seed: jax.Array, rate: jax.Array, start: Any
+        ) -> tuple[TrainState, Metrics]:
+            return make_rdm_step(
+                self.student.model,
+                self.student.preprocessing,
+                self.optimizer,
+                lambda now: rate * self.schedule(now),
+                layer=config.rdm.layer,
+                timed=self._student_layer.steps is not None,
+                seed=seed,
+                class_weight=config.rdm.class_weight,
+                frozen=self.frozen,
+                l2_sp=config.rdm.l2_sp,
+                start=start,
+            )(state, batch)
+
+        # Arguments, not constants: runs that differ in these alone share the program.
+        return partial(
+            jax.jit(step, donate_argnums=0),
+            seed=np.uint32(config.seed),
+            rate=np.float32(config.optimizer.learning_rate),
+            start=self.initial_state().params if config.rdm.l2_sp else None,
         )
-        return jax.jit(step, donate_argnums=0)
 
     def warm_up(self, state: TrainState) -> None:
         """Measures the student before its training, as every test needs it."""
@@ -152,10 +183,19 @@ class RdmFineTuning:
             "similarity_before": before.held_out,
             "similarity_train": after.train,
             "similarity_train_before": before.train,
+            **self._of_validation(after, before),
             "similarity_std": after.held_out_std,
             "rdm_loss": after.loss,
             "rdm_loss_before": before.loss,
             **({} if after.svm is None else {"svm": after.svm, "svm_before": before.svm}),
+        }
+
+    def _of_validation(self, after: StudentMeasures, before: StudentMeasures) -> Results:
+        if after.validation is None or before.validation is None:
+            return {}
+        return {
+            "similarity_validation": after.validation,
+            "similarity_validation_before": before.validation,
         }
 
     def describe(self, state: TrainState) -> str:
@@ -223,9 +263,10 @@ class RdmFineTuning:
             "teacher": None if self.teacher is None else self.teacher.origin,
             "data": {
                 **self.recordings.describe(),
-                "target_checksum": _checksum(self._neural_target),
+                "target_checksum": _checksum(neural_target(self.learnt)),
                 "training_images": len(part.train),
                 "held_out_images": len(part.test),
+                **({"validation_images": len(part.validation)} if len(part.validation) else {}),
             },
             "steps": self.periods.total,
             "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__},
@@ -258,7 +299,7 @@ class RdmFineTuning:
     @cached_property
     def _target(self) -> Target:
         if self.teacher is None:
-            return self._neural_target
+            return neural_target(self.learnt)
         images = self.recordings.stimuli.read_images(self.teacher.preprocessing.image_size)
         variables = initial_variables(self.teacher, self.config.seed)
         layer = self.config.rdm.layer
@@ -267,8 +308,9 @@ class RdmFineTuning:
     @cached_property
     def _balanced(self) -> BalancedBatches:
         config, stimuli = self.config, self.recordings.stimuli
+        rdm = config.rdm
         images = self._images
-        if config.rdm.flip:
+        if rdm.flip:
             turned = np.random.default_rng((config.seed, 1)).random(len(images)) < 0.5
             images = np.where(turned[:, None, None, None], images[:, :, ::-1], images)
         _, labels = np.unique(stimuli.labels, return_inverse=True)
@@ -277,8 +319,8 @@ class RdmFineTuning:
             labels=labels,
             objects=stimuli.objects,
             index=self.partition.train,
-            target=self._target,
-            per_object=config.rdm.images_per_object,
+            target=replace(self._target, shuffled=rdm.split_seed if rdm.shuffled else None),
+            per_object=rdm.images_per_object,
             seed=config.seed,
         )
 

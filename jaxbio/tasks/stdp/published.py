@@ -56,16 +56,13 @@ class PublishedNetwork:
     """A saved network.
 
     Attributes:
-        name: of its folder.
         sha256: of the file ``network``.
-        shape: sizes and times.
         numbers: fields of :class:`jaxbio.spiking.network.Parameters`.
         xy: ``[positions, window, filters]``, ``[1, ...]`` of a convolutional network.
         theta: ``[positions, filters]``, mV.
         yy: trained competition ``[neurons, neurons]``, mV; None where it is fixed.
         votes: ``[classes, filters, rows, columns]``; None without the file.
         scores: by readout.
-        train_images: that it has learned from.
         notes: what a reader should know, a line each.
     """
 

@@ -30,9 +30,7 @@ class Entry:
 
     Attributes:
         name: path below the folder of all runs.
-        run: the run directory.
         settings: the section ``spiking`` of its configuration.
-        results: of the finished run; empty while it is not.
         members: the networks of the run: one, or a population.
     """
 

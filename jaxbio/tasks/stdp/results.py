@@ -1,7 +1,5 @@
 """Results of a test: of one network, or of a population with its table and figures."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.files import csv_text
 from jaxbio.plotting.spiking_scores import plot_accuracy_curve, plot_search
 from jaxbio.spiking.accuracy import Accuracy
 from jaxbio.spiking.population import Member
@@ -17,12 +16,8 @@ from jaxbio.spiking.population import Member
 def summarise(
     measured: Sequence[Mapping[str, Accuracy]], members: Sequence[Member], readout: str
 ) -> dict[str, Any]:
-    """The results of one network or of several, JSON-able.
-
-    Args:
-        measured: per member, of :func:`jaxbio.tasks.stdp.report.measure_readouts`.
-        members: as many.
-        readout: whose accuracy stands for the whole.
+    """The results of one network or of several, JSON-able; ``readout``'s accuracy stands for the
+    whole.
 
     Returns:
         ``accuracy`` and ``error`` of that readout, ``readouts`` with all that is known of each, and
@@ -75,11 +70,7 @@ class GridPoint:
 
 
 def grid_points(population: Sequence[dict[str, Any]]) -> list[GridPoint]:
-    """The members of a population by grid point, in the order of the grid.
-
-    Args:
-        population: of ``results.json``: parameters and ``readouts`` of every member.
-    """
+    """The members of ``population`` in ``results.json`` by grid point, in the order of the grid."""
     points: dict[tuple[float, ...], GridPoint] = {}
     for member in population:
         values = {name: v for name, v in member.items() if name not in ("seed", "readouts")}
@@ -105,21 +96,16 @@ def search_csv(points: Sequence[GridPoint]) -> str:
     seed).
     """
     readouts = list(points[0].accuracies)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*points[0].values, "seeds", *(n + s for n in readouts for s in ("", "_std"))])
+    rows: list[list[Any]]
+    rows = [[*points[0].values, "seeds", *(n + s for n in readouts for s in ("", "_std"))]]
     for point in points:
         scores = [f(name) for name in readouts for f in (point.mean, point.deviation)]
-        writer.writerow([*point.values.values(), point.seeds, *scores])
-    return text.getvalue()
+        rows.append([*point.values.values(), point.seeds, *scores])
+    return csv_text(rows)
 
 
 def search_figures(points: Sequence[GridPoint], readout: str) -> dict[str, Figure]:
     """The accuracy over the parameters that vary, by file name.
-
-    Args:
-        points: the grid.
-        readout: whose accuracy.
 
     Returns:
         ``search_<a>``, a curve, where one parameter varies; ``search_<a>_<b>``, a heat map, for

@@ -71,11 +71,8 @@ def new_state(
 ) -> SpikingState:
     """Random weights, no votes. Pure: may be traced.
 
-    Args:
-        network: static.
-        parameters: of the members, ``[N]``.
-        members: one, whose arrays have no leading axis, or a population.
-        two_step: competition is full between all pairs, as in the first part of such training.
+    Parameters are the members', ``[N]``; arrays of one member have no leading axis. With
+    ``two_step`` competition is full between all pairs, as in the first part of such training.
     """
     keys = jnp.stack([jax.random.key(member.seed) for member in members])
     weights = initial_members(network, parameters, keys)
@@ -95,15 +92,10 @@ def abstract_state(
     mesh: Mesh,
     spread: bool = True,
 ) -> SpikingState:
-    """Shapes, dtypes and shardings of the state; the arguments are those of :func:`new_state`.
+    """Shapes, dtypes and shardings of :func:`new_state`.
 
-    Args:
-        network: static.
-        parameters: of the members, ``[N]``.
-        members: one or more.
-        mesh: of :func:`jaxbio.spiking.population.population_mesh`.
-        spread: share a population's members among the devices of the mesh; else every device has
-            all.
+    A population's members are shared among the devices of the mesh, unless ``spread`` is False:
+    then every device has all.
     """
     over_members = P(*mesh.axis_names) if spread and len(members) > 1 else P()
     shapes = jax.eval_shape(partial(new_state, network, parameters, members, False))

@@ -82,16 +82,11 @@ class Stdp:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
-        config: see ``configs/base.py``.
-        source: the data.
         pictures: its parts, as the network sees them.
-        network: the shape.
         parameters: numbers of the members, ``[N]``.
         learning: what learns, unless in two steps.
         members: one, or a population.
-        mesh: the devices.
         periods: when things happen, in chunks.
-        like: the state's shapes, dtypes and shardings.
         latest: results of the newest test, for the report.
         pace: of the weight map that is drawn while training.
     """
@@ -113,11 +108,7 @@ class Stdp:
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "Stdp":
-        """Builds and checks everything; computes nothing yet.
-
-        Raises:
-            InputError: wrong configuration or data.
-        """
+        """See :meth:`jaxbio.tasks.task.Task.prepare`."""
         network, parameters = read_network(config)
         members = read_members_of(config)
         mesh = population_mesh(len(members))

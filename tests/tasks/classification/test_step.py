@@ -114,8 +114,15 @@ def test_evaluation_ignores_padding():
     assert a["top1"] == b["top1"]
 
 
-@pytest.mark.parametrize(("data", "fsdp"), [(8, 1), (2, 4)])
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize(
+    ("data", "fsdp", "accumulate"),
+    [
+        (8, 1, 1),
+        (2, 4, 2),
+        pytest.param(8, 1, 2, marks=pytest.mark.slow),
+        pytest.param(2, 4, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_eight_devices_equal_one(data, fsdp, accumulate):
     """Batch statistics included: BatchNorm sees the global batch."""
     state, step = _setup(Tiny(dropout=0.0), accumulate=accumulate)

@@ -18,10 +18,17 @@ from jaxbio.runs.mesh import make_mesh
 from jaxbio.runs.state import make_state
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
+from jaxbio.tasks.classification import task as classifier_task
 from jaxbio.tasks.rdm import networks as rdm_models
 from jaxbio.tasks.rdm import task as rdm
 from jaxbio.tasks.rdm import teachers
-from jaxbio.tasks.rdm.data import BalancedBatches, Target, neural_target, split_images
+from jaxbio.tasks.rdm.data import (
+    BalancedBatches,
+    Target,
+    neural_target,
+    split_images,
+    split_people,
+)
 from jaxbio.tasks.rdm.step import make_rdm_step
 
 _SIZE = 32
@@ -43,7 +50,7 @@ class Student(nn.Module):
 
 @pytest.fixture(autouse=True)
 def tiny_student(monkeypatch):
-    for module in (rdm_models, session):
+    for module in (rdm_models, session, classifier_task):
         monkeypatch.setattr(module, "build_model", lambda a: Student(a["num_classes"]))
 
 
@@ -95,6 +102,40 @@ def test_held_out_images_are_of_every_object(recordings):
     for share in (0.0, 0.05, 1.0):
         with pytest.raises(InputError, match=f"rdm.held_out={share}"):
             split_images(recordings.stimuli, share, 0)
+
+
+def test_validation_images_are_neither_learnt_from_nor_held_out(recordings):
+    part = split_images(recordings.stimuli, 0.4, seed=3, validation=0.34)
+    assert part.test.tolist() == split_images(recordings.stimuli, 0.4, 3).test.tolist()
+    together = np.concatenate([part.train, part.test, part.validation])
+    assert sorted(together) == list(range(245))
+    _, counts = np.unique(recordings.stimuli.objects[part.validation], return_counts=True)
+    assert counts.tolist() == [1] * 49
+    with pytest.raises(InputError, match=r"rdm\.validation=0\.1"):
+        split_images(recordings.stimuli, 0.4, 0, validation=0.1)
+
+
+def test_held_out_people_are_others_than_those_learnt_from(recordings):
+    data = _single_images()
+    learnt, scored = split_people(data, 1, seed=5)
+    found = [*learnt.rdms["it"], *scored.rdms["it"]]
+    assert (len(learnt.rdms["it"]), len(scored.rdms["it"])) == (2, 1)
+    assert sorted(r.sum() for r in found) == sorted(r.sum() for r in data.rdms["it"])
+    assert split_people(data, 0, seed=5) == (data, data)
+    for wrong, count in ((data, 3), (recordings, 1)):
+        with pytest.raises(InputError, match=f"rdm.held_out_people={count}"):
+            split_people(wrong, count, 0)
+
+
+def test_the_control_has_the_same_dissimilarities_in_another_order():
+    data = _single_images()
+    index, rows = np.arange(12), np.arange(12)
+    plain = neural_target(data).matrix(index, rows)
+    target = Target(dissimilarities=data.rdms["it"].mean(0), shuffled=1)
+    shuffled = target.matrix(index, rows)
+    assert not np.array_equal(shuffled, plain)
+    np.testing.assert_array_equal(np.sort(shuffled, axis=None), np.sort(plain, axis=None))
+    np.testing.assert_array_equal(shuffled, target.matrix(index, rows))  # of every batch
 
 
 def _single_images(count=24):
@@ -262,6 +303,39 @@ def test_dissimilarities_of_single_images(tmp_path):
     assert "svm" not in results
     recorded = json.loads((tmp_path / "run" / "config.json").read_text())
     assert recorded["resolved"]["data"]["held_out_images"] == 8
+
+
+@pytest.mark.slow
+def test_parts_are_frozen_and_others_held_near_their_start(tmp_path):
+    write_recordings(_single_images(), tmp_path / "rdms.npz")
+
+    def moved(name, **changes):
+        config = _config(
+            str(tmp_path / "rdms.npz"),
+            **{"rdm.images_per_object": 1, "rdm.held_out": 0.25, "rdm.validation": 0.25},
+            **{"optimizer.name": "sgd", "optimizer.learning_rate": 1e-2},
+            **{"train.total_steps": 20, **changes},
+        )
+        task = rdm.RdmFineTuning.prepare(config)
+        results = loop.train(config, str(tmp_path / name))
+        assert {"similarity_validation", "similarity_validation_before"} <= set(results)
+        assert task.best_by == "similarity_validation"
+        trained = session.load_variables(
+            session.RunDirectory(tmp_path / name), task.initial_state().variables(), "last"
+        )[0]["params"]
+        change = jax.tree.map(jnp.subtract, trained, task.initial_state().params)
+        return {
+            part: float(jnp.linalg.norm(leaf["kernel"]))
+            for part, leaf in change.items()
+            if "kernel" in leaf
+        }
+
+    free = moved("free")
+    assert free["conv"] > 0
+    assert moved("held", **{"rdm.l2_sp": 50.0})["conv"] < 0.5 * free["conv"]
+    frozen = moved("frozen", **{"rdm.freeze": "conv", "rdm.class_weight": 1.0})
+    assert frozen["conv"] == 0
+    assert frozen["fc"] > 0
 
 
 @pytest.mark.slow

@@ -1,0 +1,130 @@
+"""A network under attack: its compiled attacks, its answers and its gradients on the devices."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jax
+    import numpy as np
+
+    from jaxbio.attacks import Attack, Attacked
+    from jaxbio.tasks.classification.opened import Session
+
+
+@dataclasses.dataclass
+class Target:
+    """A network under attack.
+
+    Attributes:
+        stochastic: whether it needs a key to evaluate.
+        programs: compiled so far.
+    """
+
+    session: "Session"
+    model: Any
+    stochastic: bool
+    programs: dict[Any, Callable[..., Any]] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, session: "Session", *, noise: bool = True) -> "Target":
+        """The session's network; without ``noise``, the same with its front-end's noise off."""
+        import flax
+        import jax
+        import jax.numpy as jnp
+
+        model = session.model if noise else _quiet(session)
+        images = jnp.zeros((1, *[session.preprocessing.image_size] * 2, 3))
+        try:
+            jax.eval_shape(lambda v: model.apply(v, images, train=False), session.variables)
+        except flax.errors.InvalidRngError:
+            return cls(session, model, True)
+        return cls(session, model, False)
+
+    def attack(self, attack: "Attack", batch: Any, epsilon: float, **changes: Any) -> "Attacked":
+        """Attacks a batch, on the devices, padding included."""
+        import jax
+
+        from jaxbio.attacks.ball import epsilons
+
+        def program(variables: Any, batch: Any, epsilon: "jax.Array", key: "jax.Array") -> Any:
+            return attack(
+                self._network(variables), batch["image"] / 255.0, batch["label"], key, epsilon,
+                stochastic=self.stochastic, indices=batch["index"], **changes,
+            )  # fmt: skip
+
+        name = (attack.name, tuple(changes.items()))
+        run = self.programs.setdefault(name, jax.jit(program))
+        radius = epsilons(epsilon, batch["image"], attack.norm)[0]
+        return run(self.session.variables, batch, radius, self._key(0))
+
+    def answers(self, batch: Any, images: "jax.Array") -> "jax.Array":
+        """The class that the network says of each of a batch's images, ``[B]``."""
+        import jax
+
+        def program(variables: Any, images: Any, index: Any, key: "jax.Array") -> "jax.Array":
+            model = self._network(variables)
+            if not self.stochastic:
+                return model(images).argmax(-1)
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+            return jax.vmap(lambda x, k: model(x[None], k)[0].argmax(-1))(images, keys)
+
+        run = self.programs.setdefault("answers", jax.jit(program))
+        return run(self.session.variables, images, batch["index"], self._key(1))
+
+    def look(self, batch: Any) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+        """Numbers, labels, and whether the network is right without an attack."""
+        said = self.answers(batch, batch["image"] / 255.0)
+        return self.fetch((batch["index"], batch["label"], said == batch["label"]), batch)
+
+    def gradients(self, batch: Any) -> dict[str, float]:
+        """Shares of a batch's images whose gradient is zero, or not finite."""
+        import jax
+
+        from jaxbio.attacks import gradient_health
+
+        @jax.jit
+        def program(variables: Any, batch: Any, key: "jax.Array") -> Any:
+            return gradient_health(
+                self._network(variables), batch["image"] / 255.0, batch["label"], key,
+                stochastic=self.stochastic, indices=batch["index"],
+            )  # fmt: skip
+
+        found = self.fetch(program(self.session.variables, batch, self._key(0)), batch)
+        return {n: float(x.mean()) for n, x in zip(("flat", "not_finite"), found, strict=True)}
+
+    def fetch(self, arrays: Any, batch: Any) -> Any:
+        """Arrays of a batch in every process's memory, without padding."""
+        import jax
+        import numpy as np
+        from jax.experimental.multihost_utils import process_allgather
+
+        if jax.process_count() > 1:
+            arrays, mask = process_allgather((arrays, batch["mask"]), tiled=True)
+        else:
+            arrays, mask = jax.device_get((arrays, batch["mask"]))
+        return tuple(np.asarray(a)[mask] for a in arrays)
+
+    def _key(self, use: int) -> "jax.Array":
+        import jax
+
+        return jax.random.fold_in(jax.random.key(self.session.config.seed), use)
+
+    def _network(self, variables: Any) -> "Callable[..., jax.Array]":
+        """As attacks take it: images in [0, 1], and a key where it is noisy, to logits."""
+        preprocessing = self.session.preprocessing
+
+        def model(images: "jax.Array", key: "jax.Array | None" = None) -> "jax.Array":
+            rngs = {} if key is None else {"noise": key}
+            images = preprocessing.normalise(255.0 * images)
+            return self.model.apply(variables, images, train=False, rngs=rngs)[0]
+
+        return model
+
+
+def _quiet(session: "Session") -> Any:
+    """The session's model without its front-end's noise."""
+    from jaxbio.tasks.classification.build import build_model
+
+    front_end = {**(session.arguments["front_end_options"] or {}), "noise_mode": "none"}
+    return build_model({**session.arguments, "front_end_options": front_end})
