@@ -130,7 +130,9 @@ def jaxbio_batches(args: argparse.Namespace):
 def grain_batches(args: argparse.Namespace):
     import grain
     import numpy as np
+    from absl import flags
 
+    flags.FLAGS.mark_as_parsed()  # worker processes ask for them
     files = sorted(map(str, Path(args.work).glob("*.array_record")))
     data = grain.MapDataset.source(grain.sources.ArrayRecordDataSource(files))
     data = data.seed(0).shuffle().repeat().random_map(Crop(args.image_size))

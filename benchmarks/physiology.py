@@ -14,9 +14,11 @@ import numpy as np
 from jax.tree_util import Partial
 
 from jaxbio import create_model
+from jaxbio.features.layers import layer_shapes
 from jaxbio.physiology import protocol
 from jaxbio.physiology.properties import STUDIES
-from jaxbio.physiology.recording import Probe, View, find_central_units
+from jaxbio.physiology.receptive_fields import find_central_units
+from jaxbio.physiology.recording import Probe, View
 
 
 def main() -> None:
@@ -28,18 +30,21 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     options = parser.parse_args()
     probe = _probe(options)
-    first = protocol.receptive_field_set().parameters[: options.batch]
-    _timed("compilation", lambda: _compile(probe, first))
     start = time.perf_counter()
+    positions = protocol.receptive_field_set().parameters
+    # Each program once; what it shows is shown again below.
+    _timed("compilation for the map", lambda: next(probe.field_responses(positions, probe.blank())))
     fields = _timed("receptive fields", lambda: find_central_units(probe))
     print(f"{len(fields.units)} units at the centre of {fields.answered}")
+    first = protocol.size_set().parameters[: options.batch]
+    _timed("compilation for the units", lambda: probe.responses(first, fields.units))
     for name, design in protocol.SETS.items():
         parameters = design().parameters
         _timed(
             f"{name}, {len(parameters)} gratings",
             lambda parameters=parameters: probe.responses(parameters, fields.units),
         )
-    print(f"{'recording in all':32}{time.perf_counter() - start:8.1f} s")
+    print(f"{'recording and compilation':32}{time.perf_counter() - start:8.1f} s")
     rng = np.random.default_rng(0)
     blank, units = np.ones(10_000), 10_000
     designs = {name: design().shape for name, design in protocol.SETS.items()}
@@ -62,14 +67,8 @@ def _probe(options: argparse.Namespace) -> Probe:
         _, endpoints = model.apply(variables, (images / 255.0 - 0.5) / 0.5, rngs={"noise": key})
         return endpoints[options.layer].reshape(len(images), -1)
 
-    return Probe(Partial(layer, variables), View(options.size), batch=options.batch)
-
-
-def _compile(probe: Probe, parameters: np.ndarray) -> None:
-    """Runs each of the protocol's programs once."""
-    blank = probe.blank()
-    next(probe.field_responses(parameters, blank))
-    probe.responses(parameters, np.arange(1))
+    shape = layer_shapes(model, variables, options.size)[options.layer].shape
+    return Probe(Partial(layer, variables), View(options.size), batch=options.batch, shape=shape)
 
 
 def _timed(what: str, work: Callable[[], Any]) -> Any:

@@ -29,7 +29,6 @@ from jaxbio.weights.convert import WeightMismatchError
 from jaxbio.weights.infer import convert, published_normalisation
 from jaxbio.weights.reader import read_torch
 
-_NAMES_IN_AN_ERROR = 4
 _NAMES_IN_FILES = ("class_names", "classes", "class_to_idx", "idx_to_class", "labels")
 
 
@@ -44,6 +43,16 @@ class Model(Network):
         num_classes: number of logits; 0: it returns none.
         class_names: in the order of the logits; None: unknown.
         name: what tables call it.
+
+    Args:
+        arguments: what is recorded of the network: ``name`` and ``num_classes`` at least.
+        workdir: where results are written; default: ``runs/NAME_DIGEST``.
+        digest: of the weights; default: of ``variables``.
+        batch_size: images at once.
+        mesh: devices that share a batch; default: all.
+
+    Raises:
+        InputError: as many names as there are not classes.
     """
 
     def __init__(
@@ -59,22 +68,6 @@ class Model(Network):
         batch_size: int = 64,
         mesh: Mesh | None = None,
     ):
-        """A network with its variables.
-
-        Args:
-            module: see above.
-            variables: see above.
-            preprocessing: see above.
-            arguments: what is recorded of the network: ``name`` and ``num_classes`` at least.
-            class_names: see above.
-            workdir: where results are written; default: ``runs/NAME_DIGEST``.
-            digest: of the weights; default: of ``variables``.
-            batch_size: images at once.
-            mesh: devices that share a batch; default: all.
-
-        Raises:
-            InputError: as many names as there are not classes.
-        """
         self.module = module
         self.variables = dict(variables)
         self.preprocessing = preprocessing
@@ -207,7 +200,10 @@ def load_model(
             **arguments,
         )
     except WeightMismatchError as error:
-        raise InputError(_in_one_line(name, weights, error)) from error
+        remedy = "give the network and num_classes that it was saved with"
+        raise InputError(
+            f"{weights} does not fit {name}: {error.report.brief()}; {remedy}"
+        ) from error
     except InputError as error:
         raise InputError(f"{weights}: {error}") from error
     except (ValueError, KeyError, OSError) as error:
@@ -258,14 +254,3 @@ def _untrained(
     init = jax.jit(lambda keys: module.init(keys, jnp.zeros((1, size, size, 3)), train=False))
     recorded = {"name": name, "num_classes": classes, "image_size": size, **arguments}
     return Model(module, init(keys), preprocessing, recorded, class_names=class_names)
-
-
-def _in_one_line(name: str, weights: str | Path, error: WeightMismatchError) -> str:
-    report = error.report
-    names = [*report.missing, *report.unexpected, *report.mismatched]
-    more = len(names) - _NAMES_IN_AN_ERROR
-    rest = f" and {more} more" if more > 0 else ""
-    return (
-        f"{weights} does not fit {name}: {', '.join(names[:_NAMES_IN_AN_ERROR])}{rest} missing, "
-        "unexpected or of another shape; give the network and num_classes that it was saved with"
-    )

@@ -56,14 +56,8 @@ class Attack:
     ) -> Attacked:
         """Attacks a batch; see :func:`jaxbio.attacks.pgd`.
 
-        Args:
-            model: as there.
-            images: ``[N, H, W, C]`` in [0, 1].
-            labels: ``[N]``.
-            key: of the starts and of the model's noise.
-            epsilon: the radius, which need not be one of ``epsilons``.
-            stochastic: whether the model takes a key.
-            **arguments: ``indices``, ``targets``, and what overrides the options.
+        ``epsilon`` need not be one of ``epsilons``; ``arguments`` are ``indices``, ``targets``, and
+        what overrides the options.
         """
         options = {**self.options, "samples": self.samples if stochastic else 1, **arguments}
         return METHODS[self.method](

@@ -1,7 +1,8 @@
 """What the board says to each request; no path of a request reaches the file system.
 
 ``/`` and the files of the page are read once. ``/api/table``, ``/api/run``, ``/api/curves`` and
-``/file`` look names up among what the folder holds. ``/api/do/...`` needs the token.
+``/file`` look names up among what the folder holds, ``/picture`` lines among those of a run's
+``predictions.csv``. ``/api/do/...`` needs the token.
 """
 
 import inspect
@@ -18,7 +19,9 @@ from jaxbio.board.details import file_kind, run_curves, run_details, run_files
 from jaxbio.board.index import Index
 from jaxbio.board.table import Table
 from jaxbio.board.text import to_json
+from jaxbio.board.wrong import Pictures, find_wrong
 from jaxbio.errors import InputError
+from jaxbio.runs.listing import read_run
 
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
@@ -66,6 +69,7 @@ class Answers:
         self._index, self._actions = index, actions
         self._page = page_files()
         self._rows = Table(index)
+        self._pictures = Pictures()
 
     def get(self, path: str, query: str) -> Answer:
         """The answer to a GET."""
@@ -77,6 +81,7 @@ class Answers:
             "/api/run": self._run,
             "/api/curves": self._curves,
             "/file": self._file,
+            "/picture": self._picture,
         }.get(path)
         if ask is None:
             return failure("not found", HTTPStatus.NOT_FOUND)
@@ -140,6 +145,14 @@ class Answers:
         if name not in run_files(path):
             raise NotFoundError("there is no such file")
         return Answer((path / name).read_bytes(), file_kind(name), ours=name.endswith(".png"))
+
+    def _picture(self, asked: dict[str, str]) -> Answer:
+        name, line = self._known(asked), int(asked.get("line", ""))
+        run = read_run(name, self._index.names()[name])
+        wrong = find_wrong(run.path)
+        if wrong is None or line not in wrong.names:
+            raise NotFoundError("there is no such picture")
+        return Answer(*self._pictures.show(run, line))
 
     def _known(self, asked: dict[str, str]) -> str:
         name = asked.get("run", "")

@@ -7,8 +7,10 @@ from typing import Any
 from jaxbio.board.columns import Columns
 from jaxbio.board.index import Index
 from jaxbio.board.scorecard import blanks
+from jaxbio.board.wrong import find_wrong
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
+from jaxbio.measures.intervals import wilson
 from jaxbio.options import keys
 from jaxbio.runs.listing import Run, flat
 from jaxbio.tasks.config import config_class, restored_config
@@ -55,6 +57,7 @@ def run_details(index: Index, name: str) -> JSON:
         ("config", lambda: _config(run)),
         ("readouts", lambda: _readouts(run)),
         ("population", lambda: _population(run)),
+        ("confusion", lambda: _confusion(run)),
     ]
     for kind, reader in _EVALUATIONS.items():
         files = sorted((run.path / "evaluation").glob(f"{kind}*.json"))
@@ -161,6 +164,11 @@ def _population(run: Run) -> JSON | None:
     }
 
 
+def _confusion(run: Run) -> JSON | None:
+    wrong = find_wrong(run.path)
+    return None if wrong is None else wrong.about
+
+
 def _all_of(
     read: Callable[[str, Mapping[str, Any]], Iterator[JSON]], files: list[Path], damage: list[str]
 ) -> Callable[[], list[JSON]]:
@@ -188,6 +196,8 @@ def _robustness(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
         "columns": severities,
         "values": [[cells.get((kind, s)) for s in severities] for kind in kinds],
         "clean": found["clean"]["top1"],
+        "chance": 1 / found["data"]["num_classes"],
+        "images": found["clean"]["count"],
     }
 
 
@@ -221,6 +231,7 @@ def _attacks(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
             "values": [clean["accuracy"], *(cell["accuracy"] for cell in cells.values())],
             "intervals": [clean["interval"], *(cell["interval"] for cell in cells.values())],
             "chance": 1 / found["data"]["num_classes"],
+            "images": found.get("images"),
             "warnings": found.get("warnings", []),
         }
 
@@ -247,7 +258,13 @@ def _behaviour(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
 
 
 def _time(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
-    yield {"title": "accuracy over time", "values": found["top1"], "count": found["count"]}
+    classes = found.get("data", {}).get("num_classes")
+    yield {
+        "values": found["top1"],
+        "intervals": [wilson(value, found["count"]) for value in found["top1"]],
+        "count": found["count"],
+        "chance": 1 / classes if classes else None,
+    }
 
 
 _EVALUATIONS = {

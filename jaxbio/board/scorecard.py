@@ -184,11 +184,18 @@ def _of_attacks(stem: str, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]
             low, high = cell["interval"]
             yield {
                 "section": "attacks", "id": f"{stem}/{norm}/{radius}/{name}",
-                "title": f"{stem.removeprefix('attacks_')}, {norm} {radius}, {name}",
+                "title": f"{stem.removeprefix('attacks_')}, {norm} {_radius(radius)}, {name}",
                 "value": cell["accuracy"], "low": low, "high": high, "interval": "Wilson",
                 "chance": 1 / found["data"]["num_classes"], "step": found["step"],
                 "note": "; ".join(map(str, warnings)),
             }  # fmt: skip
+
+
+def _radius(radius: str) -> str:
+    """In grey levels where it is whole ones: ``4/255``."""
+    levels = 255 * float(radius)
+    whole = round(levels) and abs(levels - round(levels)) < 1e-3
+    return f"{round(levels)}/255" if whole else radius
 
 
 def _of_physiology(stem: str, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -70,7 +70,10 @@ def make_server(answers: Answers, host: str = "127.0.0.1", port: int = 8000) -> 
         def do_GET(self) -> None:
             address = self._address()
             if address is not None:
-                self._send(answers.get(address.path, address.query))
+                self._limit.cancel()  # the work may take its time; only clients may not
+                answer = answers.get(address.path, address.query)
+                self._begin_limit()
+                self._send(answer)
 
         def do_POST(self) -> None:
             address = self._address()
@@ -81,7 +84,7 @@ def make_server(answers: Answers, host: str = "127.0.0.1", port: int = 8000) -> 
                 self._send(failure("Content-Length: up to 1 MiB", HTTPStatus.BAD_REQUEST))
                 return
             body = self.rfile.read(int(length))
-            self._limit.cancel()  # the work may take its time; only clients may not
+            self._limit.cancel()
             answer = answers.post(address.path, self.headers, body)
             self._begin_limit()
             self._send(answer)

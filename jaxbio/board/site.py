@@ -1,5 +1,6 @@
 """The board as files: opens from a disk or any web server, asks nobody anything."""
 
+from base64 import b64encode
 from pathlib import Path
 
 from jaxbio.board.answers import page_files
@@ -7,11 +8,16 @@ from jaxbio.board.details import run_curves, run_details, run_files
 from jaxbio.board.index import Index
 from jaxbio.board.table import Table
 from jaxbio.board.text import to_json
+from jaxbio.board.wrong import Pictures, find_wrong
 from jaxbio.errors import InputError
 from jaxbio.files import atomic, write_text
+from jaxbio.runs.listing import Run
 
 _MARK = "<!-- data -->"  # in index.html, where scripts with the data go
 _POINTS = 500  # of a curve
+_OF_A_PAIR = 12  # pictures that are taken for something else
+_OF_A_RUN = 300
+_BYTES_OF_A_RUN = 4 << 20  # of these pictures
 
 
 def export_site(index: Index, site: Path) -> int:
@@ -43,10 +49,13 @@ def export_site(index: Index, site: Path) -> int:
             text = text.replace(f"{path}/", "")
         write_text(site / "data" / file, f"deliver({to_json(what)}, {text});\n")
 
+    pictures = Pictures()
     for number, name in enumerate(names):
         seen, columns = index.open(name)
         deliver(f"{number}.js", f"run:{name}", to_json(run_details(index, name)))
         deliver(f"{number}_curves.js", f"curves:{name}", to_json(run_curves(columns, most=_POINTS)))
+        wrong = to_json(_wrong_pictures(pictures, seen.run))
+        deliver(f"{number}_pictures.js", f"pictures:{name}", wrong)
         for file in run_files(seen.run.path):
             _copy(seen.run.path / file, site / "files" / str(number) / file)
     numbers = {name: number for number, name in enumerate(names)}
@@ -58,6 +67,24 @@ def export_site(index: Index, site: Path) -> int:
             text = text.replace(_MARK, '<script src="data/table.js"></script>')
         write_text(site / name, text)
     return len(names)
+
+
+def _wrong_pictures(pictures: Pictures, run: Run) -> dict[int, str]:
+    """Pictures that a run gets wrong as addresses that hold them; none where the data are not."""
+    found: dict[int, str] = {}
+    size = 0
+    try:
+        wrong = find_wrong(run.path)
+        for pair in wrong.about["pairs"] if wrong else ():
+            for line, _ in pair["pictures"][:_OF_A_PAIR]:
+                content, kind = pictures.show(run, line)
+                size += len(content)
+                if len(found) == _OF_A_RUN or size > _BYTES_OF_A_RUN:
+                    return found
+                found[line] = f"data:{kind};base64,{b64encode(content).decode()}"
+    except (InputError, OSError):
+        return found  # the page says that it has none
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:

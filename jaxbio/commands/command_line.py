@@ -157,7 +157,8 @@ def one_line_errors(program: str) -> Iterator[None]:
     """Ends the process with one line and the exit code of what went wrong.
 
     2: the user's input; 1: the environment, such as a full disk, or training that diverged; 130:
-    interrupted. Anything else is a bug and keeps its traceback. JAXBIO_TRACEBACK=1 shows all.
+    interrupted. Anything else is a bug and keeps its traceback. JAXBIO_TRACEBACK=1 shows all. One
+    of several processes ends at once, whatever the others do.
 
     Raises:
         SystemExit: with that code.
@@ -168,10 +169,28 @@ def one_line_errors(program: str) -> Iterator[None]:
         if os.environ.get("JAXBIO_TRACEBACK"):
             traceback.print_exc()
         print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(getattr(error, "exit_code", _EXIT_ENVIRONMENT))
+        _exit(getattr(error, "exit_code", _EXIT_ENVIRONMENT))
     except KeyboardInterrupt:
         print(f"{program}: interrupted; repeat the command", file=sys.stderr)
-        sys.exit(_EXIT_INTERRUPTED)
+        _exit(_EXIT_INTERRUPTED)
+    except Exception:
+        if not _is_one_of_several():
+            raise
+        traceback.print_exc()
+        _exit(_EXIT_ENVIRONMENT)
+
+
+def _exit(code: int) -> NoReturn:
+    if _is_one_of_several():
+        from jaxbio.runs.processes import end_alone
+
+        end_alone(code)
+    sys.exit(code)
+
+
+def _is_one_of_several() -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized()
 
 
 def _split_overrides(

@@ -45,8 +45,8 @@ def add_experiment(parser: Parser, more: str = "") -> None:
     parser.add_argument(
         "--data",
         metavar="DIR",
-        help="pictures by class, a folder, a tar or shards: short for data.source=folder, or shards, "
-        "and data.data_dir=DIR",
+        help="pictures by class, a folder, a tar or shards: short for data.source=folder (or "
+        "shards) and data.data_dir=DIR",
     )
 
 

@@ -15,7 +15,7 @@ COMMANDS = {
     "sweep": "train at every point of a grid, with several seeds",
     "evaluate": "accuracy, robustness, attacks, features, similarity of a run",
     "predict": "what a classifier sees in pictures",
-    "data": "classes, counts, sizes and samples of a data set",
+    "data": "classes, counts, sizes and samples of a data set; shards",
     "weights": "convert PyTorch files",
     "neural": "describe or convert neural recordings",
     "runs": "list the runs of a folder, or compare two",

@@ -68,13 +68,15 @@ def run(options: argparse.Namespace) -> None:
 
 def _run(name: str, table, context) -> None:
     from jaxbio.reproduce.page import table_rows
-    from jaxbio.reproduce.run import measure_table
+    from jaxbio.reproduce.run import PENDING, measure_table
     from jaxbio.runs.progress import format_table, say
 
     entries = measure_table(name, table, context)
     say(f"\n{format_table(table_rows(entries))}")
     say(f"\nwritten to {context.output / 'results.json'} and {context.output / 'report.html'}")
-    if entries and all(entry["measured"] is None for entry in entries):
+    if entries and all(
+        entry["measured"] is None and entry["verdict"] != PENDING for entry in entries
+    ):
         notes = sorted({entry["note"] for entry in entries})
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         raise InputError(f"{name}: nothing could be measured: {notes[0]}{more}")

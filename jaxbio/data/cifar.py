@@ -64,25 +64,44 @@ def open_cifar(settings: Settings, name: str) -> Source:
         InputError: an archive that cannot be read.
     """
     place = Path(existing_data_path(settings))
+    found = find_cifar(place, name)
+    if found is None:
+        _missing(place, name)
+    if found.is_file():
+        return _open_file(found, name)
+    if any(_official(found, name).values()):
+        contents = {path.name: path.read_bytes for path in found.iterdir()}
+        return _from_files(contents, name, str(found))
+    if (found / "train").is_dir():
+        return _from_folder(settings, found, name)
+    from jaxbio.data.tfds import open_tfds
+
+    return open_tfds(settings, name)
+
+
+def find_cifar(place: Path, name: str) -> Path | None:
+    """The folder or file that :func:`open_cifar` would read; nothing in it is looked at.
+
+    Args:
+        place: ``data_dir``.
+        name: ``cifar10`` or ``cifar100``.
+    """
     if place.is_file():
-        return _open_file(place, name)
+        return place
     for folder in (place / name, place):
         if not folder.is_dir():
             continue
         for inner in (*(folder / n for n in _FOLDERS[name]), folder):
             if inner.is_dir() and any(_official(inner, name).values()):
-                contents = {path.name: path.read_bytes for path in inner.iterdir()}
-                return _from_files(contents, name, str(inner))
+                return inner
         if folder != place and (folder / "train").is_dir():
-            return _from_folder(settings, folder, name)
+            return folder
         for path in sorted(folder.iterdir()):
             if _is_candidate(path, name, anything=folder != place):
-                return _open_file(path, name)
+                return path
         if folder != place and any(folder.glob("*/dataset_info.json")):
-            from jaxbio.data.tfds import open_tfds
-
-            return open_tfds(settings, name)
-    _missing(place, name)
+            return folder
+    return None
 
 
 def _missing(place: Path, name: str) -> NoReturn:

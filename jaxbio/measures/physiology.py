@@ -226,8 +226,16 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
         trials=trials,
         seed=session.config.seed,
         batch=min(64, max(8, fitting // 8 * 8)),
+        shape=layer.feature_shape if _resizable(session.model, layer) else None,
     )
     return probe, layer
+
+
+def _resizable(model: Any, layer: "Layer") -> bool:
+    """Whether the layer has rows and columns, and can be asked about pictures of other sizes."""
+    from flax import linen as nn
+
+    return isinstance(model, nn.Module) and len(layer.shape) == 3
 
 
 def _labels(layer: "Layer") -> list[str]:

@@ -13,16 +13,7 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
 
     Returns ``[B, H', W', features]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
     """
-
-    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (stride, stride),
-            ((padding, padding), (padding, padding)),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-
+    plain = partial(_convolve, stride=stride, padding=padding)
     faster = cpu.faster_convolution(x, kernel, stride, padding)
     if faster is None:
         return plain(x, kernel)
@@ -35,17 +26,7 @@ def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int)
 
     Returns ``[B, H', W', C]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
     """
-
-    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (stride, stride),
-            ((padding, padding), (padding, padding)),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=x.shape[-1],
-        )
-
+    plain = partial(_convolve, stride=stride, padding=padding, groups=x.shape[-1])
     faster = partial(cpu.depthwise_by_taps, stride=stride, padding=padding)
     return lax.platform_dependent(x, kernel, cpu=faster, default=plain)
 
@@ -53,3 +34,16 @@ def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int)
 def matmul_maps(x: jax.Array, w: jax.Array) -> jax.Array:
     """``x @ w`` for ``[..., inputs]`` and ``[inputs, features]``."""
     return lax.platform_dependent(x, w, cpu=cpu.matmul_maps, default=jax.numpy.matmul)
+
+
+def _convolve(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: int, groups: int = 1
+) -> jax.Array:
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        ((padding, padding), (padding, padding)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )

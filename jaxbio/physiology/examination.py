@@ -10,12 +10,8 @@ from jaxbio.errors import InputError
 from jaxbio.physiology import protocol
 from jaxbio.physiology.distributions import Distribution
 from jaxbio.physiology.properties import STUDIES, Study
-from jaxbio.physiology.recording import (
-    Probe,
-    find_central_units,
-    firing_rate_scale,
-    firing_rates,
-)
+from jaxbio.physiology.receptive_fields import find_central_units
+from jaxbio.physiology.recording import Probe, firing_rate_scale, firing_rates
 from jaxbio.physiology.score import Score, score
 
 _TRIALS_OF_FIELDS = 10  # of noisy layers, at the receptive-field map
@@ -82,7 +78,9 @@ def record(
         InputError: see ``recording.find_central_units`` and ``recording.firing_rate_scale``, or no
             unit of a step lies at the stimuli.
     """
-    mapping = dataclasses.replace(probe, trials=min(probe.trials, _TRIALS_OF_FIELDS))
+    mapping = probe
+    if probe.trials > _TRIALS_OF_FIELDS:
+        mapping = dataclasses.replace(probe, trials=_TRIALS_OF_FIELDS)
     fields = find_central_units(mapping, centre)
     blank = probe.blank()
     per_step = len(blank) // steps

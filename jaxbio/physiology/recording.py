@@ -1,8 +1,9 @@
-"""Recording from a layer: where its units look, how fast they would fire, what they answer.
+"""Recording from a layer: what its units answer, how fast they would fire.
 
 A layer is a function of images that the caller gives. Its activity is never kept as a whole: at 672
-pixels a layer's answers to all stimuli would take 100 GiB. Receptive fields are collected position
-by position, as far as they matter; other stimuli are kept for the units at the centre only.
+pixels a layer's answers to all stimuli would take 100 GiB. The map of receptive fields is given
+position by position; other stimuli are kept for chosen units only. Where a part of the pictures is
+enough for these, the layer is shown that part.
 
 Reference:
     Marques, Schrimpf and DiCarlo 2021, doi:10.1101/2021.03.01.433495.
@@ -23,19 +24,16 @@ from jaxbio.errors import InputError
 from jaxbio.ops.cores import run_all
 from jaxbio.physiology import protocol
 from jaxbio.physiology.stimuli import GREY, full_fields, gratings, place
+from jaxbio.physiology.windows import Locality, Part, Surroundings, find_locality, rows_of
 
 # uint8 images [B, S, S, 3] and a random key -> activity [B, units].
 Activity = Callable[[jax.Array, jax.Array], jax.Array]
 
-FIELD_FLOOR = 0.05  # of its largest response: below, a position is outside a receptive field
-TOLERANCE = 0.15  # degrees from the stimuli's centre within which units are recorded
+PER_POSITION = 8  # gratings shown at each position of the receptive-field map
 
 # Of macaque V1, spikes/s: median response to the best grating, median spontaneous and largest rate.
 _MEDIAN_BEST, _MEDIAN_BLANK, _LARGEST = 33.8, 0.82, 243.1
 _RESPONSIVE = 5.0
-
-_PER_POSITION = 8  # gratings shown at each position of the receptive-field map
-_ENTRY_BYTES = 12  # of a response kept for a receptive field: unit int32, position int32, float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +68,14 @@ class View:
         pictures = gratings(parameters, size=pixels, degrees=degrees)
         return place(pictures, degrees=degrees, view_degrees=degrees, size=self.size)
 
+    def changed_by(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and last pixel (row, column), ``[N, 2]`` each, that gratings ``[N, 7]`` change."""
+        scale = self.size / self.degrees
+        centre = self.size / 2 + parameters[:, :2] * scale
+        spread = parameters[:, 3:4] * scale + 2 + scale / protocol.PIXELS_PER_DEGREE
+        low, high = np.floor(centre - spread), np.ceil(centre + spread)
+        return tuple(np.clip(end, 0, self.size - 1).astype(int) for end in (low, high))
+
     def place(self, pictures: np.ndarray, degrees: float) -> jax.Array:
         """Pictures ``[N, S, S(, 3)]`` that show so many degrees, as the model sees them."""
         return place(
@@ -94,6 +100,8 @@ class Probe:
         seed: of the noise.
         batch: stimuli at once, 8 or more: the 8 of a position of the receptive-field map stay
             together.
+        shape: ``(..., rows, columns, channels)`` of the layer, if it can also be shown pictures of
+            other sizes: then it is shown parts of pictures, where they are enough.
     """
 
     activity: Activity
@@ -101,17 +109,18 @@ class Probe:
     trials: int = 1
     seed: int = 0
     batch: int = 8
+    shape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.trials < 1 or self.batch < _PER_POSITION:
+        if self.trials < 1 or self.batch < PER_POSITION:
             raise InputError(
-                f"trials={self.trials}, batch={self.batch}: must be 1 or more and {_PER_POSITION} "
+                f"trials={self.trials}, batch={self.batch}: must be 1 or more and {PER_POSITION} "
                 "or more"
             )
 
     def blank(self) -> np.ndarray:
         """Activity at the grey screen, ``[units]``."""
-        return np.asarray(_answers(self._layer, self.view.blank(), self._key(0), self.trials)[0])
+        return self._blank(self.view.size)
 
     def responses(self, parameters: np.ndarray, units: np.ndarray) -> np.ndarray:
         """Activity of chosen units at gratings, float32 ``[len(units), N]``.
@@ -136,38 +145,74 @@ class Probe:
             units: indices into the layer.
             draw: called where the batch is shown.
         """
-        chosen = jnp.asarray(units)
+        part = self._locality and self._locality.part(units)
+        corner, side, places = part or Part(np.zeros(2, np.int32), self.view.size, units)
 
         def show(numbered: tuple[int, Any]) -> np.ndarray:
             number, batch = numbered
-            key = self._key(number)
-            answers = _chosen_answers(self._layer, draw(batch), key, self.trials, chosen)
-            return np.asarray(answers)
+            images = draw(batch)
+            corners = np.broadcast_to(corner, (len(images), 2))
+            return np.asarray(_chosen(self._show(images, corners, side, number), places))
 
         return np.concatenate(list(run_all(show, enumerate(batches)))).T
 
-    def field_responses(self, parameters: np.ndarray, blank: np.ndarray) -> Iterator[np.ndarray]:
-        """The layer's responses at the receptive-field map, position by position, ``[units]``.
+    def field_responses(
+        self, parameters: np.ndarray, blank: np.ndarray
+    ) -> Iterator[tuple[np.ndarray | None, np.ndarray]]:
+        """The layer's responses at the receptive-field map, position by position.
 
         Args:
             parameters: ``[8 positions, 7]``, 8 conditions of a position in a row.
             blank: ``[units]``, at the grey screen.
 
         Yields:
-            The largest activity at each position above the blank's, 0 or more.
+            The units that can answer at a position, None for all, and their largest activity
+            there above the blank's, 0 or more.
         """
-        floor = jnp.asarray(blank)
+        low, high = self.view.changed_by(parameters)
+        parts: Surroundings | None = self._locality and self._locality.around(low, high)
+        side = self.view.size if parts is None else parts.side
+        floor = blank if parts is None else self._blank(side)
+        corners = np.zeros((len(low), 2), int) if parts is None else parts.corners(low)
 
-        def show(numbered: tuple[int, np.ndarray]) -> np.ndarray:
-            number, batch = numbered
-            images, key = self.view.gratings(batch), self._key(number)
-            return np.asarray(_peak_answers(self._layer, images, key, self.trials, floor))
+        def show(numbered: tuple[int, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+            number, (batch, corners) = numbered
+            activity = self._show(self.view.gratings(batch), corners, side, number)
+            positions = activity.reshape(-1, PER_POSITION, activity.shape[-1])
+            return np.asarray(field_response(positions, floor))
 
-        size = self.batch // _PER_POSITION * _PER_POSITION
-        answers = run_all(show, enumerate(_batches(parameters, size)))
-        return itertools.islice(
-            itertools.chain.from_iterable(answers), len(parameters) // _PER_POSITION
-        )
+        size = self.batch // PER_POSITION * PER_POSITION
+        batches = zip(_batches(parameters, size), _batches(corners, size), strict=True)
+        answers = itertools.chain.from_iterable(run_all(show, enumerate(batches)))
+        for pixel, response in zip(low[::PER_POSITION], answers, strict=False):
+            if parts is None:
+                yield None, response
+                continue
+            units = parts.units(pixel)
+            part = parts.part(pixel, units)
+            assert part is not None
+            yield units, response[part.places]
+
+    @functools.cached_property
+    def _locality(self) -> Locality | None:
+        """How far units see; None where whole pictures are to be shown. Noise hides it."""
+        if self.shape is None or self.trials > 1:
+            return None
+        rows = functools.cache(functools.partial(rows_of, self.activity, self.shape))
+
+        def answers(pictures: np.ndarray, corners: np.ndarray, side: int) -> np.ndarray:
+            return np.asarray(self._show(pictures, corners, side))
+
+        return find_locality(answers, rows, self.shape, self.view.size, self.batch)
+
+    def _show(self, pictures: Any, corners: np.ndarray, side: int, number: int = 0) -> jax.Array:
+        """Activity at parts of a batch of pictures; ``number`` is the batch's, for the noise."""
+        return _answers(self._layer, pictures, corners, self._key(number), side, self.trials)
+
+    def _blank(self, side: int) -> np.ndarray:
+        """At the grey screen, or a part of it: in a batch, to share the others' program."""
+        grey = np.full((self.batch, *[self.view.size] * 2, 3), GREY, np.uint8)
+        return np.asarray(self._show(grey, np.zeros((self.batch, 2), np.int32), side)[0])
 
     @property
     def _layer(self) -> Partial:
@@ -194,96 +239,23 @@ def _mean_activity(layer: Partial, images: jax.Array, key: jax.Array, trials: in
     return jax.lax.fori_loop(1, trials, add, layer(images, jax.random.fold_in(key, 0))) / trials
 
 
-@functools.partial(jax.jit, static_argnames="trials")
-def _answers(layer: Partial, images: jax.Array, key: jax.Array, trials: int) -> jax.Array:
+@functools.partial(jax.jit, static_argnames=("side", "trials"))
+def _answers(
+    layer: Partial, images: jax.Array, corners: jax.Array, key: jax.Array, side: int, trials: int
+) -> jax.Array:
+    if side < images.shape[1]:
+        images = jax.vmap(
+            lambda image, corner: jax.lax.dynamic_slice(image, (*corner, 0), (side, side, 3))
+        )(images, corners)
     return jnp.maximum(_mean_activity(layer, images, key, trials).astype(jnp.float32), 0)
 
 
-@functools.partial(jax.jit, static_argnames="trials")
-def _chosen_answers(
-    layer: Partial, images: jax.Array, key: jax.Array, trials: int, units: jax.Array
-) -> jax.Array:
-    return _answers(layer, images, key, trials)[:, units]
+@jax.jit
+def _chosen(activity: jax.Array, units: jax.Array) -> jax.Array:
+    return activity[:, units]
 
 
-@functools.partial(jax.jit, static_argnames="trials")
-def _peak_answers(
-    layer: Partial, images: jax.Array, key: jax.Array, trials: int, blank: jax.Array
-) -> jax.Array:
-    activity = _answers(layer, images, key, trials)
-    return field_response(activity.reshape(-1, _PER_POSITION, activity.shape[-1]), blank)
-
-
-@dataclasses.dataclass(frozen=True)
-class ReceptiveFields:
-    """Units whose receptive fields lie at the stimuli's centre.
-
-    Attributes:
-        units: ``[R]``, indices into the layer, increasing.
-        position_yx: ``[R, 2]``, centroids, degrees.
-        maps: ``[R, y, x]``, responses above the blank's at each position, 0 where they are less
-            than 5 % of the unit's largest.
-        answered: how many units of the layer answered anywhere.
-    """
-
-    units: np.ndarray
-    position_yx: np.ndarray
-    maps: np.ndarray
-    answered: int
-
-
-def find_central_units(
-    probe: Probe, centre: tuple[float, float] = protocol.CENTRE, *, memory: int = 2**30
-) -> ReceptiveFields:
-    """Maps the receptive fields of a whole layer and picks the units at the stimuli's centre.
-
-    Args:
-        probe: the layer.
-        centre: y, x of the stimuli, degrees.
-        memory: bytes for responses that may belong to a receptive field; where they do not suffice
-            the map is recorded again for the remaining units.
-
-    Returns:
-        The units whose centroid is within .15 degrees of the stimuli's centre.
-
-    Raises:
-        InputError: if the model sees less than the map covers, no unit answers, or none is there.
-    """
-    design = protocol.receptive_field_set()
-    reach = 2 * np.abs(design.parameters[:, :2]).max() + 2 * design.parameters[0, 3]
-    if probe.view.degrees < reach:
-        raise InputError(
-            f"degrees={probe.view.degrees:g} is a field of view smaller than the stimuli: the "
-            f"receptive-field map covers {reach:.2f} degrees"
-        )
-    blank = probe.blank()
-    positions = len(design.parameters) // _PER_POSITION
-    fields: Any
-    found, start = [], 0
-    while start < len(blank):
-        fields = FieldCollector(start, len(blank), positions, memory // _ENTRY_BYTES)
-        for response in probe.field_responses(design.parameters, blank):
-            fields.add(response)
-        found.append(fields.near(centre, TOLERANCE, protocol.POSITIONS))
-        start = fields.stop
-    fields = ReceptiveFields(  # type: ignore[misc]
-        *(np.concatenate([getattr(part, name) for part in found]) for name in _FIELD_ARRAYS),  # type: ignore[arg-type]
-        answered=sum(part.answered for part in found),
-    )
-    if not fields.answered:
-        raise InputError("no unit of the layer answers any grating of the receptive-field map")
-    if not len(fields.units):
-        raise InputError(
-            f"none of the {fields.answered} answering units has its receptive field within "
-            f"{TOLERANCE} degrees of {centre} (y, x): the layer has no units there, or no "
-            "space; take a layer with space, or other degrees"
-        )
-    return fields
-
-
-_FIELD_ARRAYS = ("units", "position_yx", "maps")
-
-
+@jax.jit
 def field_response(activity: jax.Array, blank: jax.Array) -> jax.Array:
     """Response of units at positions of the map.
 
@@ -297,95 +269,6 @@ def field_response(activity: jax.Array, blank: jax.Array) -> jax.Array:
     # One pass over long rows: on CPUs a reduction over a short leading axis is four times slower.
     peak = functools.reduce(jnp.maximum, list(jnp.moveaxis(activity, -2, 0)))
     return jnp.maximum(peak - jnp.broadcast_to(blank, peak.shape), 0)
-
-
-class FieldCollector:
-    """Receptive fields of a range of units, one position after the other, in bounded memory.
-
-    Only responses that may still exceed 5 % of their unit's largest are kept. Where these exceed
-    the limit, the range is cut to its first half: ``stop`` tells what is left.
-
-    Args:
-        start: first unit.
-        stop: end of the units.
-        positions: number of positions, of a square lattice, row by row.
-        limit: responses kept at most.
-    """
-
-    def __init__(self, start: int, stop: int, positions: int, limit: int):
-        self.start, self.stop = start, stop
-        self._side = round(positions**0.5)
-        self._limit = limit
-        self._peak = np.zeros(stop - start, np.float64)
-        self._position = 0
-        self._kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        self._count = 0
-
-    def add(self, response: jax.Array | np.ndarray) -> None:
-        """Takes the responses of the layer's units at the next position, ``[units]``."""
-        response = np.asarray(response)[self.start : self.stop]
-        np.maximum(self._peak, response, out=self._peak)
-        units = np.flatnonzero(response > FIELD_FLOOR * self._peak)
-        self._kept.append(
-            (units.astype(np.int32), np.full(len(units), self._position, np.int32), response[units])
-        )
-        self._position += 1
-        self._count += len(units)
-        if self._count > self._limit:
-            self._prune()
-            # Well below the limit, so that not every position has to be pruned.
-            while self._count > 0.75 * self._limit and self.stop > self.start + 1:
-                self.stop = self.start + (self.stop - self.start) // 2
-                self._peak = self._peak[: self.stop - self.start]
-                self._prune()
-
-    def _prune(self) -> None:
-        """Drops responses that have turned out too small, and units outside the range."""
-        units, positions, responses = (
-            np.concatenate(column) for column in zip(*self._kept, strict=True)
-        )
-        inside = units < len(self._peak)
-        inside[inside] &= responses[inside] > FIELD_FLOOR * self._peak[units[inside]]
-        self._kept = [(units[inside], positions[inside], responses[inside])]
-        self._count = len(self._kept[0][0])
-
-    def centroids(self, positions: np.ndarray) -> np.ndarray:
-        """Centres of the receptive fields, ``[units, 2]`` (y, x) in degrees; NaN: no answer.
-
-        Args:
-            positions: ``[side]``, coordinates of the lattice on either axis.
-        """
-        self._prune()
-        units, at, responses = self._kept[0]
-        weights = responses.astype(np.float64)
-        total = np.bincount(units, weights, len(self._peak))
-        centres = np.full((len(self._peak), 2), np.nan)
-        index = np.arange(self._side)
-        for axis, lattice in enumerate(np.divmod(at, self._side)):
-            moment = np.bincount(units, weights * lattice, len(self._peak))
-            answers = total > 0
-            centres[answers, axis] = np.interp(moment[answers] / total[answers], index, positions)
-        return centres
-
-    def near(
-        self, centre: tuple[float, float], tolerance: float, positions: np.ndarray
-    ) -> ReceptiveFields:
-        """The units of the range whose centroid is near a place (y, x), in degrees."""
-        centroids = self.centroids(positions)
-        distance = np.linalg.norm(centroids - np.array(centre), axis=1)
-        chosen = np.flatnonzero(distance <= tolerance)
-        row = np.full(len(self._peak), -1)
-        row[chosen] = np.arange(len(chosen))
-        units, positions, responses = self._kept[0]
-        mine = row[units] >= 0
-        maps = np.zeros((len(chosen), self._side**2), np.float32)
-        maps[row[units[mine]], positions[mine]] = responses[mine]
-        return ReceptiveFields(
-            chosen + self.start,
-            centroids[chosen],
-            maps.reshape(len(chosen), self._side, self._side),
-            answered=int(np.count_nonzero(~np.isnan(distance))),
-        )
 
 
 def firing_rate_scale(orientation: np.ndarray, blank: np.ndarray) -> tuple[float, float]:

@@ -1,13 +1,14 @@
 """The page of a table, and the same as text."""
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from jaxbio.reproduce.table import Context, Published, Table
+from jaxbio.reproduce.table import Context, Table
 from jaxbio.runs.html import write_page
 
 
@@ -16,15 +17,22 @@ def table_rows(entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]]
     rows = [("row", "published", "ours", "95 %", "verdict")]
     for entry in entries:
-        published = " / ".join(str(Published(**one)) for one in entry["published_all"])
         measured, error = entry["measured"], entry["error"]
         ours = "-" if measured is None else f"{measured:.4f}"
         if measured is not None and error is not None:
             ours += f" +- {error:.4f}"
         interval = entry["interval"]
         within = "-" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
-        rows.append((entry["name"], published or "values wanted", ours, within, entry["verdict"]))
+        rows.append((entry["name"], entry["published_text"], ours, within, entry["verdict"]))
     return rows
+
+
+def command(name: str, context: Context) -> str:
+    """What measures the rows that are not measured yet."""
+    words = ["jaxbio", "reproduce", name, f"--seeds={context.seeds}", f"--output={context.output}"]
+    if context.data is not None:
+        words.append(f"--data={context.data}")
+    return shlex.join([*words, *(["--dry_run"] if context.dry_run else [])])
 
 
 def write_report(
@@ -32,7 +40,6 @@ def write_report(
     name: str,
     table: Table,
     entries: Sequence[Mapping[str, Any]],
-    pending: Sequence[str],
     context: Context,
 ) -> None:
     """Writes the page atomically.
@@ -42,7 +49,6 @@ def write_report(
         name: of the table.
         table: it.
         entries: of ``results.json``.
-        pending: rows that are not measured.
         context: of the measurement.
     """
     about = [("what", ""), ("table", name), ("source", table.source)]
@@ -50,7 +56,7 @@ def write_report(
     about += [("note", line) for line in table.about]
     if context.dry_run:
         about.append(("DRY RUN", "on synthetic data: the path is proven, no value means anything"))
-    about += [("not measured", row) for row in pending]
+    about.append(("command", command(name, context)))
     details = [("row", "configuration", "tolerance", "seconds", "note")]
     for entry in entries:
         tolerance = "the spread" if entry["tolerance"] is None else f"{entry['tolerance']:g}"

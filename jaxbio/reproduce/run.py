@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxbio.errors import InputError, WriteError
 from jaxbio.files import write_json
-from jaxbio.reproduce.page import write_report
+from jaxbio.reproduce.page import command, write_report
 from jaxbio.reproduce.table import (
     Context,
     Measured,
@@ -23,6 +23,7 @@ from jaxbio.reproduce.table import (
 from jaxbio.runs.progress import say
 
 _FILE = "results.json"
+PENDING = "not measured yet"
 
 
 def measure_table(name: str, table: Table, context: Context) -> list[dict[str, Any]]:
@@ -34,33 +35,33 @@ def measure_table(name: str, table: Table, context: Context) -> list[dict[str, A
         context: data, output, seeds, budget.
 
     Returns:
-        The contents of ``results.json``: an entry per row that has a verdict.
+        The contents of ``results.json``: an entry per row, measured or not.
 
     Raises:
         InputError: ``results.json`` is damaged, or the output folder is not writable.
     """
     rows = table.rows(context)
+    note = f"to measure: {command(name, context)}"
+    pending = Measured(None, verdict=PENDING, note=note)
+    results = {row.name: _entry(row, pending, context, 0.0) for row in rows}
     known = _read(context)
-    results: dict[str, dict[str, Any]] = {}
-    pending: list[str] = []
     for row in rows:
-        entry = known.get(row.name)
-        if entry is None or not _done(entry, row, context):
-            entry = None if pending else _measure(row, table, context)
-            if entry is None:
-                pending.append(row.name)
-                continue
-            say(_line(entry))
-        results[row.name] = entry
-        _write(context, results)
-    if pending:
+        if row.name in known and _done(known[row.name], row, context):
+            results[row.name] = _judged_anew(known[row.name], row, context)
+    _write(context, results)
+    for row in rows:
+        if results[row.name]["measured"] is None:
+            results[row.name] = _measure(row, table, context) or results[row.name]
+            _write(context, results)
+        if results[row.name]["verdict"] != PENDING:
+            say(_line(results[row.name]))
+    entries = list(results.values())
+    if left := sum(entry["verdict"] == PENDING for entry in entries):
         say(
-            f"the budget is spent: {len(pending)} of {len(rows)} rows are not measured; repeat the "
+            f"the budget is spent: {left} of {len(rows)} rows are not measured; repeat the "
             "command to go on"
         )
-    _write(context, results)
-    entries = list(results.values())
-    write_report(context.output / "report.html", name, table, entries, pending, context)
+    write_report(context.output / "report.html", name, table, entries, context)
     return entries
 
 
@@ -97,14 +98,14 @@ def stopping_at(context: Context) -> Iterator[None]:
 
 
 def _measure(row: Row, table: Table, context: Context) -> dict[str, Any] | None:
-    """A row's entry; None: out of time."""
-    if context.left() <= 0:
-        return None
+    """A row's entry, or why it has no value; None: out of time."""
     needed = () if context.dry_run else (*table.needs, *row.needs)
     lacking = missing(needed, context.data)
     if lacking:
         text = "; ".join(need.missing() for need in lacking)
         return _entry(row, Measured(None, verdict="data missing", note=text), context, 0.0)
+    if context.left() <= 0:
+        return None
     began = time.monotonic()
     try:
         measured = table.measure(row, context)
@@ -119,7 +120,6 @@ def _measure(row: Row, table: Table, context: Context) -> dict[str, Any] | None:
 
 
 def _entry(row: Row, measured: Measured, context: Context, seconds: float) -> dict[str, Any]:
-    first = row.published[0] if row.published else None
     judged = measured.verdict
     if not judged and measured.value is not None:
         judged = verdict(row, measured.value)
@@ -128,11 +128,7 @@ def _entry(row: Row, measured: Measured, context: Context, seconds: float) -> di
     return {
         "name": row.name,
         "configuration": row.configuration,
-        "published": None if first is None else first.value,
-        "published_error": None if first is None else first.spread,
-        "published_all": [vars(one) for one in row.published],
-        "tolerance": row.tolerance,
-        "rule": row.rule,
+        **_published(row),
         "measured": measured.value,
         "error": measured.error,
         "interval": measured.interval,
@@ -142,6 +138,27 @@ def _entry(row: Row, measured: Measured, context: Context, seconds: float) -> di
         "settings": _settings(row, context),
         **measured.more,
     }
+
+
+def _published(row: Row) -> dict[str, Any]:
+    first = row.published[0] if row.published else None
+    return {
+        "published": None if first is None else first.value,
+        "published_error": None if first is None else first.spread,
+        "published_all": [vars(one) for one in row.published],
+        "published_text": row.published_text(),
+        "tolerance": row.tolerance,
+        "rule": row.rule,
+    }
+
+
+def _judged_anew(entry: dict[str, Any], row: Row, context: Context) -> dict[str, Any]:
+    """What was measured before, beside the published values of today."""
+    now = _published(row)
+    judged = ("published_all", "tolerance", "rule")
+    if context.dry_run or all(entry.get(key) == now[key] for key in judged):
+        return {**entry, **now}
+    return {**entry, **now, "verdict": verdict(row, entry["measured"])}
 
 
 def _settings(row: Row, context: Context) -> dict[str, Any]:
@@ -176,11 +193,5 @@ def _line(entry: dict[str, Any]) -> str:
     if entry["measured"] is None:
         return f"{entry['name']}: {entry['verdict']}: {entry['note']}"
     error = "" if entry["error"] is None else f" +- {entry['error']:.4f}"
-    published = ", ".join(_published(one) for one in entry["published_all"]) or "none"
-    text = f"{entry['name']}: {entry['measured']:.4f}{error} (published {published}): "
-    return text + entry["verdict"]
-
-
-def _published(one: dict[str, Any]) -> str:
-    spread = "" if one["spread"] is None else f" +- {one['spread']:.4f}"
-    return f"{one['value']:.4f}{spread}"
+    ours = f"{entry['measured']:.4f}{error}"
+    return f"{entry['name']}: {ours} (published {entry['published_text']}): {entry['verdict']}"

@@ -57,12 +57,13 @@ class Row:
     Attributes:
         name: unique in its table.
         configuration: what is measured, in words.
-        published: every value that was published, also where they differ; none: nobody here has
-            the values ("values wanted").
+        published: every value that was published, also where they differ; may be none.
         tolerance: how far ours may be away; None: the spread of each published value.
         rule: ``at least`` (more is better) or ``equal``.
         needs: beyond those of the table.
         detail: for the table's own use.
+        unpublished: what stands in place of published values where there are none: nobody here has
+            them, or the paper has none.
     """
 
     name: str
@@ -72,6 +73,11 @@ class Row:
     rule: str = AT_LEAST
     needs: tuple[Need, ...] = ()
     detail: Any = None
+    unpublished: str = "values wanted"
+
+    def published_text(self) -> str:
+        """The published values in words."""
+        return " / ".join(map(str, self.published)) or self.unpublished
 
 
 @dataclass(frozen=True)
@@ -151,11 +157,11 @@ def verdict(row: Row, value: float) -> str:
     """How ours is beside each published value.
 
     Returns:
-        ``reached``, ``short by x``, ``off by x``, or ``values wanted``; of several published values
-        one each.
+        ``reached``, ``short by x``, ``off by x``, or what stands in place of published values; of
+        several published values one each.
     """
     if not row.published:
-        return "values wanted"
+        return row.unpublished
     verdicts = [_against(row, one, value) for one in row.published]
     if len(set(verdicts)) == 1:
         return verdicts[0]

@@ -29,8 +29,9 @@ def _rows(context: Context) -> Sequence[Row]:
 
 TABLE = Table(
     title="VOneNets on ImageNet",
-    source="Dapello et al. 2020, doi:10.1101/2020.06.16.154542 (values wanted: its table was not "
-    "at hand; its abstract has differences only, 18 % above the base networks)",
+    source="Dapello et al. 2020, doi:10.1101/2020.06.16.154542 (values wanted: its table was "
+    "looked for, and not found; abstract and README of github.com/dicarlolab/vonenet have "
+    "differences only, 18 % above the base networks on perturbed images)",
     needs=(IMAGENET,),
     took="",
     rows=_rows,

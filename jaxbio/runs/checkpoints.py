@@ -8,13 +8,10 @@ not those that were saved, is set aside with a warning and the one before it is 
 
 import contextlib
 import functools
-import json
 import logging
-import math
 import re
 import shutil
 import sys
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,10 +23,29 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from jaxbio.errors import InputError, WriteError
-from jaxbio.files import read_json, write_json
+from jaxbio.files import write_json
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.state import State, StateT
+from jaxbio.runs.verified import (
+    CheckpointMismatchError,
+    DamagedCheckpointError,
+    arguments_of,
+    digest,
+    first_line,
+    read_item,
+    read_scores,
+)
+
+__all__ = [
+    "CheckpointMismatchError",
+    "Checkpointer",
+    "DamagedCheckpointError",
+    "export_variables",
+    "load_state",
+    "load_variables",
+    "write_complete_run",
+]
 
 _logger = logging.getLogger("jaxbio")
 # What Orbax's threads fail at is raised by the next call; it would show their tracebacks besides.
@@ -38,7 +54,6 @@ logging.getLogger("absl").addFilter(lambda r: not (r.exc_info and "orbax" in r.p
 logging.getLogger("asyncio").addFilter(
     lambda r: not (r.exc_info and "os_error_code" in str(r.exc_info[1]))
 )
-_CHECK = "check"  # in the digests: of the digests themselves
 
 
 def _show_unraisable(found: Any, shown: Callable[[Any], None]) -> None:
@@ -48,30 +63,6 @@ def _show_unraisable(found: Any, shown: Callable[[Any], None]) -> None:
 
 
 sys.unraisablehook = functools.partial(_show_unraisable, shown=sys.unraisablehook)
-
-
-class CheckpointMismatchError(InputError):
-    """A checkpoint of another model."""
-
-
-class DamagedCheckpointError(InputError):
-    """A checkpoint that cannot be read back as it was saved."""
-
-
-@jax.jit
-def digest(tree: Any) -> jax.Array:
-    """A 32-bit checksum of the bits of all arrays of a tree; exact whatever the sharding."""
-    total = jnp.uint32(0)
-    for number, leaf in enumerate(jax.tree.leaves(tree)):
-        leaf = jnp.asarray(leaf)
-        if leaf.dtype.itemsize < 4:  # widening loses nothing
-            leaf = leaf.astype(jnp.float32 if leaf.dtype.kind in "fV" else jnp.int32)
-        bits = jax.lax.bitcast_convert_type(leaf, jnp.uint32).reshape(-1)
-        weights = 2 * jax.lax.iota(jnp.uint32, bits.size) + 1  # odd: every bit and place counts
-        total = (
-            total * jnp.uint32(31) + jnp.uint32(number) + jnp.sum(bits * weights, dtype=jnp.uint32)
-        )
-    return total
 
 
 class Checkpointer:
@@ -115,7 +106,7 @@ class Checkpointer:
         if results is not None:
             notes["score"] = float(results[self._best_by])
         with _writing(self._directory):
-            self._manager.save(step, args=_arguments(items, notes))
+            self._manager.save(step, args=arguments_of(items, notes))
 
     def restore_latest(self, like: StateT) -> StateT | None:
         """The newest readable state, or None if there is no checkpoint.
@@ -132,7 +123,7 @@ class Checkpointer:
             path = self._directory / f"step_{step}"
             try:
                 items = {
-                    name: _read(self._manager, step, name, item, path)
+                    name: read_item(self._manager, step, name, item, path)
                     for name, item in like.items().items()
                 }
             except DamagedCheckpointError as error:
@@ -190,7 +181,7 @@ class _Manager(ocp.CheckpointManager):
     """Orbax's, which opens no checkpoint at all if the scores of one are damaged."""
 
     def _get_metrics(self, step: int) -> None:
-        """No scores: version 0.1.0 left them to Orbax; see :func:`_scores`."""
+        """No scores: version 0.1.0 left them to Orbax; see :func:`read_scores`."""
 
 
 class _NewestAndBest:
@@ -202,7 +193,7 @@ class _NewestAndBest:
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
         del context
         steps = [info.step for info in checkpoints]
-        scores = _scores(self._directory, steps)
+        scores = read_scores(self._directory, steps)
         best = sorted(scores, key=lambda step: (scores[step], step))[-self._best :]
         kept = {*steps[-self._newest :], *(best if self._best else ())}
         return [step in kept for step in steps]
@@ -252,11 +243,11 @@ def _read_variables(
 ) -> dict[str, Any]:
     """A model's variables, the averaged ones where there are such."""
     if not (path / "ema").exists():
-        return _read(manager, step, "variables", like, path)
+        return read_item(manager, step, "variables", like, path)
     kept = {name: v for name, v in like.items() if name not in ("params", "constants")}
     ema_like = {"params": like["params"], "model_state": kept}
-    ema = _read(manager, step, "ema", ema_like, path)
-    constants = _read(manager, step, "variables", like, path)["constants"]
+    ema = read_item(manager, step, "ema", ema_like, path)
+    constants = read_item(manager, step, "variables", like, path)["constants"]
     return {"params": ema["params"], "constants": constants, **ema["model_state"]}
 
 
@@ -284,7 +275,7 @@ def load_state(run: RunDirectory, like: StateT, step: int) -> StateT:
             )
         path = run.checkpoints / f"step_{step}"
         try:
-            items = {n: _read(manager, step, n, i, path) for n, i in like.items().items()}
+            items = {n: read_item(manager, step, n, i, path) for n, i in like.items().items()}
         except DamagedCheckpointError as error:
             raise InputError(
                 f"{path} does not fit this configuration (optimizer, train.ema_decay or "
@@ -340,46 +331,8 @@ def write_complete_run(
     options = ocp.CheckpointManagerOptions(step_prefix="step")
     with _writing(run.checkpoints), _open_manager(run.checkpoints, options) as manager:
         notes = {"variables": int(digest(variables))}
-        manager.save(step, args=_arguments({"variables": variables}, notes))
+        manager.save(step, args=arguments_of({"variables": variables}, notes))
     write_json(run.config_file, config)  # last: a directory with a config.json is complete
-
-
-def _arguments(items: Mapping[str, Any], notes: dict[str, Any]) -> ocp.args.Composite:
-    return ocp.args.Composite(
-        digests=ocp.args.JsonSave({**notes, _CHECK: _check(notes)}),
-        **{name: ocp.args.StandardSave(item) for name, item in items.items()},
-    )
-
-
-def _check(notes: Mapping[str, Any]) -> int:
-    return zlib.crc32(json.dumps(notes, sort_keys=True).encode())
-
-
-def _read_notes(path: Path) -> dict[str, Any]:
-    """The digests of a checkpoint, and its score if it was tested, verified."""
-    try:
-        notes = read_json(path / "digests" / "metadata")
-    except InputError as error:
-        raise DamagedCheckpointError(f"checkpoint {path} is damaged ({error})") from error
-    if _CHECK not in notes:  # of version 0.1.0
-        return notes
-    if notes.pop(_CHECK) != _check(notes):
-        raise DamagedCheckpointError(f"checkpoint {path} is damaged (checksum of the digests)")
-    return notes
-
-
-def _scores(directory: Path, steps: Sequence[int]) -> dict[int, float]:
-    """The scores of those checkpoints that have a readable one."""
-    scores = {}
-    for step in steps:
-        path = directory / f"step_{step}"
-        with contextlib.suppress(InputError, ValueError, TypeError, OverflowError):
-            score = _read_notes(path).get("score")
-            if score is None and (path / "metrics" / "metrics").exists():  # of version 0.1.0
-                score = read_json(path / "metrics" / "metrics").get("score")
-            if score is not None and math.isfinite(float(score)):
-                scores[step] = float(score)
-    return scores
 
 
 @contextlib.contextmanager
@@ -393,7 +346,7 @@ def _writing(path: Path) -> Iterator[None]:
         raise WriteError.of(path, error) from error
     except (ValueError, RuntimeError) as error:  # of TensorStore, and of Orbax's threads
         found = re.search(r"([^:]+) \[os_error_code", str(error))
-        reason = OSError(found[1].strip() if found else _line(error))
+        reason = OSError(found[1].strip() if found else first_line(error))
         raise WriteError.of(path, reason) from error
 
 
@@ -407,79 +360,10 @@ def _choose_step(steps: Sequence[int], which: str, run: RunDirectory) -> int:
     if not steps:
         raise InputError(f"{run.checkpoints} holds no checkpoint: train first, or set --workdir")
     if which == "best":
-        scores = _scores(run.checkpoints, steps)
+        scores = read_scores(run.checkpoints, steps)
         return max(scores or steps, key=lambda step: (scores.get(step, 0.0), step))
     if which == "last":
         return max(steps)
     if which.isdecimal() and int(which) in steps:
         return int(which)
     raise InputError(f"--checkpoint={which}: use best, last or one of {sorted(steps)}")
-
-
-def _read(manager: _Manager, step: int, name: str, like: Any, path: Path) -> Any:
-    """One item, verified: same tree as ``like``, same bits as were saved."""
-    saved_digest = _read_notes(path).get(name)
-    try:
-        found = manager.item_metadata(step)[name]
-    except Exception as error:  # whatever Orbax meets in a damaged folder
-        raise DamagedCheckpointError(f"checkpoint {path} is damaged ({_line(error)})") from error
-    if found is None or saved_digest is None:
-        raise DamagedCheckpointError(f"checkpoint {path} is damaged (no item '{name}')")
-    if name == "variables":
-        like = _with_constants_of(like, found)
-        _check_same_tree(like, found, path)
-    try:
-        restored = manager.restore(
-            step, args=ocp.args.Composite(**{name: ocp.args.StandardRestore(like)})
-        )[name]
-        intact = int(digest(restored)) == saved_digest
-    except Exception as error:
-        raise DamagedCheckpointError(f"checkpoint {path} is damaged ({_line(error)})") from error
-    if not intact:
-        raise DamagedCheckpointError(f"checkpoint {path} is damaged (checksum of '{name}')")
-    return restored
-
-
-def _with_constants_of(like: dict[str, Any], found: Any) -> dict[str, Any]:
-    """``like`` with the constants' shapes as saved, on the same devices as the parameters."""
-    saved = found.get("constants") if hasattr(found, "get") else None
-    leaf = jax.tree.leaves(like["params"])[0]
-    mesh = getattr(leaf.sharding, "mesh", None)
-    sharding = (
-        leaf.sharding
-        if mesh is None
-        else jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    )
-    constants = jax.tree.map(
-        lambda m: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=sharding), saved or {}
-    )
-    return {**like, "constants": constants}
-
-
-def _check_same_tree(like: Any, found: Any, path: Path) -> None:
-    expected, saved = _shapes(like), _shapes(found)
-    problems = [f"missing {key}" for key in expected if key not in saved]
-    problems += [f"unexpected {key}" for key in saved if key not in expected]
-    problems += [
-        f"{key} has shape {saved[key]}, the model {shape}"
-        for key, shape in expected.items()
-        if saved.get(key, shape) != shape
-    ]
-    if problems:
-        raise CheckpointMismatchError(
-            f"checkpoint {path} is of another model: {'; '.join(problems[:3])}"
-            f"{f' and {len(problems) - 3} more' if len(problems) > 3 else ''}; "
-            "use the configuration that made it or another --workdir"
-        )
-
-
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {
-        "/".join(str(getattr(p, "key", getattr(p, "name", p))) for p in path): tuple(leaf.shape)
-        for path, leaf in leaves
-    }
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -9,19 +9,23 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.errors import InputError
+from jaxbio.ops.stdp import normalise_weights
 from jaxbio.spiking.network import Weights
 
 _NEVER = 1e9  # mV above the threshold
 
 
 def delete_synapses(weights: Weights, key: jax.Array, share: float) -> Weights:
-    """Zeroes each weight from X to Y with probability ``share``; nothing is normalised after.
+    """Zeroes each weight from X to Y with probability ``share``; a neuron's sum stays as it was.
 
-    Where positions share their weights, they share the deletions.
+    What is left of a neuron's weights is scaled up: BindsNET, the reference's program, normalises
+    after every presentation, also while nothing learns. Where positions share their weights, they
+    share the deletions.
     """
     _check(share)
     kept = jax.random.uniform(key, weights.xy.shape) >= share
-    return weights._replace(xy=jnp.where(kept, weights.xy, 0.0))
+    left = jnp.where(kept, weights.xy, 0.0)
+    return weights._replace(xy=normalise_weights(left, weights.xy.sum(1, keepdims=True), axis=1))
 
 
 def delete_neurons(weights: Weights, key: jax.Array, share: float) -> Weights:

@@ -5,6 +5,7 @@ The loop owns time: what happens after which step. Everything that computes is e
 
 import functools
 import logging
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
@@ -23,6 +24,7 @@ from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.interrupts import Interrupts
 from jaxbio.runs.lock import RunLock
 from jaxbio.runs.metrics import MetricsLog, MetricsWindow, copy_metrics
+from jaxbio.runs.processes import ProcessLostError, shared_failure
 from jaxbio.runs.progress import Progress, format_table, say
 from jaxbio.runs.state import State
 from jaxbio.runs.waiting import program_key, waiting
@@ -51,6 +53,7 @@ def train(
     Raises:
         InputError: wrong configuration, data or run directory.
         NonFiniteError: the loss or a gradient became NaN or infinite.
+        ProcessLostError: another process of the job is gone.
     """
     check_config(config)
     check_training(config)
@@ -61,8 +64,10 @@ def train(
     try:
         with RunLock(run.path) if jax.process_index() == 0 else nullcontext() as lock:
             return _train(config, run, lock, extend, beginning)
-    except BaseException:
+    except BaseException as error:
         run.remove_if_empty()
+        if (failure := shared_failure(error)) is not None:
+            raise ProcessLostError(failure) from error
         raise
 
 
@@ -143,7 +148,8 @@ def _train(
     finally:
         loop.progress.close()
         loop.log.close()
-        checkpointer.close()
+        if shared_failure(sys.exception()) is None:  # else it would wait for who is gone
+            checkpointer.close()
 
     if tested is None:
         if speaks:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 import jax
 from ml_collections import ConfigDict
 
+import jaxbio
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.periods import Periods
 from jaxbio.runs.state import StateT
@@ -94,6 +95,14 @@ class Task(Protocol[StateT, BatchT]):
 
     def write_report(self, run: RunDirectory, state: StateT) -> None:
         """The figures of a finished run, in ``<run>/report``."""
+
+
+def made_with(**versions: str) -> Results:
+    """For the record of a run: the versions of what it was begun with, and the devices."""
+    return {
+        "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__, **versions},
+        "devices": [str(device.device_kind) for device in jax.devices()],
+    }
 
 
 def prepare(config: ConfigDict) -> Task:

@@ -24,6 +24,7 @@ from jaxbio.models.pathway import Pathway
 from jaxbio.weights.state_dict import StateDict, find_state_dict, is_array
 
 _logger = logging.getLogger("jaxbio")
+_NAMES_IN_AN_ERROR = 4
 # A classifier: where it is, its name, perhaps an index in a Sequential, the tensor.
 _HEAD = re.compile(
     r"(?P<where>model\.|backend\.|)"
@@ -66,6 +67,14 @@ class WeightReport:
     mismatched: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = dataclasses.field(
         default_factory=dict
     )
+
+    def brief(self) -> str:
+        """The first names, and how many more there are."""
+        names = [*self.missing, *self.unexpected, *self.mismatched]
+        more = len(names) - _NAMES_IN_AN_ERROR
+        rest = f" and {more} more" if more > 0 else ""
+        shown = ", ".join(names[:_NAMES_IN_AN_ERROR])
+        return f"{shown}{rest} missing, unexpected or of another shape"
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.unexpected or self.mismatched)

@@ -258,7 +258,7 @@ def test_weights_of_a_file(tmp_path):
 
 
 def test_class_names_of_a_file(monkeypatch):
-    state = generated("squeezenet1_1", num_classes=3, image_size=32)
+    state = generated("cornet_z", num_classes=3, image_size=32)
     for recorded, names in (
         ({"class_names": ["a", "b", "c"]}, ["a", "b", "c"]),
         ({"class_to_idx": {"a": 2, "b": 0, "c": 1}}, ["b", "c", "a"]),
@@ -269,10 +269,10 @@ def test_class_names_of_a_file(monkeypatch):
     ):
         content = {"state_dict": state, **recorded}
         monkeypatch.setattr("jaxbio.api.model.read_torch", lambda _, content=content: content)
-        model = jaxbio.load_model("squeezenet1_1", "weights.pth", image_size=32)
+        model = jaxbio.load_model("cornet_z", "weights.pth", image_size=32)
         assert model.class_names == names
     with pytest.raises(InputError, match="class_names"):
-        jaxbio.load_model("squeezenet1_1", "weights.pth", image_size=32, class_names=["a"])
+        jaxbio.load_model("cornet_z", "weights.pth", image_size=32, class_names=["a"])
 
 
 def test_wrong_networks_and_files_are_one_line(tmp_path):

@@ -51,7 +51,8 @@ class Net(nn.Module):
 @pytest.fixture(scope="module")
 def linen():
     net = Net()
-    return net, net.init(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)), False)
+    init = jax.jit(net.init, static_argnums=2)
+    return net, init(jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)), False)
 
 
 def test_a_linen_module_and_its_submodules(linen, images):

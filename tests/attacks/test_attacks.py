@@ -177,15 +177,14 @@ def test_a_radius_of_zero_and_no_random_start():
 def test_confident_networks_still_have_a_gradient():
     """Probabilities of 1 in float32; the softmax of a library has no gradient there."""
     labels = linear(IMAGES).argmax(1)
-    attacked = pgd(lambda x: 300 * linear(x), IMAGES, labels, KEY, 0.9, steps=2, random_start=False)
+    attack = functools.partial(pgd, lambda x: 300 * linear(x), steps=2, random_start=False)
+    attacked = jax.jit(attack)(IMAGES, labels, KEY, 0.9)
     assert attacked.fooled.all()
 
 
 def test_ties_are_decided_as_argmax_does():
-    attacked = pgd(
-        lambda x: jnp.zeros((len(x), 3)), IMAGES[:2], jnp.asarray([0, 2]), KEY, 0.1, steps=1,
-        random_start=False,
-    )  # fmt: skip
+    attack = functools.partial(pgd, lambda x: jnp.zeros((len(x), 3)), steps=1, random_start=False)
+    attacked = jax.jit(attack)(IMAGES[:2], jnp.asarray([0, 2]), KEY, 0.1)
     np.testing.assert_array_equal(attacked.fooled, [False, True])
 
 
@@ -221,7 +220,8 @@ def test_the_verdict_is_on_noise_that_the_attack_has_not_seen():
         return jax.random.normal(key, (1, 2)) + 0 * x.sum()
 
     labels = jnp.zeros(400, int)
-    attacked = pgd(guess, jnp.zeros((400, 1, 1, 1)), labels, KEY, 0.1, steps=10, stochastic=True)
+    attack = jax.jit(functools.partial(pgd, guess, steps=10, stochastic=True))
+    attacked = attack(jnp.zeros((400, 1, 1, 1)), labels, KEY, 0.1)
     assert 0.4 < float(attacked.fooled.mean()) < 0.6
 
 

@@ -220,6 +220,28 @@ def test_everything_of_a_run_is_on_its_page(page, address):
     page.wait_for_selector("code:has-text('--mode=attacks')")  # what would fill a blank
 
 
+def see_the_wrong_pictures(page):
+    """Opens a cell of the matrix, by keyboard."""
+    cell = page.locator(".heat button[aria-label='3 taken for 8: 3']")
+    cell.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#wrong h3:has-text('3 taken for 8: 3')")
+    pictures = page.locator("#wrong img")
+    assert pictures.count() == 3
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#wrong img')].every((i) => i.naturalWidth === 8)"
+    )
+
+
+def test_a_cell_of_the_confusion_matrix_opens_its_pictures(page, address):
+    page.goto(f"{address}#run?run=sweep/seed%3D0")
+    see_the_wrong_pictures(page)
+    page.click(".pairs button")
+    page.wait_for_selector("#wrong figcaption:has-text('p = 0.5')")
+    page.goto(f"{address}#run?run=fast")  # was not evaluated: says how
+    page.wait_for_selector("section:has(h2:text-is('Confusion')) code:has-text('jaxbio evaluate')")
+
+
 def test_what_trains_is_followed_live(page, address, folder):
     open_table(page, address)
     row = page.locator("#runs tr", has=page.locator("a:text-is('live')"))
@@ -338,6 +360,7 @@ def test_an_export_opens_from_a_disk(page, folder, tmp_path):
     picture = page.locator("img[alt='report/curves.png']")
     picture.scroll_into_view_if_needed()
     page.wait_for_function("() => document.querySelector('img').naturalWidth > 0")
+    see_the_wrong_pictures(page)
     page.click("nav a:text-is('Leaderboard')")
     page.wait_for_selector("#correlation")
     assert all(url.startswith(("file:", "data:", "blob:")) for url in asked)

@@ -103,13 +103,27 @@ def test_pictures_and_pages_of_runs(get):
         "/file?run=spiking&name=report/../report/weights.png",
         "/file?run=spiking&name=/etc/passwd",
         "/file?run=..&name=report/weights.png",
+        "/picture?run=sweep/seed%3D0&line=0",
+        "/picture?run=sweep/seed%3D0&line=-1",
+        "/picture?run=sweep/seed%3D0&line=99999999",
+        "/picture?run=fast&line=0",
+        "/picture?run=../runs&line=0",
     ],
 )
 def test_no_path_reaches_the_file_system(get, path):
     assert get(path)[0] == 404
 
 
+def test_pictures_that_are_taken_for_something_else(get):
+    found = json.loads(get("/api/run?run=sweep/seed%3D0")[1])["confusion"]
+    for line, _ in found["pairs"][0]["pictures"]:
+        code, body, headers = get(f"/picture?run=sweep/seed%3D0&line={line}")
+        assert (code, headers["Content-Type"]) == (200, "image/png")
+        assert body.startswith(b"\x89PNG")
+
+
 def test_numbers_are_checked(get):
+    assert get("/picture?run=sweep/seed%3D0&line=../x")[0] == 400
     assert get("/api/curves?run=fast&from=x")[0] == 400
 
 

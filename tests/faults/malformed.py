@@ -127,7 +127,7 @@ def damaged(reader: str, sound: Path, number: int, seed: int, work: Path) -> Cas
         content = mutate(raw, chance)
     inside = work / "case"
     shutil.rmtree(inside, ignore_errors=True)
-    if reader in ("idx", "run"):  # the files beside it belong to it
+    if reader in ("idx", "run", "shards"):  # the files beside it belong to it
         folder = sound.parent
         target = inside / ("mnist" if reader == "idx" else folder.name)
         shutil.copytree(folder, target)

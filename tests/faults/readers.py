@@ -16,8 +16,10 @@ import numpy as np
 from jaxbio import features
 from jaxbio.behaviour.trials import read_trials
 from jaxbio.commands.main import main
+from jaxbio.data import splits
 from jaxbio.data.mnist import open_mnist
 from jaxbio.data.settings import Settings
+from jaxbio.data.shards import open_shards
 from jaxbio.errors import InputError
 from jaxbio.files.pictures import find_pictures, is_turned, open_picture
 from jaxbio.neural import open_recordings
@@ -65,6 +67,14 @@ def feature_file(path: Path) -> None:
 
 def idx(path: Path) -> None:
     open_mnist(Settings(source="mnist", data_dir=str(path.parent.parent)))
+
+
+def shards(path: Path) -> None:
+    source = open_shards(Settings(source="shards", data_dir=str(path.parent)))
+    for split in (source.train, source.eval):
+        for i in range(len(split)):
+            with contextlib.suppress(InputError):
+                splits.picture(split, i)
 
 
 def picture(path: Path) -> None:
@@ -146,6 +156,7 @@ READERS: dict[str, Callable[[Path], None]] = {
     "describe": describe,
     "features": feature_file,
     "idx": idx,
+    "shards": shards,
     "picture": picture,
     "decoding": decoding,
     "folder": folder,

@@ -35,6 +35,7 @@ def write_sound(folder: Path) -> dict[str, list[Path]]:
         "neural": [*_matlab(folder, rng), *_netcdf(folder), *_portable(folder, rng), _nwb(folder)],
         "features": _features(folder, rng),
         "idx": _idx(folder, rng),
+        "shards": _shards(folder, rng),
         "picture": _pictures(folder, rng),
         "activity": [_activity(folder, rng)],
         "trials": [_trials(folder)],
@@ -174,6 +175,19 @@ def _idx(folder: Path, rng: np.random.Generator) -> list[Path]:
                 path.write_bytes(raw)
         files += sorted(inside.iterdir())
     return files
+
+
+def _shards(folder: Path, rng: np.random.Generator) -> list[Path]:
+    for split, number in (("train", 5), ("val", 2)):
+        for i in range(number):
+            path = folder / "classes" / split / f"c{i % 2}" / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(path)
+    # In a process of its own: forks of one that has tensorflow's threads may hang.
+    code = "import sys; from jaxbio.commands.main import main; sys.exit(main(sys.argv[1:]))"
+    words = ["data", "shard", folder / "classes", folder / "shards", "--shards=2"]
+    subprocess.run([sys.executable, "-c", code, *map(str, words)], check=True, capture_output=True)
+    return sorted((folder / "shards").iterdir())
 
 
 def _pictures(folder: Path, rng: np.random.Generator) -> list[Path]:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from jaxbio.physiology import properties, protocol
-from jaxbio.physiology.recording import FieldCollector, field_response, firing_rate_scale
+from jaxbio.physiology.receptive_fields import FieldCollector
+from jaxbio.physiology.recording import field_response, firing_rate_scale
 from jaxbio.physiology.score import ks_similarity
 from jaxbio.physiology.stimuli import gratings
 

@@ -29,7 +29,7 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("behaviour")
     for split in ("train", "val"):
         for category in CATEGORIES:
-            for number in range(8):
+            for number in range(2):
                 _draw(root / "data" / split / category / f"{number}.png", category, number)
     config = svp_resnet.get_config()
     config.update_from_flattened_dict(
@@ -38,8 +38,10 @@ def run(tmp_path_factory):
             "data.data_dir": str(root / "data"),
             "data.image_size": 32,
             "train.batch_size": 32,
-            "train.total_steps": 12,
+            "train.total_steps": 2,
             "eval.batch_size": 32,
+            "eval.every_epochs": 0.0,
+            "checkpoint.every_epochs": 0.0,
             "log.tensorboard": False,
         }
     )

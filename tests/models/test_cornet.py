@@ -105,7 +105,7 @@ def lateral_loop(params, x, times, sequential):
         pytest.param(model_of, "cornet_rt", 4, marks=pytest.mark.slow),
         (behind_v2, "cornet_rt", 3),
         (behind_v2, "cornet_r", 10),
-        (behind_v2, "cornet_rt", 10),
+        pytest.param(behind_v2, "cornet_rt", 10, marks=pytest.mark.slow),
     ],
 )
 def test_lateral_recurrence_is_the_plain_loop(make, name, times):

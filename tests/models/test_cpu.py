@@ -92,11 +92,9 @@ _FAMILIES = {
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name == "cornet_z" else pytest.param(name, marks=pytest.mark.slow)
-        for name in _FAMILIES
-    ],
+    _FAMILIES,
 )
+@pytest.mark.slow  # what one layer of each kind becomes is tested above
 def test_no_network_brings_a_cpu_s_form_to_an_accelerator(name, monkeypatch):
     """A training step's gradient for a GPU has the operations that it has without such forms."""
     model = create_model(name, num_classes=3, image_size=32, **_FAMILIES[name])

@@ -150,10 +150,11 @@ def test_published_names_and_layouts():
 def test_wrong_sizes_are_one_line(mini):
     model, variables = mini
     with pytest.raises(InputError, match="images of 33x33 pixels do not divide into patches of 8"):
-        model.init(jax.random.key(0), jnp.zeros((1, 33, 33, 3)))
+        jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 33, 33, 3)))
     with pytest.raises(InputError, match="for 17 tokens, but this image has 26"):
-        model.apply(variables, jnp.zeros((1, 40, 40, 3)))
+        jax.eval_shape(model.apply, variables, jnp.zeros((1, 40, 40, 3)))
+    wrong = create_model(**MINI, drop_path=1.0)
     with pytest.raises(InputError, match=r"drop_path=1\.0"):
-        create_model(**MINI, drop_path=1.0).init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+        jax.eval_shape(wrong.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     with pytest.raises(InputError, match="unknown option of vit_mini_patch8_32: 'patch'"):
         create_model(**MINI, patch=4)

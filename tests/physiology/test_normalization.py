@@ -27,7 +27,7 @@ def layers():
             same_color=True,
             normalization=normalization,
         )
-        variables = v1.init(jax.random.key(0), jnp.zeros((1, 112, 112, 3)))
+        variables = jax.jit(v1.init)(jax.random.key(0), jnp.zeros((1, 112, 112, 3)))
 
         @jax.jit
         def cells(pictures, v1=v1, variables=variables):
@@ -92,7 +92,7 @@ def test_the_surround_suppresses(layers):
 
 def test_grey_is_silent_and_differentiable():
     maps = jnp.zeros((1, 3, 3, 2))
-    normalise = Normalization(2.0, 0.6, 1.0)
+    normalise = jax.jit(Normalization(2.0, 0.6, 1.0))
     np.testing.assert_array_equal(normalise(maps), maps)
     assert np.isfinite(jax.grad(lambda x: normalise(x).sum())(maps)).all()
     even = normalise(jnp.full((4, 5, 2), 0.6))  # the pool at its constant, without a batch

@@ -9,14 +9,8 @@ import pytest
 
 from jaxbio.errors import InputError
 from jaxbio.physiology import protocol
-from jaxbio.physiology.recording import (
-    FieldCollector,
-    Probe,
-    View,
-    find_central_units,
-    firing_rate_scale,
-    firing_rates,
-)
+from jaxbio.physiology.receptive_fields import FieldCollector, find_central_units
+from jaxbio.physiology.recording import Probe, View, firing_rate_scale, firing_rates
 from jaxbio.physiology.stimuli import GREY
 
 _VIEW = View(64, 8.0)

@@ -1,12 +1,24 @@
 """The command: list, wrong input, missing data."""
 
 import json
+import time
 
 import pytest
 
 from jaxbio.commands.main import main
 from jaxbio.errors import InputError
-from jaxbio.reproduce.table import AT_LEAST, EQUAL, Context, Published, Row, verdict
+from jaxbio.reproduce.run import PENDING, measure_table
+from jaxbio.reproduce.table import (
+    AT_LEAST,
+    EQUAL,
+    Context,
+    Measured,
+    Need,
+    Published,
+    Row,
+    Table,
+    verdict,
+)
 from jaxbio.reproduce.tables import TABLES, open_table
 
 
@@ -65,8 +77,65 @@ def test_verdicts():
 
 
 def test_a_damaged_results_file(tmp_path):
-    from jaxbio.reproduce.run import measure_table
-
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
         measure_table("cornet", open_table("cornet"), Context(None, tmp_path))
+
+
+class Halves:
+    """A table whose first row has no data, and whose second a budget may not reach."""
+
+    def __init__(self, published: float, tolerance: float = 0.1):
+        self.measured: list[str] = []
+        need = Need("a file", "nowhere", "1 GB", lambda data: None)
+        rows = (
+            Row("absent", "text", (Published(0.5),), needs=(need,)),
+            Row("present", "text", (Published(published),), tolerance),
+        )
+        self.table = Table("t", "s", (), "", lambda context: rows, self._measure)
+
+    def _measure(self, row: Row, context: Context) -> Measured:
+        self.measured.append(row.name)
+        return Measured(0.6)
+
+
+def verdicts(path) -> dict[str, str]:
+    rows = json.loads((path / "results.json").read_text())
+    page = (path / "report.html").read_text()
+    assert all(row["verdict"] in page for row in rows)
+    return {row["name"]: row["verdict"] for row in rows}
+
+
+def test_a_spent_budget_leaves_a_verdict_in_every_row_and_goes_on(tmp_path):
+    spent = Context(tmp_path, tmp_path, deadline=time.monotonic() - 1)
+    halves = Halves(0.55)
+    entries = measure_table("cornet", halves.table, spent)
+    assert not halves.measured
+    assert verdicts(tmp_path) == {"absent": "data missing", "present": PENDING}
+    assert "jaxbio reproduce cornet" in entries[1]["note"]
+    measure_table("cornet", halves.table, Context(tmp_path, tmp_path))
+    measure_table("cornet", halves.table, Context(tmp_path, tmp_path))
+    assert halves.measured == ["present"]
+    assert verdicts(tmp_path) == {"absent": "data missing", "present": "reached"}
+
+
+def test_what_was_measured_is_judged_by_the_published_values_of_today(tmp_path):
+    context = Context(tmp_path, tmp_path)
+    measure_table("cornet", Halves(0.55).table, context)
+    corrected = Halves(0.9)
+    measure_table("cornet", corrected.table, context)
+    assert not corrected.measured
+    assert verdicts(tmp_path)["present"] == "short by 0.3"
+
+
+def test_published_deletions_leave_less_the_more_is_deleted(tmp_path):
+    rows = {row.name: row for row in open_table("saunders2019").rows(Context(None, tmp_path))}
+    for kind in ("LC 100/12", "FC 100"):
+        for what in ("synapses", "neurons"):
+            left = [
+                rows[f"{kind}, {share}% of {what} deleted"].published[0].value
+                for share in (30, 50, 70, 90)
+            ]
+            assert left == sorted(left, reverse=True)
+            assert all(0.5 < value < 1 for value in left)
+    assert rows["C 25/12, 50% of neurons deleted"].published_text() == "not in the paper"

@@ -1,4 +1,5 @@
 import contextlib
+import functools
 import json
 import logging
 import shutil
@@ -19,9 +20,11 @@ from jaxbio.tasks.classification.optimizers import make_optimizer
 from tests.tasks.tiny import Tiny
 
 
-def _state(step=0, ema=False, model=None):
+@functools.cache
+def _state(step=0, ema=False, num_classes=10):
     optimizer = make_optimizer(base.get_config().optimizer)
-    state = create_state(model or Tiny(), optimizer, jax.random.key(step), (32, 32, 3), ema=ema)
+    model = Tiny(num_classes)
+    state = create_state(model, optimizer, jax.random.key(step), (32, 32, 3), ema=ema)
     return state.replace(step=jnp.int32(step))
 
 
@@ -104,10 +107,10 @@ def test_no_file_of_a_checkpoint_can_be_cut_unnoticed(run):
     """Every file that matters, each cut in half in turn: an error or the right arrays."""
     state = _state(1)
     _save(run, state)
+    like = _like(state.variables())
     for file in [f for f in (run.checkpoints / "step_1").rglob("*") if f.is_file()]:
         content = file.read_bytes()
         _truncate(file)
-        like = _like(_state().variables())
         with contextlib.suppress(checkpointing.DamagedCheckpointError):
             restored, _ = load_variables(run, like, "last")
             chex.assert_trees_all_equal(restored, state.variables())
@@ -201,7 +204,7 @@ def test_all_checkpoints_damaged_is_an_error(run):
 
 def test_another_model_is_named(run):
     _save(run, _state(1))
-    other = _like(_state(model=Tiny(num_classes=7)))
+    other = _like(_state(num_classes=7))
     with pytest.raises(checkpointing.CheckpointMismatchError, match=r"params/fc/(bias|kernel)"):
         Checkpointer(run.checkpoints).restore_latest(other)
 

@@ -1,5 +1,6 @@
 """A model small enough to compile in a second, with everything that a step has to carry."""
 
+import functools
 from typing import ClassVar
 
 import jax
@@ -34,6 +35,7 @@ class Tiny(nn.Module):
         return logits, {"logits": logits}
 
 
+@functools.partial(jax.jit, static_argnames=("size", "image_size"))
 def batch(size: int = 16, seed: int = 0, image_size: int = 32) -> dict[str, jax.Array]:
     """Images whose brightness tells the class."""
     label_key, noise_key = jax.random.split(jax.random.key(seed))

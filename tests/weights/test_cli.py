@@ -171,9 +171,9 @@ def test_no_strict_lists_everything(tmp_path, capsys, checkpoint):
 
 def test_no_strict_with_nothing_that_fits(tmp_path, capsys):
     save(tmp_path / "other.pth", {"something": np.zeros(2, np.float32)})
-    arguments = ["--model=squeezenet1_1", "--num_classes=7", "--image_size=32", "--no-strict"]
+    arguments = ["--model=cornet_z", "--num_classes=7", "--image_size=32", "--no-strict"]
     err = fails(capsys, tmp_path / "other.pth", *arguments, f"--output={tmp_path / 'run'}")
-    assert "no tensor in the file fits squeezenet1_1" in err
+    assert "no tensor in the file fits cornet_z" in err
 
 
 @pytest.mark.parametrize(

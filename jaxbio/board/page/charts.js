@@ -62,10 +62,11 @@ function nearest(values, wanted) {
  * Curves. Drag to zoom, double-click for all; keys: arrows move the cursor, + - 0 zoom.
  *
  * `series`: {name, x, y, colour, dash, low, high (a band), marked}; `update` takes new ones.
- * `onzoom(from, to)` may fetch finer ones; `lines`: {chance, ceiling: [low, high]}.
+ * `onzoom(from, to)` may fetch finer ones; `lines`: {chance, ceiling: [low, high]}; `note` says what
+ * bands and lines are.
  */
 class LineChart {
-  constructor({ title, xLabel, series, onzoom = null, lines = {} }) {
+  constructor({ title, xLabel, series, onzoom = null, lines = {}, note = "" }) {
     Object.assign(this, { title, xLabel, onzoom, lines });
     this.hidden = new Set();
     this.zoom = null;
@@ -80,7 +81,7 @@ class LineChart {
     this.legend = el("div", { class: "legend" });
     const save = () => downloadSvg(`${title.replace(/\W+/g, "_")}.svg`, this.picture);
     this.element = el("figure", {}, el("figcaption", {}, title,
-      el("button", { onclick: save }, "SVG")), this.picture, this.tip, this.legend);
+      el("button", { onclick: save }, "SVG")), this.picture, this.tip, note ? el("div", { class: "legend" }, note) : "", this.legend);
     this.update(series);
   }
 
@@ -264,20 +265,26 @@ function dotPlot(title, rows, { chance = null, ceiling = null } = {}) {
     onclick: () => downloadSvg(`${title.replace(/\W+/g, "_")}.svg`, picture) }, "SVG")), picture);
 }
 
-/** A map of numbers as a table whose cells are shaded; `format` makes the text. */
-function heatMap(title, rows, columns, values, format = score, corner = "") {
+/**
+ * A map of numbers as a table whose cells are shaded. `format` makes the text; `shares` in [0, 1] the
+ * shades, where they are not those of the values; `pick(i, j)` what a cell does: {does, says} or null.
+ */
+function heatMap(title, rows, columns, values, { format = score, corner = "", shares = null, pick = null } = {}) {
   const [low, high] = extent(values.flat().filter((v) => typeof v === "number"));
-  const cell = (value) => {
-    const td = el("td", {}, format(value));
-    if (typeof value === "number") {
-      const { background, text } = shade((value - low) / (high - low));
+  const cell = (value, i, j) => {
+    const does = pick?.(i, j);
+    const td = el("td", {}, does ? el("button", { onclick: does.does, "aria-label": does.says }, format(value))
+      : format(value));
+    const share = shares ? shares[i][j] : (value - low) / (high - low);
+    if (typeof value === "number" && share !== null) {
+      const { background, text } = shade(share);
       td.style.background = background;
       td.style.color = text;
     }
     return td;
   };
   const body = rows.map((name, i) =>
-    el("tr", {}, el("th", { scope: "row" }, name), values[i].map(cell)));
+    el("tr", {}, el("th", { scope: "row" }, name), values[i].map((value, j) => cell(value, i, j))));
   return el("div", {}, el("h3", {}, title), el("div", { class: "wide" }, el("table", { class: "heat" },
     el("thead", {}, el("tr", {}, el("th", {}, corner), columns.map((c) => el("th", {}, c)))),
     el("tbody", {}, body))));

@@ -82,7 +82,7 @@ function shade(share) {
   const s = Math.max(0, Math.min(1, share));
   const mix = (from, to) => Math.round(from + s * (to - from));
   return { background: `rgb(${mix(247, 8)},${mix(251, 48)},${mix(255, 107)})`,
-    text: s > 0.5 ? "#fff" : "#111" };
+    text: s > 0.62 ? "#fff" : "#111" };
 }
 
 /** Gives a text to the user as a file. */

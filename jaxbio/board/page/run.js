@@ -1,7 +1,8 @@
 "use strict";
 // The page of one run, or of several laid over each other.
 
-const FIRST_CURVES = ["top1", "accuracy", "similarity", "loss", "rdm_loss", "spikes"];
+const FIRST_CURVES = ["top1", "accuracy", "similarity", "loss", "rdm_loss", "spikes", "theta"];
+const NO_CURVES = ["count", "images"]; // the same at every test, or the step once more
 
 class RunPage {
   constructor(root, names) {
@@ -13,6 +14,8 @@ class RunPage {
     this.title = el("h1", {}, names.length === 1 ? names[0] : `${names.length} runs`);
     this.status = el("div");
     this.curvesBox = el("div", { class: "grid" });
+    this.moreBox = el("div", { class: "grid" });
+    this.more = el("details", { hidden: true }, el("summary", {}), this.moreBox);
     this.rest = el("div");
     const toggle = (field, label) => el("label", {}, el("input", { type: "checkbox",
       onchange: (e) => {
@@ -24,7 +27,7 @@ class RunPage {
     root.replaceChildren(this.title, this.status, this.actions, el("h2", {}, "Curves"),
       el("div", { class: "bar" }, toggle("images", "images instead of steps"), several,
         el("span", { class: "faint less" }, "drag to zoom, double-click for all; arrows, +, -, 0")),
-      this.curvesBox, this.rest);
+      this.curvesBox, this.more, this.rest);
   }
 
   async update(table) {
@@ -67,7 +70,7 @@ class RunPage {
       }
     }
     const rank = (key) => (FIRST_CURVES.includes(key) ? FIRST_CURVES.indexOf(key) : 99);
-    const order = [...keys.keys()].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+    const order = [...keys.keys()].filter((key) => !NO_CURVES.includes(key)).sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
     for (const key of order) {
       const names = [...keys.get(key)].sort().reverse(); // train before test
       const series = () => this.series(names, this.curves);
@@ -80,11 +83,14 @@ class RunPage {
         xLabel: this.images ? "images" : "step", onzoom: (from, to) => this.refine(key, names, from, to) });
       this.charts.set(key, { chart, images: this.images });
     }
-    const elements = order.map((key) => this.charts.get(key).chart.element);
-    const now = [...this.curvesBox.children];
-    if (!elements.length || elements.length !== now.length || elements.some((one, i) => one !== now[i])) {
-      this.curvesBox.replaceChildren(...(elements.length ? elements : [el("p", {}, "No metrics yet.")]));
-    }
+    const element = (key) => this.charts.get(key).chart.element;
+    const known = order.filter((key) => FIRST_CURVES.includes(key));
+    const first = known.length ? known : order;
+    const others = order.filter((key) => !first.includes(key));
+    replaceChanged(this.curvesBox, order.length ? first.map(element) : [el("p", {}, "No metrics yet.")]);
+    replaceChanged(this.moreBox, others.map(element));
+    this.more.hidden = !others.length;
+    this.more.firstChild.textContent = `more curves (${others.length})`;
   }
 
   /** Fetches what lies between two places of a chart in more detail. */

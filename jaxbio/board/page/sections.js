@@ -4,6 +4,7 @@
 // Title, what of a run it shows, and how.
 const PARTS = [
   ["Scorecard", ["scorecard", "blanks"], scorecardPart],
+  ["Confusion", ["confusion", "task"], confusionPart],
   ["Spiking network", ["files", "readouts"], spikingPart],
   ["Draw a digit", ["task"], digitPart],
   ["Grid search", ["population"], gridPart],
@@ -17,6 +18,8 @@ const PARTS = [
   ["Results", ["results", "resolved"], resultsPart],
   ["Configuration", ["config"], configPart],
 ];
+
+const OF_SPIKING = ["report/weights.png", "report/votes.png", "report/competition.png"];
 
 /**
  * The parts of a run. `made` remembers them: what has not changed is the same element, so that what
@@ -52,11 +55,9 @@ function scorecardPart(run) {
 function spikingPart(run) {
   if (run.task !== "stdp") return null;
   const parts = [];
-  const map = run.files.find((file) => file.name === "report/weights.png");
-  if (map) parts.push(pictureOf(run, map, "weights from X to Y"));
-  for (const name of ["report/votes.png", "report/competition.png"]) {
+  for (const name of OF_SPIKING) {
     const file = run.files.find((one) => one.name === name);
-    if (file) parts.push(pictureOf(run, file, name.slice(7, -4)));
+    if (file) parts.push(pictureOf(run, file, name === OF_SPIKING[0] ? "weights from X to Y" : name.slice(7, -4)));
   }
   const readouts = run.readouts ?? [];
   const rows = readouts.map((one) => ({ name: one.name, value: one.accuracy,
@@ -71,8 +72,8 @@ function confusionChoice(readouts) {
   const box = el("div");
   const show = (one) => {
     const columns = [...one.labels, ...(one.confusion[0].length > one.labels.length ? ["none"] : [])];
-    box.replaceChildren(heatMap(`confusion, ${one.name}`, one.labels, columns, one.confusion, short,
-      "true \\ said"));
+    box.replaceChildren(heatMap(`confusion, ${one.name}`, one.labels, columns, one.confusion, {
+      format: short, corner: "true \\ said", shares: rowShares(one.confusion) }));
   };
   const select = el("select", { "aria-label": "readout", onchange: () =>
     show(readouts[select.selectedIndex]) }, readouts.map((one) => el("option", {}, one.name)));
@@ -92,8 +93,11 @@ function gridPart(run) {
 function robustnessPart(run) {
   return run.robustness?.map((one) => {
     const means = one.values.map((row) => mean(row.filter((v) => v !== null)));
-    return heatMap(`${one.title}: top-1 by kind and severity (clean ${score(one.clean)})`, one.rows,
-      [...one.columns.map((s) => `severity ${s}`), "mean"], one.values.map((row, i) => [...row, means[i]]));
+    const values = one.values.map((row, i) => [...row, means[i]]);
+    const title = `${one.title.replaceAll("_", " ")}: top-1 by kind and severity (clean ${score(one.clean)}, `
+      + `chance ${score(one.chance)}, ${one.images} images a cell)`;
+    return heatMap(title, one.rows.map((kind) => kind.replaceAll("_", " ")),
+      [...one.columns.map((s) => `severity ${s}`), "mean"], values, { shares: values });
   });
 }
 
@@ -102,7 +106,8 @@ function attacksPart(run) {
   const warnings = [...new Set(run.attacks.flatMap((one) => one.warnings))];
   return [...warnings.map((text) => el("p", { class: "warning" }, text)),
     el("div", { class: "grid" }, run.attacks.map((one) => new LineChart({
-      title: `accuracy under ${one.title}`, xLabel: "epsilon", lines: { chance: one.chance },
+      title: `top-1 under ${one.title}`, xLabel: "epsilon, of images in [0, 1]",
+      note: `band: 95 % interval (Wilson)${one.images === null ? "" : `, ${one.images} images`}; dotted: chance ${score(one.chance)}`, lines: { chance: one.chance },
       series: [{ name: "accuracy", x: one.radii, y: one.values, marked: true, colour: COLOURS[0],
         low: one.intervals.map((i) => i[0]), high: one.intervals.map((i) => i[1]) }] }).element))];
 }
@@ -112,7 +117,7 @@ function similarityPart(run) {
     const title = one.title + (one.synthetic ? " (SYNTHETIC recordings: say nothing of a brain)" : "");
     const ceiling = one.ceiling ? `, ceiling ${one.ceiling.map(score).join(" to ")}` : ", ceiling unknown";
     if (one.columns.length > 1) {
-      return heatMap(`${title}${ceiling}`, one.rows, one.columns, one.values, score, "layer");
+      return heatMap(`${title}${ceiling}`, one.rows, one.columns, one.values, { corner: "layer" });
     }
     return dotPlot(title + ceiling, one.rows.map((name, i) => ({ name, value: one.values[i][0],
       low: one.intervals[i][0]?.[0], high: one.intervals[i][0]?.[1] })), { ceiling: one.ceiling });
@@ -146,13 +151,16 @@ function behaviourPart(run) {
 }
 
 function timePart(run) {
-  return run.time?.map((one) => new LineChart({ title: one.title, xLabel: "time step", series: [{
-    name: "top-1", x: one.values.map((_, i) => i), y: one.values, colour: COLOURS[0], marked: true,
-  }] }).element);
+  return run.time?.map((one) => new LineChart({ title: `top-1 after each time step, ${one.count} images`,
+    xLabel: "time step", note: `band: 95 % interval (Wilson)${one.chance === null ? "" : `; dotted: chance ${score(one.chance)}`}`,
+    lines: { chance: one.chance },
+    series: [{ name: "top-1", x: one.values.map((_, i) => i), y: one.values, colour: COLOURS[0], marked: true,
+      low: one.intervals.map((i) => i[0]), high: one.intervals.map((i) => i[1]) }] }).element);
 }
 
 function filesPart(run) {
-  const pictures = run.files.filter((file) => file.name.endsWith(".png") && file.name !== "report/weights.png");
+  const pictures = run.files.filter((file) => file.name.endsWith(".png")
+    && !(run.task === "stdp" && OF_SPIKING.includes(file.name)));
   const pages = run.files.filter((file) => file.name.endsWith(".html"));
   return [
     pages.length ? el("p", {}, pages.map((file) => [el("a", { href: source.file(run.name, file),
@@ -162,8 +170,9 @@ function filesPart(run) {
 }
 
 function pictureOf(run, file, caption) {
-  return el("figure", {}, el("figcaption", {}, caption),
-    el("img", { src: source.file(run.name, file), alt: caption, loading: "lazy" }));
+  const address = source.file(run.name, file);
+  return el("figure", {}, el("figcaption", {}, caption), el("a", { href: address, target: "_blank", rel: "noopener" },
+    el("img", { src: address, alt: caption, loading: "lazy" })));
 }
 
 function resultsPart(run) {

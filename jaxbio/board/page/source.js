@@ -35,6 +35,16 @@ const source = {
     const query = new URLSearchParams({ run: name, name: file.name, v: file.version });
     return `file?${query}`;
   },
+  /** Addresses of pictures that a run gets wrong, by their line; an export has some of them. */
+  async pictures(name, lines) {
+    if (!this.exported) {
+      return new Map(lines.map((line) => [line, `picture?${new URLSearchParams({ run: name, line })}`]));
+    }
+    const held = await fetched(name, "pictures", "_pictures");
+    const found = lines.filter((line) => line in held);
+    if (!found.length) throw new Error("this export holds none of them");
+    return new Map(found.map((line) => [line, held[line]]));
+  },
 };
 
 async function ask(where) {

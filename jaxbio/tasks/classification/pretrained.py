@@ -27,7 +27,6 @@ from jaxbio.weights import WeightMismatchError
 
 # What a new training may choose, whatever the old one did.
 _FREE = ("num_classes", "dtype", "remat", "drop_path", "v2_weights", "init_from", "freeze")
-_NAMES_IN_AN_ERROR = 4
 
 
 @dataclass(frozen=True)
@@ -172,13 +171,8 @@ def _of_file(config: ConfigDict, path: str) -> Pretrained:
     try:
         found = convert(name, read_torch(path), **arguments)
     except WeightMismatchError as error:
-        report = error.report
-        wrong = [*report.missing, *report.unexpected, *report.mismatched]
-        more = f" and {len(wrong) - _NAMES_IN_AN_ERROR} more" if wrong[_NAMES_IN_AN_ERROR:] else ""
-        raise InputError(
-            f"model.init_from={path} does not fit {name}: {', '.join(wrong[:_NAMES_IN_AN_ERROR])}"
-            f"{more} missing, unexpected or of another shape"
-        ) from error
+        what = f"model.init_from={path} does not fit {name}"
+        raise InputError(f"{what}: {error.report.brief()}") from error
     except InputError as error:
         raise InputError(f"model.init_from={path}: {error}") from error
     except (ValueError, KeyError, OSError) as error:

@@ -90,25 +90,24 @@ def make_train_step(
             images = augmentation.normalised(images, batch["key"])
         collections = {name: value for name, value in model_state.items() if name != COLLECTION}
         variables = {"params": params, "constants": constants, **collections}
-        names = ("dropout", "noise", "drop_path")
-        rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+        rngs = streams(key)
 
         def forward():
             return model.apply(variables, images, train=True, rngs=rngs, mutable=list(collections))
 
-        (logits, endpoints), updated = forward() if frozen is None else frozen.apply(forward)
+        (logits, endpoints), changed = forward() if frozen is None else frozen.apply(forward)
         losses = cross_entropy(logits, batch["label"], label_smoothing)
         if mixing is not None:  # the loss of soft labels is linear in them
             others = cross_entropy(logits, batch["other"], label_smoothing)
             losses = batch["weight"] * losses + (1.0 - batch["weight"]) * others
         total, sums = jnp.mean(losses), metric_sums(logits, batch["label"], losses)
-        updated = dict(updated)
+        changed = dict(changed)
         if regulariser is not None:
             distance, memory = regulariser.train(model_state[COLLECTION], endpoints, batch["label"])
             total += regulariser.coefficient * distance
             sums["arr"] = distance * len(losses)
-            updated[COLLECTION] = memory
-        return total, (updated, sums)
+            changed[COLLECTION] = memory
+        return total, (changed, sums)
 
     grad_fn = jax.grad(loss_fn, has_aux=True)
 
@@ -156,38 +155,51 @@ def make_train_step(
             images = adversary.attack(model, preprocessing, variables, batch, drawn)
             batch = {**batch, "image": images}
         grads, (model_state, sums) = gradients(state, batch, key)
-        learning_rate = schedule(state.step) * state.plateau.scale
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        params = jax.tree.map(lambda p, u: p - learning_rate * u, state.params, updates)
-        grad_norm = optax.tree.norm(grads)
-        finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
-        ema = state.ema
+        new, metrics = updated(state, grads, model_state, sums, optimizer, schedule)
         if ema_decay:
             decay: jax.Array | float = ema_decay
             if ema_warmup:
                 decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
-            ema = _averaged(
-                decay,
-                cast("dict[str, Any]", ema),
-                {"params": params, "model_state": model_state},
-                frozen,
-            )
-        metrics = {
-            **sums,
-            "learning_rate": learning_rate,
-            "grad_norm": grad_norm,
-            "bad_step": jnp.where(finite, NEVER, state.step),
-        }
-        state = state.replace(
-            step=state.step + 1,
-            params=params,
-            model_state=model_state,
-            opt_state=opt_state,
-            ema=ema,
-        )
-        return state, metrics
+            latest = {"params": new.params, "model_state": model_state}
+            averages = _averaged(decay, cast("dict[str, Any]", state.ema), latest, frozen)
+            new = new.replace(ema=averages)
+        return new, metrics
 
     return step
+
+
+def updated(
+    state: TrainState,
+    grads: Any,
+    model_state: dict[str, Any],
+    sums: Metrics,
+    optimizer: optax.GradientTransformation,
+    schedule: Callable[[jax.Array], jax.Array],
+) -> tuple[TrainState, Metrics]:
+    """The next state, but for its averages, and the metrics of the step that leads to it."""
+    learning_rate = schedule(state.step) * state.plateau.scale
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+    grad_norm = optax.tree.norm(grads)
+    finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
+    metrics = {
+        **sums,
+        "learning_rate": learning_rate,
+        "grad_norm": grad_norm,
+        "bad_step": jnp.where(finite, NEVER, state.step),
+    }
+    new = state.replace(
+        step=state.step + 1,
+        params=jax.tree.map(lambda p, u: p - learning_rate * u, state.params, updates),
+        model_state=model_state,
+        opt_state=opt_state,
+    )
+    return new, metrics
+
+
+def streams(key: jax.Array) -> dict[str, jax.Array]:
+    """A training pass's keys of dropout, a front-end's noise and stochastic depth."""
+    names = ("dropout", "noise", "drop_path")
+    return dict(zip(names, jax.random.split(key, len(names)), strict=True))
 
 
 def _averaged(

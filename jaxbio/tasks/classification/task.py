@@ -12,7 +12,6 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-import jaxbio
 from jaxbio.data import resident, steps_per_epoch, train_batches
 from jaxbio.data.batches import rows_of_process
 from jaxbio.data.settings import read_settings
@@ -45,7 +44,7 @@ from jaxbio.tasks.classification.opened import Classifier, open_model
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.tasks.classification.pretrained import Pretrained, open_pretrained
 from jaxbio.tasks.classification.step import Batch, Metrics, Step, make_train_step
-from jaxbio.tasks.task import Results
+from jaxbio.tasks.task import Results, made_with
 
 
 @dataclass(frozen=True)
@@ -301,12 +300,7 @@ class Classification:
             "class_names": self.classifier.source.class_names,
             "data": self.classifier.source.describe(),
             "steps": self.periods.total,
-            "versions": {
-                "jaxbio": jaxbio.__version__,
-                "jax": jax.__version__,
-                "flax": flax.__version__,
-            },
-            "devices": [str(device.device_kind) for device in jax.devices()],
+            **made_with(flax=flax.__version__),
         }
 
 

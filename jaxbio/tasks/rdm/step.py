@@ -9,11 +9,11 @@ import optax
 from flax import linen as nn
 
 from jaxbio.ops.images import Preprocessing
-from jaxbio.runs.state import NEVER, TrainState
+from jaxbio.runs.state import TrainState
 from jaxbio.similarity import rdm_loss
 from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.losses import cross_entropy, metric_sums
-from jaxbio.tasks.classification.step import Batch, Metrics, Step
+from jaxbio.tasks.classification.step import Batch, Metrics, Step, streams, updated
 
 
 def make_rdm_step(
@@ -49,19 +49,17 @@ def make_rdm_step(
     def loss_fn(params: Any, state: TrainState, batch: Batch, key: jax.Array):
         params = params if frozen is None else frozen.stop(params)
         variables = {"params": params, "constants": state.constants, **state.model_state}
-        names = ("dropout", "noise", "drop_path")
-        rngs = dict(zip(names, jax.random.split(key, len(names)), strict=True))
 
         def forward():
             return model.apply(
                 variables,
                 preprocessing.normalise(batch["image"]),
                 train=True,
-                rngs=rngs,
+                rngs=streams(key),
                 mutable=list(state.model_state),
             )
 
-        (logits, endpoints), updated = forward() if frozen is None else frozen.apply(forward)
+        (logits, endpoints), changed = forward() if frozen is None else frozen.apply(forward)
         activity = endpoints[layer][-1] if timed else endpoints[layer]
         features = activity.reshape(len(logits), -1).astype(jnp.float32)
         of_rdm = rdm_loss(features, batch["target"], batch["object"])
@@ -74,29 +72,13 @@ def make_rdm_step(
         if l2_sp:
             moved = jax.tree.map(jnp.subtract, params, start)
             total += 0.5 * l2_sp * optax.tree.norm(moved, squared=True)
-        return total, (dict(updated), {"loss": count * total, **sums})
+        return total, (dict(changed), {"loss": count * total, **sums})
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
         grads, (model_state, sums) = jax.grad(loss_fn, has_aux=True)(
             state.params, state, batch, key
         )
-        learning_rate = schedule(state.step) * state.plateau.scale
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        grad_norm = optax.tree.norm(grads)
-        finite = jnp.isfinite(sums["loss"]) & jnp.isfinite(grad_norm)
-        metrics = {
-            **sums,
-            "learning_rate": learning_rate,
-            "grad_norm": grad_norm,
-            "bad_step": jnp.where(finite, NEVER, state.step),
-        }
-        state = state.replace(
-            step=state.step + 1,
-            params=jax.tree.map(lambda p, u: p - learning_rate * u, state.params, updates),
-            model_state=model_state,
-            opt_state=opt_state,
-        )
-        return state, metrics
+        return updated(state, grads, model_state, sums, optimizer, schedule)
 
     return step

@@ -20,7 +20,6 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-import jaxbio
 from jaxbio.features import FeatureRequest, layer_shapes
 from jaxbio.features.layers import Layer, select_layers
 from jaxbio.neural import Recordings, open_recordings
@@ -53,7 +52,7 @@ from jaxbio.tasks.rdm.networks import (
 )
 from jaxbio.tasks.rdm.scores import StudentMeasures, measure_student
 from jaxbio.tasks.rdm.step import make_rdm_step
-from jaxbio.tasks.task import Results
+from jaxbio.tasks.task import Results, made_with
 
 
 @dataclass(frozen=True)
@@ -269,8 +268,7 @@ class RdmFineTuning:
                 **({"validation_images": len(part.validation)} if len(part.validation) else {}),
             },
             "steps": self.periods.total,
-            "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__},
-            "devices": [str(device.device_kind) for device in jax.devices()],
+            **made_with(),
         }
 
     @property

@@ -1,17 +1,21 @@
 """The accuracy of saved spiking networks, with every readout, on recorded or new presentations."""
 
+import csv
 import dataclasses
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
-from jaxbio.files import read_json, write_json
+from jaxbio.files import read_json, write_json, write_text
 from jaxbio.runs.directory import RunDirectory, compare_configs
 from jaxbio.runs.progress import format_table
-from jaxbio.spiking.accuracy import Accuracy
+from jaxbio.spiking.accuracy import Accuracy, read_out
+from jaxbio.spiking.readouts import NO_LABEL
 from jaxbio.tasks.config import restored_config
+from jaxbio.tasks.stdp.data import draw
 from jaxbio.tasks.stdp.registry import TASK, find_network
 from jaxbio.tasks.stdp.report import accuracy_rows, measure_readouts
 from jaxbio.tasks.stdp.results import grid_points, search_table, summarise
@@ -36,6 +40,8 @@ def report_spiking(
     config: ConfigDict | None, workdir: str, checkpoint: str = "best", member: int | None = None
 ) -> dict[str, Any]:
     """Tests a saved network again; JSON in ``evaluation/accuracy.json``.
+
+    Of one network on the test set ``evaluation/predictions.csv`` has every presentation's answer.
 
     Presentations are recorded once per weights and settings, so that another readout costs no
     simulation.
@@ -71,6 +77,8 @@ def report_spiking(
         result["member"] = {"number": member, **dataclasses.asdict(members[member])}
     name = "accuracy" if member is None else f"accuracy_member_{member}"
     file = run.path / "evaluation" / f"{name}.json"
+    if member is None:
+        _write_predictions(run, saved)
     write_json(file, result)
     which = "" if member is None else f", member {member}"
     print(f"{run.path}, checkpoint of step {result['step']}{which}\n")
@@ -88,6 +96,35 @@ def _measure(saved: SavedNetwork) -> dict[str, Accuracy]:
         top_n=saved.task.config.spiking.top_n,
         seed=saved.task.members[saved.member].seed,
     )
+
+
+def _write_predictions(run: RunDirectory, saved: SavedNetwork) -> None:
+    """What the chosen readout says of each presentation; nothing of a population or validation."""
+    file = run.path / "evaluation" / "predictions.csv"
+    spiking, names = saved.task.config.spiking, saved.class_names
+    if len(saved.task.members) > 1 or spiking.test_on != "test":
+        file.unlink(missing_ok=True)  # would be of another test than accuracy.json
+        return
+    seed = saved.task.members[0].seed
+    counts, labels = saved.activity("test")
+    said = read_out(
+        spiking.readout,
+        saved.activity("calibration"),
+        counts,
+        len(names),
+        top_n=spiking.top_n,
+        seed=seed,
+    )
+    shown = draw("test", len(saved.task.pictures.test[0]), len(labels), seed)
+    split = saved.task.source.eval
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("picture", "class", "answer", "probability", "correct"))
+    for number, label, answer in zip(shown, labels, said, strict=True):
+        name = "none" if answer == NO_LABEL else names[answer]
+        row = (split.example_name(int(number)), names[label], name, "", int(answer == label))
+        writer.writerow(row)
+    write_text(file, text.getvalue())
 
 
 def _table(measured: Sequence[Mapping[str, Accuracy]], results: Mapping[str, Any]) -> str:

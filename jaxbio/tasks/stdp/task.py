@@ -17,7 +17,6 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-import jaxbio
 from jaxbio.data.types import Source
 from jaxbio.files import write_text
 from jaxbio.ops.encoding import make_encoder
@@ -55,7 +54,7 @@ from jaxbio.tasks.stdp.results import (
 from jaxbio.tasks.stdp.start import begin_from, find_start
 from jaxbio.tasks.stdp.state import SpikingState, abstract_state, new_state
 from jaxbio.tasks.stdp.step import make_step
-from jaxbio.tasks.task import Metrics, Results
+from jaxbio.tasks.task import Metrics, Results, made_with
 
 _logger = logging.getLogger("jaxbio")
 
@@ -295,8 +294,7 @@ class Stdp:
             "start_from": None if start is None else start.record(),
             "data": self.source.describe(),
             "steps": self.periods.total,
-            "versions": {"jaxbio": jaxbio.__version__, "jax": jax.__version__},
-            "devices": [str(device.device_kind) for device in jax.devices()],
+            **made_with(),
         }
 
     def watch(self, run: RunDirectory, state: SpikingState) -> None:

@@ -2,7 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxbio.tasks.classification.losses import cross_entropy, metric_sums, summarise
+from jaxbio.tasks.classification import losses as losses_module
+from jaxbio.tasks.classification.losses import summarise
+
+cross_entropy = jax.jit(losses_module.cross_entropy, static_argnums=2)
+metric_sums = jax.jit(losses_module.metric_sums)
 
 
 def test_cross_entropy_with_smoothing_is_the_definition():

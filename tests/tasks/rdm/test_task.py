@@ -212,7 +212,8 @@ def _step(state_model, **options):
         lambda step: jnp.float32(1e-2),
         **{**arguments, **options},
     )
-    variables = dict(state_model.init(jax.random.key(0), jnp.zeros((1, _SIZE, _SIZE, 3))))
+    init = jax.jit(state_model.init)
+    variables = dict(init(jax.random.key(0), jnp.zeros((1, _SIZE, _SIZE, 3))))
     state = make_state(variables.pop("params"), variables, {}, optimizer)
     return jax.jit(step), state
 
@@ -237,7 +238,9 @@ def test_the_loss_is_that_of_the_definition(recordings):
     step, state = _step(Student(), class_weight=0.5)
     images = np.asarray(batch["image"]) / 127.5 - 1
     variables = {"params": state.params, **state.model_state}
-    (logits, endpoints), _ = Student().apply(variables, images, train=True, mutable=["batch_stats"])
+    (logits, endpoints), _ = jax.jit(
+        lambda v, x: Student().apply(v, x, train=True, mutable=["batch_stats"])
+    )(variables, images)
     means = np.asarray(endpoints["penultimate"]).reshape(49, 2, -1).mean(1)
     expected = np.square(1 - np.corrcoef(means) - batch["target"]).mean()
     entropy = -np.asarray(jax.nn.log_softmax(logits))[np.arange(98), batch["label"]].mean()

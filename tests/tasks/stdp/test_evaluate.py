@@ -1,11 +1,12 @@
 """Saved spiking networks are tested again: all of a population, or one, with any readout."""
 
+import csv
 import json
 
-import jax
 import pytest
 
 from configs import lc_snn
+from jaxbio.data.digits import open_digits
 from jaxbio.errors import InputError
 from jaxbio.tasks.loop import train
 from jaxbio.tasks.stdp import saved
@@ -24,7 +25,7 @@ def _config(**changes):
         "spiking.test_images": 30,
         "spiking.images_per_step": 10,
         "eval.batch_size": 30,
-        "population.seeds": max(2, jax.device_count()),
+        "population.seeds": 2,
         "log.tensorboard": False,
     }
     config.update_from_flattened_dict({**small, **changes})
@@ -45,6 +46,19 @@ def test_all_networks_are_tested_again(run, capsys):
     assert again["population"] == trained["population"]
     assert json.loads((path / "evaluation" / "accuracy.json").read_text()) == again
     assert f"{len(trained['population'])}      " in capsys.readouterr().out.splitlines()[4]
+
+
+@pytest.mark.slow
+def test_each_presentation_of_one_network_is_recorded(tmp_path):
+    path = tmp_path / "runs" / "one"
+    train(_config(**{"population.seeds": 1}), str(path))
+    result = report_spiking(None, str(path), "last")
+    rows = list(csv.DictReader((path / "evaluation" / "predictions.csv").open()))
+    readout = result["readouts"][result["readout"]]
+    assert len(rows) == readout["count"] == 30
+    assert sum(int(row["correct"]) for row in rows) / 30 == pytest.approx(readout["accuracy"])
+    labels = open_digits().eval.labels
+    assert all(labels[int(row["picture"])] == int(row["class"]) for row in rows)
 
 
 def test_one_network_and_another_readout(run, capsys, monkeypatch):

@@ -3,7 +3,6 @@
 import csv
 import shutil
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,7 +18,7 @@ from jaxbio.tasks.stdp.saved import open_network
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A population of tiny networks, one per device, trained for a moment."""
+    """A population of tiny networks, a device for each, trained for a moment."""
     root = tmp_path_factory.mktemp("runs")
     config = lc_snn.get_config()
     config.spiking.update(
@@ -30,7 +29,7 @@ def runs(tmp_path_factory):
     )
     config.spiking.images_per_step = 10
     config.eval.batch_size = 30
-    config.population.seeds = max(2, jax.device_count())
+    config.population.seeds = 2
     config.log.tensorboard = False
     train(config, str(root / "tiny"))
     return root
