@@ -7,7 +7,6 @@ _EIGHT = "--xla_force_host_platform_device_count=8"
 if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_EIGHT}".strip()
 
-import gc  # noqa: E402
 import tempfile  # noqa: E402
 
 import jax  # noqa: E402
@@ -28,13 +27,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(cache.cleanup)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = cache.name
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-
-
-def pytest_collection_finish() -> None:
-    """Nothing of what was imported and collected is garbage: no search walks through it again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(autouse=True, scope="session")

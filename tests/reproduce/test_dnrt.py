@@ -67,9 +67,10 @@ def test_all_networks_are_trained_in_pieces(tmp_path, monkeypatch):
     folders = set()
     monkeypatch.setattr("jaxbio.tasks.loop.train", train)
     context = Context(tmp_path, tmp_path / "out", seeds=1)
-    assert len(measure_table("dnrt", TABLE, context)) == 3
+    first = measure_table("dnrt", TABLE, context)
+    assert sum(entry["measured"] is not None for entry in first) == 5  # one was cut off
     measured = [e for e in measure_table("dnrt", TABLE, context) if e["measured"] is not None]
-    assert [round(e["measured"], 2) for e in measured] == [0.51, 0.52, 0.53, 0.54, 0.55, 0.56]
+    assert {round(e["measured"], 2) for e in measured} == {0.51, 0.52, 0.53, 0.54, 0.55, 0.56}
     assert set(trained) == set(
         itertools.product(("relu", "gelu", "raa"), (False, True), ("cifar10",))
     )
