@@ -24,7 +24,7 @@ from jaxbio.errors import InputError
 from jaxbio.ops.cores import run_all
 from jaxbio.physiology import protocol
 from jaxbio.physiology.stimuli import GREY, full_fields, gratings, place
-from jaxbio.physiology.windows import Locality, Part, Surroundings, find_locality, rows_of
+from jaxbio.physiology.windows import Locality, Part, find_locality, rows_of
 
 # uint8 images [B, S, S, 3] and a random key -> activity [B, units].
 Activity = Callable[[jax.Array, jax.Array], jax.Array]
@@ -73,8 +73,11 @@ class View:
         scale = self.size / self.degrees
         centre = self.size / 2 + parameters[:, :2] * scale
         spread = parameters[:, 3:4] * scale + 2 + scale / protocol.PIXELS_PER_DEGREE
-        low, high = np.floor(centre - spread), np.ceil(centre + spread)
-        return tuple(np.clip(end, 0, self.size - 1).astype(int) for end in (low, high))
+        low, high = (
+            np.clip(end, 0, self.size - 1).astype(int)
+            for end in (np.floor(centre - spread), np.ceil(centre + spread))
+        )
+        return low, high
 
     def place(self, pictures: np.ndarray, degrees: float) -> jax.Array:
         """Pictures ``[N, S, S(, 3)]`` that show so many degrees, as the model sees them."""
@@ -170,7 +173,8 @@ class Probe:
             there above the blank's, 0 or more.
         """
         low, high = self.view.changed_by(parameters)
-        parts: Surroundings | None = self._locality and self._locality.around(low, high)
+        locality = self._locality
+        parts = None if locality is None else locality.around(low, high)
         side = self.view.size if parts is None else parts.side
         floor = blank if parts is None else self._blank(side)
         corners = np.zeros((len(low), 2), int) if parts is None else parts.corners(low)

@@ -70,7 +70,7 @@ class Locality:
         """The part that a few units see, or None if it is not known to be enough."""
         _, rows, columns, _ = np.unravel_index(units, self.shape)
         first = np.array([rows.min(), columns.min()])
-        blocks = max(np.ptp(rows), np.ptp(columns)) + 1 + 2 * self.reach
+        blocks = int(max(np.ptp(rows), np.ptp(columns))) + 1 + 2 * self.reach
         part = self._part(units, first, blocks)
         return part if part is not None and self._enough(part, units) else None
 
