@@ -30,6 +30,7 @@ _MOST_BYTES = 1 << 20  # of what is posted
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 64  # a browser asks for all files of a page at once
     daemon_threads = True
 
     def verify_request(self, request: object, client_address: object) -> bool:
