@@ -15,7 +15,12 @@ from jaxbio.tasks.config import check_config, new_config
 def make_config(
     config: str | Path | ConfigDict, overrides: Mapping[str, Any] | None = None
 ) -> ConfigDict:
-    """A complete and checked configuration of its own; missing keys take their defaults.
+    """A complete and checked configuration of its own.
+
+    Args:
+        config: ``NAME[:VARIANT]``, ``FILE[:VARIANT]``, or a configuration, whose missing keys take
+            their defaults.
+        overrides: values by key: ``{"train.total_epochs": 3}``.
 
     Raises:
         InputError: an unknown experiment, variant or key; a value of another type or out of range.

@@ -106,8 +106,11 @@ def hosted(
 ) -> Hosted:
     """Finds out what a network on the host gives, by three grey images.
 
-    ``names`` are those of layers within that may be asked for; ``wanted`` are names or patterns,
-    None: all.
+    Args:
+        model: the network.
+        names: of the layers within that may be asked for.
+        image_size: side of its images in pixels.
+        wanted: names or patterns of layers; None: all.
 
     Raises:
         InputError: a layer that is wanted is not there.
@@ -120,7 +123,12 @@ def hosted(
 
 @dataclasses.dataclass(frozen=True)
 class HostFunction:
-    """A function of NumPy arrays; without a gradient JAX does not see into it."""
+    """A function of NumPy arrays.
+
+    Attributes:
+        function: images to what :func:`jaxbio.wrap` says.
+        gradient: None: JAX does not see into it.
+    """
 
     function: Callable[[np.ndarray], Any]
     gradient: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None

@@ -19,11 +19,13 @@ Host = Callable[..., Sequence[np.ndarray]]
 
 
 def host_call(host: Host, shapes: Sequence[tuple[int, ...]], *arrays: jax.Array) -> list[jax.Array]:
-    """What ``host`` returns, float32 of ``shapes``; traceable, and left out of a program that does
-    not use it.
+    """What ``host`` returns, traceable; left out of a program that does not use it.
 
-    ``host`` is called with NumPy arrays that are not to be changed, on any thread. Under ``vmap``
-    all of them have one more axis in front, as what it returns.
+    Args:
+        host: called with NumPy arrays that are not to be changed, on any thread. Under ``vmap`` all
+            of them have one more axis in front, as what it returns.
+        shapes: of the arrays float32 that it returns.
+        arrays: what it is called with.
     """
     return _call.bind(*arrays, host=host, shapes=tuple(map(tuple, shapes)))
 

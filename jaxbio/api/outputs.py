@@ -13,9 +13,11 @@ _UNITS = (1, 2, 3)  # axes of one image's activity: [C], [positions, C], [H, W, 
 def split_output(output: Any, inner: Mapping[str, Any], count: int) -> tuple[Any, dict[str, Any]]:
     """Logits ``[N, K]`` (or None), and layers by name; the last is the logits, or ``output``.
 
-    ``output`` is an array ``[N, K]``; a mapping, whose entry ``logits`` they are; or a tuple, the
-    first part of which is one of these, and whose first mapping has layers. ``inner`` is the
-    activity of modules within, which counts unless the output names layers itself. N is ``count``.
+    Args:
+        output: an array ``[N, K]``; a mapping, whose entry ``logits`` they are; or a tuple, the
+            first part of which is one of these, and whose first mapping has layers.
+        inner: the activity of modules within; it counts unless the output names layers itself.
+        count: N.
 
     Returns:
         What has one of the shapes ``[N, C]``, ``[N, positions, C]`` or ``[N, H, W, C]``; layers
@@ -47,8 +49,11 @@ def is_layer(x: Any, count: int, *, timed: bool = False) -> bool:
 
 
 def choose(names: Iterable[str], wanted: Sequence[str] | None) -> list[str]:
-    """The names that are wanted (also patterns with ``*``; None: all), in their own order, and the
-    logits.
+    """The names that are wanted, in their own order, and the logits.
+
+    Args:
+        names: that there are.
+        wanted: names, or patterns with ``*``; None: all.
 
     Raises:
         InputError: one fits no name.

@@ -23,10 +23,19 @@ def gradient_health(
     stochastic: bool = False,
     indices: ArrayLike | None = None,
 ) -> tuple[Array, Array]:
-    """Which images have a gradient to follow; arguments are those of :func:`jaxbio.attacks.pgd`.
+    """Which images have a gradient to follow.
 
-    ``[N]`` whether the gradient of the cross-entropy is zero everywhere, and ``[N]`` whether it has
-    values that are not finite.
+    Args:
+        model: as in :func:`jaxbio.attacks.pgd`.
+        images: ``[N, H, W, C]`` in [0, 1].
+        labels: ``[N]``.
+        key: of the model's noise.
+        stochastic: whether the model takes a key.
+        indices: ``[N]`` numbers of the examples.
+
+    Returns:
+        ``[N]`` whether the gradient of the cross-entropy is zero everywhere, and ``[N]`` whether it
+        has values that are not finite.
 
     Raises:
         InputError: images or labels that do not fit.

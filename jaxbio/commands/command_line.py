@@ -115,10 +115,14 @@ def add_processes(parser: Parser) -> None:
 
 
 def start_jax(options: argparse.Namespace | None = None) -> None:
-    """Joins the other processes if the flags of :func:`add_processes` ask for it, turns on the
-    persistent compilation cache, and makes messages short.
+    """Joins the other processes if asked, turns on the persistent compilation cache, and makes
+    messages short.
 
-    An ``InputError`` where there are fewer devices than asked for.
+    Args:
+        options: with the flags of :func:`add_processes`; None joins nobody.
+
+    Raises:
+        InputError: there are fewer devices than asked for.
     """
     import jax
 

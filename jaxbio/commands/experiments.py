@@ -80,7 +80,11 @@ def chosen(options: Any) -> tuple[str | None, list[Override]]:
 
 
 def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDict:
-    """The configuration, locked, of ``NAME[:VARIANT]`` that jaxbio brings or of ``FILE[:VARIANT]``.
+    """An experiment's configuration, locked.
+
+    Args:
+        experiment: ``NAME[:VARIANT]`` of an experiment that jaxbio brings, or ``FILE[:VARIANT]``.
+        overrides: changes, in order.
 
     Raises:
         InputError: an unknown experiment, variant or key, or a value of the wrong type or out of
@@ -92,7 +96,12 @@ def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDi
 def config_of_run(recorded: Mapping[str, Any], overrides: Iterable[Override]) -> ConfigDict:
     """A run's own configuration with changes, locked; of converted weights, one for their images.
 
-    ``recorded`` is the content of config.json; errors are those of :func:`open_config`.
+    Args:
+        recorded: the content of its config.json.
+        overrides: changes, in order.
+
+    Raises:
+        InputError: see :func:`open_config`.
     """
     if "config" in recorded:
         return _changed(restored_config(recorded), overrides)
@@ -121,7 +130,15 @@ def find_run(text: str) -> Path:
 
 
 def trained(workdir: Path, experiment: str | None) -> Path:
-    """``workdir``, if a run has been there; else an ``InputError`` that says how to train it."""
+    """``workdir``, if a run has been there.
+
+    Args:
+        workdir: the run directory.
+        experiment: that it would hold; None: not known.
+
+    Raises:
+        InputError: says how to train it.
+    """
     if not (workdir / "config.json").exists():
         remedy = f"jaxbio train {experiment or 'EXPERIMENT'} --workdir={workdir}"
         raise InputError(f"{workdir} is not trained yet: {remedy}")

@@ -30,10 +30,14 @@ COMMANDS = {
 
 
 def main(words: Sequence[str] | None = None, program: str = "") -> int:
-    """Runs the command that the first word names; returns the exit code of
-    :func:`jaxbio.commands.command_line.one_line_errors`.
+    """Runs the command that the first word names.
 
-    ``program`` is what errors and help call it.
+    Args:
+        words: of the command line; default: that of the process.
+        program: what errors and help call the command; default: ``jaxbio COMMAND``.
+
+    Returns:
+        The exit code; see :func:`jaxbio.commands.command_line.one_line_errors`.
     """
     name, *rest = list(sys.argv[1:] if words is None else words) or ["--help"]
     if name == "--version":

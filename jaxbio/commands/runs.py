@@ -25,8 +25,14 @@ _RESULTS = {
 class Row(NamedTuple):
     """What is known of a run without opening it.
 
-    Its state is ``finished``, ``step N`` (``, training`` now), ``converted weights``, or
-    ``DAMAGED`` and why.
+    Attributes:
+        name: its path below the folder.
+        task: how it is trained.
+        data: what it is trained on.
+        model: the network.
+        result: of the finished run.
+        state: ``finished``, ``step N`` (``, training`` now), ``converted weights``, or
+            ``DAMAGED`` and why.
     """
 
     name: str

@@ -33,8 +33,13 @@ _JUDGED_BY = ("top1", "accuracy", "similarity")  # of the tasks
 
 
 class Point(NamedTuple):
-    """One run of a sweep: what is varied, as text by key (without the seed), and its complete
-    configuration.
+    """One run of a sweep.
+
+    Attributes:
+        values: what is varied, as text, by key; without the seed.
+        seed: of the run.
+        config: complete and checked.
+        workdir: its directory.
     """
 
     values: dict[str, str]
@@ -73,8 +78,13 @@ def run_sweep(
     varied: Sequence[Override],
     options: argparse.Namespace,
 ) -> None:
-    """Trains every combination of the ``varied`` values with every seed; prints and writes the
-    results.
+    """Trains every combination of values with every seed; prints and writes the results.
+
+    Args:
+        experiment: see :func:`jaxbio.commands.experiments.open_config`.
+        fixed: changes of all runs.
+        varied: changes whose values are lists with commas.
+        options: ``seeds``, ``workdir`` and those of distributed runs.
 
     Raises:
         InputError: any of the configurations is wrong; found out before the first run.
@@ -108,7 +118,8 @@ def run_sweep(
 def summary(finished: Sequence[tuple[Point, dict[str, Any] | None]]) -> list[tuple[str, ...]]:
     """Rows of a table: for each point of the grid the mean over its seeds, never over points.
 
-    Results are None where a run diverged.
+    Args:
+        finished: points and their results; None: it diverged.
     """
     measured = [results for _, results in finished if results is not None]
     name = next((key for key in _JUDGED_BY if measured and key in measured[0]), "result")

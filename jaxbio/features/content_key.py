@@ -38,7 +38,13 @@ def describe(
 ) -> dict[str, Any]:
     """Everything that features depend on, as plain JSON.
 
-    The batch size matters where the model is noisy at evaluation, and is left out elsewhere.
+    Args:
+        extractor: knows layers, steps, pooling and projection.
+        weights: from :func:`digest_variables`.
+        model: arguments of :func:`jaxbio.create_model`.
+        preprocessing: how a stimulus becomes the model's input.
+        stimuli: from :meth:`jaxbio.features.pictures.Pictures.digest`.
+        batch_size: matters where the model is noisy at evaluation, and is left out elsewhere.
     """
     parts = {
         "format": FORMAT_VERSION,

@@ -27,11 +27,16 @@ _FOREIGN_SECONDS = 86400.0  # another machine's process is taken for dead after 
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary path of the same suffix beside ``path`` that takes its place unless the body
-    fails.
+    """A temporary path beside ``path`` that takes its place unless the body fails.
 
-    Folders are made. What is there is written to the disk before it gets its name, and goes if
-    anything fails. Temporary files that killed processes left in the folder are removed.
+    What is there is written to the disk before it gets its name, and goes if anything fails.
+    Temporary files that killed processes left in the folder are removed.
+
+    Args:
+        path: the folder is made if need be; the temporary path has the same suffix.
+
+    Yields:
+        The path to write to; nothing is there yet.
 
     Raises:
         WriteError: the disk does not take it.

@@ -114,6 +114,10 @@ def _check_heaps(path: Any) -> None:
 def read_dataset(dataset: h5py.Dataset, fill: float | None = None) -> np.ndarray:
     """All values: texts as ``str``, packed and missing ones as :func:`unpacked` says.
 
+    Args:
+        dataset: of numbers or texts.
+        fill: see :func:`unpacked`.
+
     Raises:
         InputError: the data set declares more than the file or the machine has, or holds something
             else.
@@ -172,10 +176,14 @@ def unpacked(
 ) -> np.ndarray:
     """Values as they were meant, after the conventions of netCDF.
 
-    ``_FillValue`` (or ``fill``, where no attribute says it) and ``missing_value``, and what lies
-    outside ``valid_range``, ``valid_min`` and ``valid_max``, become NaN; then numbers are
-    multiplied with ``scale_factor`` and ``add_offset`` added. What has none of these keeps its
-    type.
+    ``_FillValue`` and ``missing_value``, and what lies outside ``valid_range``, ``valid_min`` and
+    ``valid_max``, become NaN; then numbers are multiplied with ``scale_factor`` and ``add_offset``
+    added. What has none of these keeps its type.
+
+    Args:
+        values: raw, of any byte order.
+        attributes: of the variable.
+        fill: what stands for a missing value where no ``_FillValue`` says it.
 
     Raises:
         InputError: an attribute is no number.

@@ -33,10 +33,13 @@ _SIZED = (str, bytes, list, tuple, dict, set, frozenset)
 
 
 class Values:
-    """Makes the values of one file, whose storages ``read`` returns whole, of byte order "<" or
-    ">".
+    """Makes the values of one file.
 
-    With ``unknown`` records of unknown classes stay as they are.
+    Args:
+        read: the raw bytes of a storage, whole.
+        budget: what may be copied.
+        unknown: whether records of unknown classes stay as they are.
+        order: byte order of the storages, "<" or ">".
     """
 
     def __init__(self, read: Callable, budget: Budget, unknown: bool, order: str = "<"):

@@ -243,8 +243,11 @@ class _Unpickler(pickle.Unpickler):
 class Stream:
     """Pickles one after the other, and raw data between them, in bytes or a memory map.
 
-    ``storages`` maps a persistent id to a Storage; ``known`` are names that may be records, besides
-    those of types (None: every name).
+    Args:
+        data: where they are.
+        storages: maps a persistent id to a Storage.
+        budget: what the records may cost.
+        unknown: whether every name may be a record, not only those of tensors.
     """
 
     def __init__(self, data: Any, storages: Callable[[Any], Any], budget: Budget, known: Known):

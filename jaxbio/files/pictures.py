@@ -33,12 +33,19 @@ def open_picture(
     background: int | None = None,
     name: str = "",
 ) -> Image.Image:
-    """Decodes a file, or its contents: grey levels (mode L) or colours (RGB), 8 bits a channel.
+    """Decodes a picture.
 
     Of an animation the first frame counts, palettes are looked up, 16-bit grey values cut to their
-    high byte. ``upright`` turns a photograph as its EXIF orientation says; ``background`` is the
-    grey level that shows through transparent pixels, None drops transparency; ``name`` is for
-    messages.
+    high byte.
+
+    Args:
+        source: a file, or its contents.
+        upright: whether to turn a photograph as its EXIF orientation says.
+        background: grey level that shows through transparent pixels; None drops transparency.
+        name: what messages call the picture; the path by default.
+
+    Returns:
+        Grey levels (mode L) or colours (mode RGB), 8 bits a channel.
 
     Raises:
         InputError: there is no such file, it is no picture, is damaged, has values of unknown range

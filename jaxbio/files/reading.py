@@ -28,9 +28,13 @@ def check_regular(path: str | Path) -> None:
 
 @contextlib.contextmanager
 def reading(path: str | Path, kind: str) -> Iterator[None]:
-    """Whatever a reader meets in a damaged file, as one line; ``kind`` is such as "an .npz file".
+    """Whatever a reader meets in a damaged file, as one line.
 
     Libraries raise almost anything there: the number of kinds of damage has no bound.
+
+    Args:
+        path: the file, for the message.
+        kind: what it should have been, such as "an .npz file".
 
     Raises:
         InputError: instead of any other exception; those stay its cause.

@@ -16,10 +16,14 @@ _SMALL = 2**20  # not worth a refusal
 
 
 def check_size(path: str | Path, what: str, declared: int, stored: int | None = None) -> None:
-    """Refuses to read ``declared`` bytes, ``what`` of a file, where that cannot be.
+    """Refuses what cannot be read.
 
-    ``stored`` are the bytes that the file can have for it, if that is known; :func:`inflated` where
-    they are compressed.
+    Args:
+        path: the file, for the message.
+        what: the part of it, for the message.
+        declared: bytes that reading it would take.
+        stored: bytes that the file can have for it, if that is known; :func:`inflated` where they
+            are compressed.
 
     Raises:
         InputError: the file has less than it declares, or the machine has not that much memory.
@@ -43,8 +47,13 @@ def inflated(stored: int) -> int:
 
 
 def text_array(path: str | Path, what: str, texts: Iterable[object], size: int) -> np.ndarray:
-    """Texts as an array of ``str``, where each takes the room of the longest; ``size`` is the
-    file's.
+    """Texts as an array of ``str``, where each takes the room of the longest.
+
+    Args:
+        path: the file, for the message.
+        what: the part of it, for the message.
+        texts: flat.
+        size: of the file, bytes.
 
     Raises:
         InputError: a single long one would make the array many times larger than the file.

@@ -34,6 +34,12 @@ class Tar:
     The content of a compressed archive is held in memory, that of a plain one read when it is
     asked for.
 
+    Args:
+        path: of the archive.
+
+    Attributes:
+        names: of the files, with ``/``.
+
     Raises:
         InputError: it is truncated, damaged or no archive, unfolds into too much, has paths that
             lead out of it, or a file twice.

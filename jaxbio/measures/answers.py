@@ -36,9 +36,11 @@ class Answers(NamedTuple):
 
 
 def answer_test_set(session: Session) -> tuple[dict[str, float], Answers]:
-    """One pass over the test set: the means of
-    :func:`jaxbio.tasks.classification.accuracy.evaluate` and all answers, the same in every
-    process.
+    """One pass over the test set.
+
+    Returns:
+        The means of :func:`jaxbio.tasks.classification.accuracy.evaluate`, and all answers; the
+        same in every process.
     """
     answer = make_answer(
         session.model, session.preprocessing, seed=session.config.seed, classes=session.classes
@@ -109,7 +111,10 @@ def class_table(classes: Sequence[dict[str, Any]]) -> str:
 def predictions_csv(answers: Answers, pictures: Sequence[str], names: Sequence[str]) -> str:
     """A line per picture: its name, class, answer, the answer's probability, whether it is right.
 
-    ``pictures`` are the names of all pictures of the test set, by number.
+    Args:
+        answers: of all pictures that count.
+        pictures: names of the test set's pictures, by number.
+        names: of the classes.
     """
     rows: list[tuple[Any, ...]] = [("picture", "class", "answer", "probability", "correct")]
     for index, label, answer, probability in zip(*answers, strict=True):

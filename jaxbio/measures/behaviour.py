@@ -30,7 +30,12 @@ NAME = "behaviour"
 
 
 class Outcome(NamedTuple):
-    """What the JSON file holds, and the network's trials."""
+    """What was measured.
+
+    Attributes:
+        result: what the JSON file holds.
+        trials: the network's.
+    """
 
     result: dict[str, Any]
     trials: "Trials"

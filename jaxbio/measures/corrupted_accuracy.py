@@ -42,6 +42,15 @@ def measure_compiled(
     stream of an image is ``fold_in(key(config.seed), its number in the test set)``, so the result
     depends neither on the batch size nor on the number of devices.
 
+    Args:
+        session: the model and its data.
+        name: one of ``corruption_names("all")``.
+        severity: 1 to 5.
+        protocol: as in :func:`jaxbio.corruptions.corrupt`.
+
+    Returns:
+        As :func:`jaxbio.tasks.classification.accuracy.evaluate`.
+
     Raises:
         InputError: images smaller than 32 px.
     """
@@ -64,8 +73,13 @@ def measure_reference(
 ) -> dict[str, float]:
     """The same by the imagecorruptions package, on the CPU.
 
-    The order ``after_resize`` corrupts the resized and cropped images, ``before_resize`` whole
-    ones, which weakens blurs and noise of large pictures. 0 workers: one process per core.
+    Args:
+        session: the model and its data.
+        name: one of ``corruption_names("all")``.
+        severity: 1 to 5.
+        order: ``after_resize`` corrupts the resized and cropped images, ``before_resize`` whole
+            ones, which weakens blurs and noise of large pictures.
+        workers: processes; 0 takes one per core.
     """
     with ReferenceCorruptor(name, severity, session.config.seed, workers=workers) as apply:
         if order == "before_resize":
@@ -80,6 +94,12 @@ def measure_published(
 
     Its pictures are taken as they are where they have the network's size, as ImageNet-C's are
     meant; others are resized and cropped as in any evaluation. Classes are compared by name.
+
+    Args:
+        session: the model.
+        published: the set.
+        name: of the corruption.
+        severity: 1 to 5.
 
     Raises:
         InputError: pictures that cannot be read, or classes that the network does not know.

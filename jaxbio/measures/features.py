@@ -29,8 +29,12 @@ _CACHE_VARIABLE = "JAXBIO_FEATURE_CACHE"
 
 
 class Outcome(NamedTuple):
-    """A file that holds the features asked for, how many images were computed now, and the seconds
-    it took.
+    """A file that holds the features that were asked for.
+
+    Attributes:
+        path: of the file.
+        computed: images that were not there before.
+        seconds: that it took.
     """
 
     path: Path

@@ -27,7 +27,12 @@ _BLOCK_BYTES = 2**26  # of units in float32; products take the double, besides
 
 
 class Place(NamedTuple):
-    """A layer at a time step, counted from 0; None for layers without time."""
+    """A layer at a time step.
+
+    Attributes:
+        layer: its name.
+        step: counted from 0; None for layers without time.
+    """
 
     layer: str
     step: int | None

@@ -55,9 +55,15 @@ def measures() -> dict[str, Measure]:
 
 
 def measure(session: "Session", name: str, **changes: Any) -> Any:
-    """Takes a measure of an opened run, prints and writes it; returns what its ``report`` does.
+    """Takes a measure of an opened run, prints and writes it.
 
-    ``changes`` are options that differ from the defaults of the command line.
+    Args:
+        session: the run; with data where the measure needs it.
+        name: one of :func:`measures`.
+        changes: options that differ from the defaults of the command line.
+
+    Returns:
+        The results, as the measure's ``report`` returns them.
 
     Raises:
         InputError: an unknown measure or option, or what the measure itself refuses.

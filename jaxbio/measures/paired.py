@@ -37,7 +37,10 @@ class Comparison(NamedTuple):
 def compare_answers(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Comparison:
     """Compares by the exact McNemar test, and by a bootstrap over pictures (percentiles).
 
-    ``first`` and ``second`` are bool ``[N]``: whether A and B have each picture right.
+    Args:
+        first: bool ``[N]``, whether A has each picture right.
+        second: likewise of B, the same pictures in the same order.
+        seed: of the resamples.
 
     Reference:
         McNemar 1947, "Note on the sampling error of the difference between correlated proportions

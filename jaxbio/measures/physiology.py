@@ -43,8 +43,12 @@ class Examined(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the report shows: the JSON file's content, every time step, and the neurons'
-    distributions by property.
+    """What the report shows.
+
+    Attributes:
+        result: what the JSON file holds.
+        examined: per time step.
+        distributions: the neurons', by property.
     """
 
     result: dict[str, Any]

@@ -12,8 +12,11 @@ from jaxbio.tasks.classification.step import make_answer
 
 
 class Predictions(NamedTuple):
-    """Answers to pictures, in their order: probabilities float32 ``[N, K]``, and whatever labels
-    the batches had, int ``[N]``.
+    """Answers to pictures, in their order.
+
+    Attributes:
+        probabilities: float32 ``[N, K]``.
+        labels: int ``[N]``; whatever the batches had.
     """
 
     probabilities: np.ndarray
@@ -45,10 +48,13 @@ def make_step(session: Session) -> Step:
 def predict(
     session: Session, batches: Iterable[dict[str, Any]], step: Step | None = None
 ) -> Predictions:
-    """Class probabilities in evaluation mode, of the pictures whose mask is True.
+    """Class probabilities in evaluation mode.
 
-    Batches have ``image`` uint8 ``[B, S, S, 3]``, ``label``, ``index`` and ``mask`` ``[B]``. Who
-    calls often gives the ``step`` of :func:`make_step`.
+    Args:
+        session: the model.
+        batches: dicts with ``image`` uint8 ``[B, S, S, 3]``, ``label``, ``index`` and ``mask``
+            ``[B]``; pictures with a False mask are left out.
+        step: from :func:`make_step`, for many calls; None makes one.
     """
     step = make_step(session) if step is None else step
     found, labels = [], []

@@ -22,7 +22,14 @@ _QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
 
 def collect_responses(session: Session, endpoint: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Aggregated responses ``[N, C]`` to the test set, and labels ``[N]``; "" takes the last block.
+    """Aggregated responses to the test set.
+
+    Args:
+        session: an opened run.
+        endpoint: its name; "" takes the last block.
+
+    Returns:
+        Responses ``[N, C]`` and labels ``[N]``.
 
     Raises:
         InputError: the model has no such endpoint.
@@ -44,7 +51,11 @@ def collect_responses(session: Session, endpoint: str = "") -> tuple[np.ndarray,
 
 
 def collect_shifts(session: Session) -> dict[str, np.ndarray]:
-    """Shifts of a network's activations by layer, in its order; empty if no activation has any."""
+    """All shifts of a network's activations on the first batch of the test set.
+
+    Returns:
+        Per layer, in the network's order, its shifts; empty if no activation has any.
+    """
 
     def run(variables: dict[str, Any], batch: dict[str, jax.Array]) -> dict[str, Any]:
         return _apply(session, variables, batch)[1].get("shifts", {})
@@ -59,8 +70,14 @@ def collect_shifts(session: Session) -> dict[str, np.ndarray]:
 
 
 def activation_curves(shifts: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, dict]:
-    """An activation at quantiles of its learned shifts: inputs ``[N]``, and outputs ``[N]`` per
-    shift.
+    """An activation at quantiles of its learned shifts.
+
+    Args:
+        shifts: of all layers.
+        name: of the activation.
+
+    Returns:
+        Inputs ``[N]``, and per quantile's shift the outputs ``[N]``.
     """
     unit = raa2 if name.startswith("raa2") else raa
     x = np.linspace(-4, 4, 161).astype(np.float32)
@@ -70,9 +87,14 @@ def activation_curves(shifts: Mapping[str, np.ndarray], name: str) -> tuple[np.n
 
 
 def draw_figures(runs: Mapping[str, Session], endpoint: str = "") -> dict[str, Figure]:
-    """All figures of some runs of one data set, by name.
+    """All figures of some runs of one data set.
 
-    ``responses``, and where a run has adaptive activations ``shifts`` and ``activations``.
+    Args:
+        runs: by name.
+        endpoint: see :func:`collect_responses`.
+
+    Returns:
+        ``responses``, and where a run has adaptive activations ``shifts`` and ``activations``.
     """
     names = next(iter(runs.values())).source.class_names
     responses = {name: collect_responses(session, endpoint) for name, session in runs.items()}

@@ -18,6 +18,12 @@ class Record:
 
     A file of another network, checkpoint or setting is kept under another name.
 
+    Args:
+        file: of the results; need not exist.
+        identity: what was measured and how, as plain JSON.
+        bins: names of the time bins, in order.
+        layers: of the network, in order.
+
     Attributes:
         cells: the entries of ``scores``.
         ceilings: by time bin and measure.
@@ -43,7 +49,11 @@ class Record:
         write_json(self._file, self.result())
 
     def result(self, wanted: Collection[Cell] | None = None) -> dict[str, Any]:
-        """What the file holds; of ``wanted`` scores only these, and their measures' ceilings."""
+        """What the file holds.
+
+        Args:
+            wanted: only these scores, and their measures' ceilings; None: all.
+        """
         cells = [cell for cell in self.cells if wanted is None or cell in wanted]
         measured = {cell[:2] for cell in cells}
         ceilings = [row for key, row in self.ceilings.items() if wanted is None or key in measured]

@@ -56,9 +56,12 @@ def write_html(path: Path, result: dict[str, Any], brain: Brain, activity: Activ
 
 
 def embed_dissimilarities(rdm: np.ndarray) -> np.ndarray:
-    """Places ``[n, 2]`` whose distances are near the dissimilarities ``[n, n]``: metric scaling.
+    """Places ``[n, 2]`` whose distances are near the dissimilarities: metric scaling.
 
     The start is the classical solution, so that the result does not depend on chance.
+
+    Args:
+        rdm: ``[n, n]`` symmetric, zero diagonal.
     """
     from sklearn.manifold import smacof  # takes a second to import
 
@@ -102,7 +105,9 @@ def _regions(result: dict[str, Any], name: str) -> dict[str, Figure]:
 def measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str, Figure]:
     """Bars of one measure, and where layers have steps a map of layer and step, by caption.
 
-    ``limits`` is the entry of ``ceilings`` of the measure and the time bin.
+    Args:
+        result: what the JSON file holds.
+        limits: the entry of ``ceilings`` of the measure and the time bin.
     """
     name, bin_name = limits["measure"], limits["bin"]
     rows = [r for r in result["scores"] if (r["measure"], r["bin"]) == (name, bin_name)]

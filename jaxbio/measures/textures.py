@@ -15,8 +15,11 @@ _KINDS = ("noise", "texture")  # in the study's order
 
 
 def read_textures(folder: str, degrees: float) -> Textures:
-    """Reads ``noise/FAMILY/*`` and ``texture/FAMILY/*``: squares of one size, equally many in every
-    family.
+    """Reads ``noise/FAMILY/*`` and ``texture/FAMILY/*`` of a folder.
+
+    Args:
+        folder: with as many pictures in every family of either kind, squares of one size.
+        degrees: what the pictures' side shows.
 
     Raises:
         InputError: pictures that are missing, too many, do not decode or are of other sizes.

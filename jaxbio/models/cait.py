@@ -27,6 +27,10 @@ from jaxbio.models.vit import (
 class TalkingHeads(nn.Module):
     """Self-attention whose heads are mixed, linearly, before and after the softmax.
 
+    Attributes:
+        heads: number of heads; divides the features.
+        dtype: dtype of the computation.
+
     Reference:
         Shazeer et al. 2020, "Talking-Heads Attention", arXiv:2003.02436.
     """
@@ -64,7 +68,12 @@ class MixHeads(nn.Module):
 
 
 class ClassAttention(nn.Module):
-    """The class token, the first, attends to all tokens; the others ask nothing."""
+    """The class token, the first, attends to all tokens; the others ask nothing.
+
+    Attributes:
+        heads: number of heads; divides the features.
+        dtype: dtype of the computation.
+    """
 
     heads: int
     dtype: Any = jnp.float32

@@ -9,9 +9,16 @@ from jaxbio.models import cpu
 
 
 def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """Cross-correlates maps ``[B, H, W, C]`` with a kernel ``[k, k, C, features]``.
+    """Cross-correlates maps with a kernel.
 
-    Returns ``[B, H', W', features]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
+    Args:
+        x: maps, ``[B, H, W, C]``.
+        kernel: ``[k, k, C, features]``.
+        stride: stride of both axes.
+        padding: zeros added to each side of both axes.
+
+    Returns:
+        ``[B, H', W', features]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
     """
     plain = partial(_convolve, stride=stride, padding=padding)
     faster = cpu.faster_convolution(x, kernel, stride, padding)
@@ -21,10 +28,16 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
 
 
 def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """Cross-correlates every channel of ``[B, H, W, C]`` with a kernel of its own, ``[k, k, 1,
-    C]``.
+    """Cross-correlates every channel with a kernel of its own.
 
-    Returns ``[B, H', W', C]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
+    Args:
+        x: maps, ``[B, H, W, C]``.
+        kernel: ``[k, k, 1, C]``.
+        stride: stride of both axes.
+        padding: zeros added to each side of both axes.
+
+    Returns:
+        ``[B, H', W', C]`` with ``H' = (H + 2 * padding - k) // stride + 1``.
     """
     plain = partial(_convolve, stride=stride, padding=padding, groups=x.shape[-1])
     faster = partial(cpu.depthwise_by_taps, stride=stride, padding=padding)

@@ -31,7 +31,11 @@ _LONGEST_UNROLLED = 8
 
 
 def areas_after(after: str) -> list[str]:
-    """The areas behind an input ``after``: ``"image"``, ``"v1"`` or ``"v2"``."""
+    """The areas that a network has behind its input.
+
+    Args:
+        after: what the input is: ``"image"``, ``"v1"`` or ``"v2"``.
+    """
     return list(AREAS)[{"image": 0, "v1": 1, "v2": 2}[after] :]
 
 
@@ -45,7 +49,11 @@ def unroll_of(steps: int) -> int:
 
 
 def check_times(times: Any) -> None:
-    """Refuses anything but a whole number of steps, 1 or more: an ``InputError``."""
+    """Refuses anything but a whole number of steps, 1 or more.
+
+    Raises:
+        InputError: if ``times`` is something else.
+    """
     if isinstance(times, bool) or not isinstance(times, int) or times < 1:
         raise InputError(f"times={times!r}, must be a whole number, 1 or more")
 
@@ -68,6 +76,9 @@ def keep_operations(module: nn.Module, when: str, outputs: Mapping[str, jax.Arra
 def operations_by_name(collected: Mapping[str, Any]) -> dict[str, jax.Array]:
     """What single operations put out, by the published modules' names.
 
+    Args:
+        collected: the collection ``"operations"`` of a CORnet, alone or behind a front-end.
+
     Returns:
         ``"V4.conv_input"``, of what runs once, and ``"V4.conv1_0"``, ``"V4.conv1_1"``, ... of what
         runs at several steps, ``[B, H, W, C]`` each. Their sizes may differ: the first pass of a
@@ -86,8 +97,13 @@ def operations_by_name(collected: Mapping[str, Any]) -> dict[str, jax.Array]:
 
 
 class CORnet(Body, kw_only=True):
-    """What the networks are built on; ``readout`` ``"all"`` puts the logits of every step in
-    ``endpoints["logits"]``, ``"last"`` those of the last. Another one is an ``InputError``.
+    """What the networks are built on.
+
+    Attributes:
+        readout: ``"last"``, or ``"all"`` for the logits of every step in ``endpoints["logits"]``.
+
+    Raises:
+        InputError: if the readout is unknown.
     """
 
     readout: str = "last"

@@ -75,7 +75,15 @@ class LateralArea(nn.Module):
         return y, outputs | {"nonlin1": y, "output": y}
 
     def entry(self, x: jax.Array, times: int) -> jax.Array:
-        """The outputs ``[times, B, H', W', features]`` of an area that sees ``x`` at every step."""
+        """The outputs of an area that sees one and the same input at every step.
+
+        Args:
+            x: images, or a front-end's maps, ``[B, H, W, C]``.
+            times: number of steps.
+
+        Returns:
+            ``[times, B, H', W', features]``.
+        """
         drive, once = self._recomputed(LateralArea.drive)(self, x)  # the same at every step
         respond = self._recomputed(LateralArea.respond)
 
@@ -90,11 +98,16 @@ class LateralArea(nn.Module):
         return jnp.concatenate([first[None], later])
 
     def above(self, below: jax.Array) -> jax.Array:
-        """The outputs ``[T, B, H', W', features]`` of an area that sees nothing at step 0, then
-        ``below``.
+        """The outputs of an area that sees nothing at step 0, then what it is given.
 
         At step 0 the drive is zero *after* the input stage, as published: the output is
         ``activation(bias of norm1)``, the same at every place and for every image.
+
+        Args:
+            below: the area's input at steps 1, 2, ..., ``[T - 1, B, H, W, C]``.
+
+        Returns:
+            ``[T, B, H', W', features]``.
         """
 
         @self._recomputed

@@ -25,7 +25,12 @@ _EXPANSION = 4
 
 
 class AreaV1(nn.Module):
-    """First area: 7x7 convolution of stride 2, max-pool, 3x3 convolution; runs once."""
+    """First area: 7x7 convolution of stride 2, max-pool, 3x3 convolution; runs once.
+
+    Attributes:
+        act: activation factory.
+        dtype: dtype of the computation.
+    """
 
     act: Callable[..., nn.Module]
     dtype: Any = jnp.float32
@@ -46,7 +51,13 @@ class AreaV1(nn.Module):
 
 
 class BottleneckStep(nn.Module):
-    """What one step of an area has for itself: its three norms and activations."""
+    """What one step of an area has for itself: its three norms and activations.
+
+    Attributes:
+        act: activation factory.
+        train: whether BatchNorm uses and updates batch statistics.
+        dtype: dtype of the computation.
+    """
 
     act: Callable[..., nn.Module]
     train: bool

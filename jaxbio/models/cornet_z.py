@@ -12,7 +12,15 @@ from jaxbio.models.layers import Conv, max_pool
 
 
 class FeedforwardArea(nn.Module):
-    """Convolution, activation, max-pool 3x3 of stride 2."""
+    """Convolution, activation, max-pool 3x3 of stride 2.
+
+    Attributes:
+        features: output channels.
+        kernel: side of the kernel.
+        stride: stride of the convolution.
+        act: activation factory.
+        dtype: dtype of the computation.
+    """
 
     features: int
     kernel: int

@@ -20,8 +20,13 @@ _MOST_PATCHES = 2**26  # numbers, 256 MiB
 def faster_convolution(
     x: jax.Array, kernel: jax.Array, stride: int, padding: int
 ) -> Callable[[jax.Array, jax.Array], jax.Array] | None:
-    """A function of maps and kernel that convolves faster than XLA, or None if XLA is fast; the
-    shapes and the dtype of ``x`` ``[B, H, W, C]`` and ``kernel`` ``[k, k, C, features]`` decide.
+    """A function of maps and kernel that convolves faster than XLA, or None if XLA is fast.
+
+    Args:
+        x: maps, ``[B, H, W, C]``; their shape and dtype decide.
+        kernel: ``[k, k, C, features]``.
+        stride: stride of both axes.
+        padding: zeros added to each side of both axes.
     """
     # XLA runs a 1x1 convolution at half the speed of the same matrix product, and one whose map is
     # smaller than its kernel in plain loops, a hundred times slower.
@@ -61,8 +66,13 @@ def _conv_by_patches(x: jax.Array, kernel: jax.Array, stride: int, padding: int)
 
 
 def depthwise_by_taps(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """Cross-correlates every channel of ``[B, H, W, C]`` with a kernel of its own, ``[k, k, 1,
-    C]``, as a sum over the kernel's taps.
+    """Cross-correlates every channel with a kernel of its own, as a sum over the kernel's taps.
+
+    Args:
+        x: maps, ``[B, H, W, C]``.
+        kernel: ``[k, k, 1, C]``.
+        stride: stride of both axes.
+        padding: zeros added to each side of both axes.
     """
     size = kernel.shape[0]
     rows, columns = ((n + 2 * padding - size) // stride * stride + 1 for n in x.shape[1:3])
@@ -119,6 +129,11 @@ def max_pool_by_two(
 
     The gradient of XLA's window reduction is slower than the convolutions around it. Rows, then
     columns, as maxima of the map's even and odd lines differentiate into plain arithmetic.
+
+    Args:
+        x: maps, ``[B, H, W, C]``.
+        windows: height and width of the window.
+        pads: padding before and behind rows, columns.
     """
     for axis in (2, 1):
         x = _max_pool_by_two(x, axis, windows[axis - 1], pads[axis - 1])
@@ -142,12 +157,19 @@ def _max_pool_by_two(x: jax.Array, axis: int, window: int, pad: tuple[int, int])
 
 
 def conv3x3_winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Cross-correlates ``[B, H, W, C]`` with ``[3, 3, C, features]``, stride 1, padded by 1.
+    """Cross-correlates maps with a 3x3 kernel, stride 1, padded by 1.
 
     Tiles of 2x2 outputs: Y = A' [(G K G') * (B' X B)] A over tiles X of 4x4 inputs, where the
     product in the middle is one of matrices for each of the 16 places of a tile. Its matrices hold
     sums and differences of inputs alone, so float32 loses little: errors are those of a sum over
     the channels in another order. All steps are linear; the gradients are as cheap.
+
+    Args:
+        x: maps, ``[B, H, W, C]``.
+        kernel: ``[3, 3, C, features]``.
+
+    Returns:
+        ``[B, H, W, features]``.
 
     Reference:
         Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", arXiv:1509.09308.

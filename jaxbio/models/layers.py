@@ -172,11 +172,21 @@ def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 def max_pool(
     x: jax.Array, window: int, stride: int, padding: int = 0, ceil_mode: bool = False
 ) -> jax.Array:
-    """Maximum over square windows of ``[B, H, W, C]``, padded with -inf.
+    """Maximum over square windows, padded with -inf.
 
     A window larger than the padded map is clipped to it, so that a map of one pixel passes
-    unchanged. With ``ceil_mode`` a last, partial window counts if it starts inside the padded map's
-    left part, as PyTorch's flag of that name.
+    unchanged.
+
+    Args:
+        x: maps, ``[B, H, W, C]``.
+        window: side of the window.
+        stride: stride of both axes.
+        padding: padding of each side.
+        ceil_mode: whether a last, partial window counts if it starts inside the padded map's left
+            part, as PyTorch's flag of that name.
+
+    Returns:
+        ``[B, H', W', C]``.
     """
     windows, pads = _pool_geometry(x.shape, window, stride, padding, ceil_mode)
     plain = partial(nn.max_pool, window_shape=windows, strides=(stride, stride), padding=pads)

@@ -71,7 +71,15 @@ class ShuffleBlock(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """Convolution, BatchNorm and activation, numbered 0, 1 and 2 as in the published network."""
+    """Convolution, BatchNorm and activation, numbered 0, 1 and 2 as in the published network.
+
+    Attributes:
+        features: output channels.
+        kernel: side of the kernel.
+        stride: of the convolution.
+        act: activation factory.
+        dtype: dtype of the computation.
+    """
 
     features: int
     kernel: int

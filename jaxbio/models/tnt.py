@@ -30,7 +30,12 @@ _PIXELS = 4  # of a patch, along each side
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention; queries, keys and values without biases."""
+    """Multi-head self-attention; queries, keys and values without biases.
+
+    Attributes:
+        heads: number of heads; divides the features.
+        dtype: dtype of the computation.
+    """
 
     heads: int
     dtype: Any = jnp.float32

@@ -70,7 +70,12 @@ def flat_patches(x: jax.Array, patch: int) -> jax.Array:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention."""
+    """Multi-head self-attention.
+
+    Attributes:
+        heads: number of heads; divides the features.
+        dtype: dtype of the computation.
+    """
 
     heads: int
     dtype: Any = jnp.float32

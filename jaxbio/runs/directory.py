@@ -31,7 +31,11 @@ _FREE_KEYS = (
 
 
 class RunDirectory:
-    """Paths and small files of one run."""
+    """Paths and small files of one run.
+
+    Args:
+        path: the directory; need not exist.
+    """
 
     def __init__(self, path: str | Path):
         self.path = Path(path).absolute()
@@ -90,8 +94,10 @@ class RunDirectory:
     ) -> None:
         """Writes ``config.json``, or checks that an existing one describes the same run.
 
-        ``resolved`` are facts derived from the configuration; ``then`` is the recorded one in
-        today's keys, if the run has begun.
+        Args:
+            config: the configuration as nested dicts.
+            resolved: facts derived from it (class count, data fingerprint, versions).
+            then: the recorded configuration in today's keys, if the run has begun.
 
         Raises:
             InputError: the directory holds a run with another configuration or other data.

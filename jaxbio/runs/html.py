@@ -32,8 +32,13 @@ def write_page(
     tables: Mapping[str, Sequence[tuple[str, ...]]],
     figures: Mapping[str, Figure],
 ) -> None:
-    """Writes a page of tables by heading, whose first rows are heads, and of figures by caption;
-    atomically.
+    """Writes a page atomically.
+
+    Args:
+        path: of the file; its folder is made.
+        title: of the page.
+        tables: rows per heading; the first row is the head.
+        figures: a figure per caption, embedded as PNG.
     """
     parts = [f"<h2>{html.escape(name)}</h2>{html_table(rows)}" for name, rows in tables.items()]
     parts += [html_figure(figure, caption) for caption, figure in figures.items()]

@@ -37,7 +37,11 @@ class Interrupts:
         self._restore()
 
     def stop_requested(self, step: int) -> bool:
-        """True once this run should save and end; ``step`` is the same in all processes."""
+        """True once this run should save and end.
+
+        Args:
+            step: the same in all processes that ask.
+        """
         if jax.process_count() > 1:
             return multihost_utils.reached_preemption_sync_point(step)
         return self._received

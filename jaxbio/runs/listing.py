@@ -62,7 +62,13 @@ def find_runs(folder: Path) -> dict[str, Path]:
 
 
 def read_run(name: str, path: Path, read: Reader = read_json) -> Run:
-    """What the small files of a run directory say; ``read`` reads a JSON file, or remembers it."""
+    """What the small files of a run directory say.
+
+    Args:
+        name: of the run.
+        path: the run directory.
+        read: reads a JSON file, or remembers it.
+    """
     known: dict[str, Any] = {}
     try:
         _fill(known, path, read)

@@ -25,6 +25,9 @@ _DEAD_SECONDS = 30.0  # without a beat
 class RunLock:
     """Held from ``with`` to its end.
 
+    Args:
+        run: the run directory.
+
     Raises:
         InputError: on entering: another process holds it.
         WriteError: the disk does not take the file.

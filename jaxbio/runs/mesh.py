@@ -21,9 +21,14 @@ _MIN_SIZE_TO_SPLIT = 2**12
 
 
 def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
-    """A mesh over all devices of all processes; ``data=-1`` takes what ``fsdp`` leaves.
+    """A mesh over all devices of all processes.
 
-    An ``InputError`` where the product is not the number of devices.
+    Args:
+        data: size of the data axis; -1 takes what ``fsdp`` leaves.
+        fsdp: size of the axis that also splits parameters.
+
+    Raises:
+        InputError: the product is not the number of devices.
     """
     count = jax.device_count()
     wanted = data if data > 0 else max(1, count // max(1, fsdp))
@@ -52,7 +57,12 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def state_shardings(abstract_state: Any, mesh: Mesh) -> Any:
-    """Shardings of a state's arrays: the largest dimension that ``fsdp`` divides is split."""
+    """A sharding for every array of a state: the largest dimension that ``fsdp`` divides is split.
+
+    Args:
+        abstract_state: a tree of arrays or ``jax.ShapeDtypeStruct``.
+        mesh: from :func:`make_mesh`.
+    """
     size = mesh.shape["fsdp"]
 
     def sharding(leaf: Any) -> NamedSharding:
@@ -81,6 +91,14 @@ def put_batches(
     """Turns every process's part of a batch into global arrays, ``ahead`` batches in advance.
 
     Transfers are asynchronous, so that the next batch travels while the device computes.
+
+    Args:
+        batches: dicts of arrays with the process's share of the leading axis.
+        mesh: from :func:`make_mesh`.
+        ahead: transfers in flight.
+
+    Yields:
+        The same dicts with global, sharded arrays.
     """
     sharding = batch_sharding(mesh)
     waiting: list[dict[str, jax.Array]] = []

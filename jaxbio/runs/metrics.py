@@ -28,7 +28,13 @@ class MetricsLog:
     """Appends metrics to ``metrics.jsonl`` and TensorBoard.
 
     Lines after the step from which a run goes on are dropped, so that an interrupted run's file
-    holds every step once, as an uninterrupted one's does. Only the first process is ``enabled``.
+    holds every step once, as an uninterrupted one's does.
+
+    Args:
+        file: ``metrics.jsonl``.
+        start_step: step from which the run goes on.
+        tensorboard: write events too.
+        enabled: False in all processes but the first.
 
     Raises:
         WriteError: from here and from :meth:`write`: the disk does not take ``metrics.jsonl``.
@@ -91,7 +97,11 @@ def copy_metrics(file: Path, target: Path, step: int) -> None:
 
 
 class MetricsWindow:
-    """Metrics since the last log line, summed on the device: one transfer per line."""
+    """Metrics since the last log line, summed on the device: one transfer per line.
+
+    Args:
+        batch_size: images per step.
+    """
 
     def __init__(self, batch_size: int):
         self._batch_size = batch_size

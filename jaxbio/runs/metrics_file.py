@@ -16,6 +16,9 @@ class MetricsReader:
 
     A line that is being written, or was when its run was killed, or that is damaged, is left out.
 
+    Args:
+        file: need not exist, and may be replaced by a shorter one.
+
     Attributes:
         damaged: number of whole lines that were left out.
         tail: what follows the last whole line.
@@ -27,9 +30,13 @@ class MetricsReader:
         self.damaged, self.tail = 0, b""
 
     def text(self, most: int = -1) -> tuple[bytes, bool]:
-        """The whole lines that have come, ``most`` bytes of them, as they stand in the file.
+        """The whole lines that have come, as they stand in the file.
 
-        Besides, whether the file began anew: what was read before counts no more.
+        Args:
+            most: bytes to read now; -1: all that there are.
+
+        Returns:
+            The lines, and whether the file began anew: what was read before counts no more.
         """
         anew = False
         try:
@@ -68,8 +75,11 @@ class MetricsReader:
 
 
 def read_metrics(file: Path, *keys: str) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl`` that hold numbers under all ``keys``; none where there is no
-    file.
+    """The lines of ``metrics.jsonl`` that hold numbers; none where there is no file.
+
+    Args:
+        file: see :class:`MetricsReader`.
+        keys: what a line of either split has to have to count.
     """
     reader = MetricsReader(file)
     lines = reader.more()[0] + parse_lines(

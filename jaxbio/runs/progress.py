@@ -33,7 +33,13 @@ def _silence() -> None:
 
 
 class Progress:
-    """A bar on a terminal; a line every few seconds elsewhere."""
+    """A bar on a terminal; a line every few seconds elsewhere.
+
+    Args:
+        total: steps of the whole run.
+        start: steps done before this process.
+        enabled: False in all processes but the first.
+    """
 
     def __init__(self, total: int, start: int, *, enabled: bool = True):
         self._total, self._start, self._done = total, start, start
@@ -98,7 +104,11 @@ class Progress:
 
 
 class Pace:
-    """Says when something costly is due again, first when ``seconds`` have passed."""
+    """Says when something costly is due again.
+
+    Args:
+        seconds: between two times; the first comes when they have passed once.
+    """
 
     def __init__(self, seconds: float):
         self._seconds, self._last = seconds, time.monotonic()

@@ -18,10 +18,16 @@ from jaxbio.runs.config import Schedule
 
 
 def duration_in_steps(section: Any, name: str, steps_per_epoch: int) -> int:
-    """A duration of a section of the configuration in optimiser steps.
+    """A duration of the configuration, in optimiser steps.
 
-    ``<name>_steps`` if set, else ``<name>_epochs`` in steps, rounded, and at least one step for a
-    positive duration; 0 if neither is set.
+    Args:
+        section: a part of the configuration with keys ``<name>_steps`` and ``<name>_epochs``.
+        name: the duration's name without its suffix.
+        steps_per_epoch: optimiser steps in one pass over the training set.
+
+    Returns:
+        ``<name>_steps`` if set, else ``<name>_epochs`` in steps, rounded, and at least one step for
+        a positive duration; 0 if neither is set.
 
     Raises:
         InputError: a negative duration.
@@ -51,6 +57,15 @@ def make_schedule(
     publish: a step has the rate of the step before it, the ramp is alone during warm-up, and the
     cosine, which began at step 0, is at ``final`` one warm-up before the end. The rate thus drops
     when the warm-up ends.
+
+    Args:
+        config: the ``schedule`` section of the configuration.
+        learning_rate: the peak.
+        total_steps: length of the training.
+        steps_per_epoch: to convert durations.
+
+    Returns:
+        A function from an int32 step to a float32 learning rate.
 
     Raises:
         InputError: an unknown schedule, or a step schedule without a period.
@@ -90,8 +105,10 @@ def make_schedule(
 class Plateau:
     """State of "reduce the learning rate when the evaluation loss stops falling".
 
-    Multiplier of the learning rate, lowest loss seen (both float32), and step of the last
-    improvement or drop.
+    Attributes:
+        scale: multiplier of the learning rate, float32.
+        best: lowest loss seen, float32.
+        since: step of the last improvement or drop, int32.
     """
 
     scale: jax.Array

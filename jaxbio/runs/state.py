@@ -14,7 +14,11 @@ NEVER = jnp.iinfo(jnp.int32).max
 
 
 class State(Protocol):
-    """What the loop and the checkpoints know of a training state."""
+    """What the loop and the checkpoints know of a training state.
+
+    Attributes:
+        step: steps done, int32.
+    """
 
     step: jax.Array
 

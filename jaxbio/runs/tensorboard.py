@@ -10,7 +10,9 @@ _FLUSH_SECONDS = 10.0
 class Events:
     """Appends scalars to an event file of its own.
 
-    TensorBoard forgets what older files say of ``purge_step`` and later ones.
+    Args:
+        folder: of the run.
+        purge_step: TensorBoard forgets what older files say of this step and later ones.
 
     Raises:
         OSError: from here and from all methods: the disk does not take it.

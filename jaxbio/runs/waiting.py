@@ -31,8 +31,11 @@ def waiting(
 ) -> Iterator[None]:
     """Says that something is going on, and every few seconds that it still is.
 
-    The :func:`program_key` of what is compiled is said at once, with how long it took when it was
-    last; all else only if it takes long. ``tell`` prints a line; None: nobody speaks.
+    Args:
+        what: "compiling the training step".
+        program: :func:`program_key` of what is compiled: it is said at once, and how long it took
+            when it was last; "": anything else, said only if it takes long.
+        tell: prints a line; None: nobody speaks.
     """
     if tell is None:
         yield
@@ -64,7 +67,13 @@ def waiting(
 
 
 def program_key(config: Mapping[str, Any], device: str, count: int) -> str:
-    """Names the programs of a configuration: equal where they are, for all that is known."""
+    """Names the programs of a configuration: equal where they are, for all that is known.
+
+    Args:
+        config: as nested dicts.
+        device: kind of the devices.
+        count: their number.
+    """
     kept: dict[str, Any] = {k: v for k, v in config.items() if k not in _NOT_COMPILED}
     for section, key in (("train", "total_epochs"), ("train", "total_steps"), ("data", "data_dir")):
         if section in kept:

@@ -55,6 +55,9 @@ def check_training(config: ConfigDict) -> None:
 def restored_config(recorded: Mapping[str, Any]) -> ConfigDict:
     """Today's configuration of a recorded run; see :func:`jaxbio.options.restore`.
 
+    Args:
+        recorded: the contents of a run's ``config.json``.
+
     Raises:
         InputError: it is of no task that there is, or a value is out of its range.
     """
@@ -65,7 +68,14 @@ def restored_config(recorded: Mapping[str, Any]) -> ConfigDict:
 
 
 def recorded_images(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """``image_size``, ``mean`` and ``std`` of a network, as far as its config.json tells them."""
+    """What a network's images are like, as its config.json tells.
+
+    Args:
+        recorded: the config.json of a run or of converted weights.
+
+    Returns:
+        ``image_size``, ``mean`` and ``std`` as far as they are known.
+    """
     if "config" in recorded:
         data = recorded["config"]["data"]
     else:  # of converted weights; older ones tell the size alone

@@ -42,9 +42,14 @@ class Beginning(NamedTuple):
 
 
 def check_extension(config: ConfigDict, amount: str) -> None:
-    """Refuses to make a run of this configuration longer by ``amount`` where that cannot be.
+    """Whether a run of this configuration can be made longer by ``amount``; computes nothing.
 
-    ``amount`` is ``EPOCHS``, or ``N`` followed by ``steps`` where the run's length is in steps.
+    Args:
+        config: of the run.
+        amount: ``EPOCHS``, or ``N`` followed by ``steps`` where the run's length is in steps.
+
+    Raises:
+        InputError: it cannot, and why.
     """
     _longer(config, amount)
 
@@ -52,10 +57,15 @@ def check_extension(config: ConfigDict, amount: str) -> None:
 def lengthen(
     config: ConfigDict, then: dict[str, Any], amount: str
 ) -> tuple[ConfigDict, dict[str, Any]]:
-    """A configuration and the recorded one, ``then``, both of the longer training.
+    """A configuration and the recorded one, both of the longer training.
 
     The length counts from the configuration, so that the same command goes on with a longer run
     that was interrupted, and finds one that has finished.
+
+    Args:
+        config: what is asked for.
+        then: what was recorded; its length may be any up to the longer one.
+        amount: see :func:`check_extension`.
 
     Raises:
         InputError: it cannot be longer, or is already.

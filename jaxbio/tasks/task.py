@@ -40,8 +40,10 @@ class Task(Protocol[StateT, BatchT]):
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "Task[StateT, BatchT]":
-        """Builds and checks everything, and computes nothing yet; an ``InputError`` of
-        configuration or data.
+        """Builds and checks everything; computes nothing yet.
+
+        Raises:
+            InputError: wrong configuration or data.
         """
 
     @property
@@ -106,6 +108,10 @@ def made_with(**versions: str) -> Results:
 
 
 def prepare(config: ConfigDict) -> Task:
-    """Builds and checks the task that ``config.task`` names, see :meth:`Task.prepare`."""
+    """Builds and checks the task that ``config.task`` names; computes nothing yet.
+
+    Raises:
+        InputError: wrong configuration or data.
+    """
     module = importlib.import_module(f"jaxbio.tasks.{config.task}.task")
     return getattr(module, _CLASSES[config.task]).prepare(config)

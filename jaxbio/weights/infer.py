@@ -59,9 +59,18 @@ def convert(
 
     That is: the front-end, by the names; a VOneNet's options, by the ``flags`` recorded with it;
     the number of classes, by the classifier; the image size of a vision transformer, by its
-    positions (224 otherwise); mean and standard deviation of a normaliser within the network. The
-    activation, and otherwise mean and standard deviation, are those of the published network. None
-    among ``model_kwargs`` stands for "not given".
+    positions (224 otherwise); mean and standard deviation of a normaliser within the network.
+    The activation, and otherwise mean and standard deviation, are those of the published network.
+
+    Args:
+        name: one of ``jaxbio.list_models()``.
+        content: what :func:`jaxbio.weights.reader.read_torch` returns.
+        strict: whether anything missing, unexpected or of another shape is an error.
+        entry: the entry of the checkpoint to take.
+        prefix: take the names that begin so.
+        mean: per channel, of images in [0, 1].
+        std: likewise.
+        **model_kwargs: of ``create_model``; None stands for "not given".
 
     Raises:
         WeightMismatchError: strict, and the file does not fit.

@@ -45,8 +45,14 @@ def find_state_dict(
     """Find a network's tensors in what :func:`jaxbio.weights.reader.read_torch` returns.
 
     Among all entries and all prefixes it takes those under which most of the wanted names are
-    found; of several that have as many, one that is no running average, then the first. ``renames``
-    are (pattern, replacement) from other names to the network's.
+    found; of several that have as many, one that is no running average, then the first.
+
+    Args:
+        content: a dict of tensors, or of such dicts.
+        wanted: the network's names.
+        renames: (pattern, replacement) from other names to the network's.
+        entry: take this one, such as "state_dict_ema" or "net/student".
+        prefix: take the names that begin so.
 
     Raises:
         InputError: there are no tensors by name, or none where ``entry`` and ``prefix`` say.

@@ -21,9 +21,15 @@ def evaluate(
     batches: Iterable[dict[str, np.ndarray]],
     mesh: Mesh,
 ) -> dict[str, float]:
-    """Runs a model over a test set, ``batches`` of :func:`jaxbio.data.eval_batches`.
+    """Runs a model over a test set.
 
     Sums stay on the device until the end: one transfer in all.
+
+    Args:
+        eval_step: jitted step of :func:`jaxbio.tasks.classification.step.make_eval_step`.
+        variables: the model's.
+        batches: from :func:`jaxbio.data.eval_batches`.
+        mesh: from :func:`jaxbio.runs.mesh.make_mesh`.
 
     Returns:
         ``loss`` (nats), ``top1`` and ``top5`` in [0, 1], and ``count``.

@@ -41,9 +41,13 @@ class Adversary:
     ) -> jax.Array:
         """Attacked images, float32 in 0..255, ``[B, H, W, C]``.
 
-        The batch has ``image`` ``[B, H, W, C]`` in 0..255 and ``label`` ``[B]``; random starts
-        belong to the place in it. ``key`` is that of the starts and of a front-end's noise, which
-        stays the same through the attack.
+        Args:
+            model: called as ``model(images, train=False)``.
+            preprocessing: of its images.
+            variables: the model's.
+            batch: ``image`` ``[B, H, W, C]`` in 0..255 and ``label`` ``[B]``. Random starts belong
+                to the place in it.
+            key: of the starts and of a front-end's noise, which stays the same through the attack.
         """
 
         def network(images: jax.Array) -> jax.Array:

@@ -83,7 +83,15 @@ class ResponseRegulariser:
 def make_regulariser(
     config: Mapping[str, Any], model: Body | Pathway, image_size: int
 ) -> ResponseRegulariser | None:
-    """The regulariser that the section ``arr`` asks for; None if its coefficient is 0.
+    """The regulariser that a configuration asks for.
+
+    Args:
+        config: the ``arr`` section.
+        model: whose endpoints are meant.
+        image_size: in pixels.
+
+    Returns:
+        The regulariser; None if its coefficient is 0.
 
     Raises:
         InputError: an unknown endpoint, or a number out of range.
@@ -109,9 +117,12 @@ def make_regulariser(
 def choose_endpoints(
     wanted: str, shapes: Mapping[str, tuple[int, ...]], blocks: str
 ) -> tuple[str, ...]:
-    """Names of endpoints from names with commas, or from ``default``: every block's output.
+    """Names of endpoints from a setting.
 
-    ``shapes`` are those of all endpoints, ``blocks`` is the pattern of the blocks' names.
+    Args:
+        wanted: names with commas, or ``default``: every block's output.
+        shapes: of all endpoints.
+        blocks: pattern of the block outputs' names, see :class:`jaxbio.models.body.Body`.
 
     Raises:
         InputError: an unknown endpoint, one that cannot be aggregated, or no default.

@@ -21,7 +21,14 @@ _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
-    """JSON-able arguments of :func:`jaxbio.create_model`, ``name`` included, from a configuration.
+    """The arguments of :func:`jaxbio.create_model` that a configuration asks for.
+
+    Args:
+        config: the whole configuration.
+        num_classes: of the data.
+
+    Returns:
+        JSON-able keyword arguments, ``name`` included.
 
     Raises:
         InputError: the class counts of model and data differ, or an unknown dtype.
@@ -80,9 +87,14 @@ def parameter_shapes(model: nn.Module, image_size: int) -> Any:
 
 
 def read_v2_filters(front_end: str, v2_weights: str) -> dict[str, Any] | None:
-    """The contents of ``constants["v2"]`` in a PyTorch file; None leaves the model's own.
+    """Reads the V2 filters that a configuration names; warns where the stand-in will be used.
 
-    Warns where ``v2_weights`` is "" and the seeded stand-in will be used.
+    Args:
+        front_end: of the model.
+        v2_weights: path of a PyTorch file, or "" to keep the model's seeded stand-in.
+
+    Returns:
+        The contents of ``constants["v2"]``, or None to leave the model's own.
 
     Raises:
         InputError: the file cannot be read or does not fit, or the model has no V2.
@@ -130,8 +142,14 @@ def create_state(
 ) -> TrainState:
     """The state at step 0. Pure: may be traced, so that every device creates its own part.
 
-    ``constants`` replace the fixed filters of the model's own initialisation; ``ema`` keeps running
-    averages; a ``regulariser``'s memory is in the state.
+    Args:
+        model: called as ``model(images, train=False)``.
+        optimizer: from :func:`jaxbio.tasks.classification.optimizers.make_optimizer`.
+        key: decides the initial parameters.
+        image_shape: ``(H, W, C)``.
+        ema: keep running averages.
+        constants: fixed filters that replace those of the model's own initialisation.
+        regulariser: whose memory the state holds, if any.
     """
     images = jnp.zeros((1, *image_shape), jnp.float32)
     params_key, noise_key = jax.random.split(key)

@@ -21,8 +21,11 @@ _STREAM = 0x636F7272  # keeps these draws apart from those of the training step
 
 @dataclass(frozen=True)
 class CorruptionAugmentation:
-    """What is done to training images: pairs of corruption and severity, one of which is drawn for
-    every step, and the share of a batch, in (0, 1], that is corrupted.
+    """What is done to training images.
+
+    Attributes:
+        kinds: pairs of corruption and severity, one of which is drawn for every step.
+        share: of the images of a batch that are corrupted, in (0, 1].
     """
 
     kinds: tuple[tuple[str, int], ...]
@@ -67,12 +70,21 @@ def corrupted(
     seed: int,
     start_step: int,
 ) -> Iterator[dict[str, jax.Array]]:
-    """The batches with a random share of their images corrupted.
+    """Corrupts a random share of the images of every batch.
 
     A step has one corruption and one severity: every kind is compiled once, when it is first drawn,
     and a batch costs what one corruption costs. Everything is a function of (seed, step, example),
-    so a resumed run sees the pictures that an uninterrupted one sees. Batches have ``image`` ``[B,
-    H, W, 3]`` uint8 and ``index`` ``[B]``, on the devices; the first is that of ``start_step``.
+    so a resumed run sees the pictures that an uninterrupted one sees.
+
+    Args:
+        batches: with ``image`` ``[B, H, W, 3]`` uint8 and ``index`` ``[B]``, on the devices.
+        augmentation: what to do.
+        mesh: the devices.
+        seed: the run's.
+        start_step: the step of the first batch.
+
+    Yields:
+        The batches with other images.
     """
     split = batch_sharding(mesh).spec
     key = jax.random.fold_in(jax.random.key(seed), _STREAM)

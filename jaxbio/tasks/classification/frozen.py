@@ -97,7 +97,12 @@ def read_frozen(
 
 
 def classifier_paths(shapes: Any, of_more_classes: Any) -> list[Path]:
-    """Parameters of the classifier: those whose shape grows with the number of classes."""
+    """Parameters that belong to the classifier: those that grow with the number of classes.
+
+    Args:
+        shapes: of a network's parameters.
+        of_more_classes: of the same network with other classes.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(shapes)
     pairs = zip(leaves, jax.tree.leaves(of_more_classes), strict=True)
     return [_keys(path) for (path, leaf), other in pairs if leaf.shape != other.shape]
@@ -131,4 +136,5 @@ def _hint(name: str, known: Sequence[Path]) -> str:
     blocks = {".".join(words[:2]) for words in known if len(words) > 1}
     close = difflib.get_close_matches(name, [*tops, *blocks, *_FRONT_END, _BACKBONE], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}known: {', '.join([*tops, _BACKBONE])}"
+    inside = next((f", and parts such as {block}" for block in sorted(blocks)), "")
+    return f"{hint}known: {', '.join([*tops, _BACKBONE])}{inside}"

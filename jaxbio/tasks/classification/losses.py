@@ -6,9 +6,15 @@ import optax
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array, label_smoothing: float = 0.0) -> jax.Array:
-    """Softmax cross-entropy in nats, ``[B]`` float32, of ``[B, K]`` logits and ``[B]`` labels.
+    """Softmax cross-entropy per example.
 
-    ``label_smoothing`` in [0, 1) is the share of the target spread evenly over all classes.
+    Args:
+        logits: ``[B, K]`` float.
+        labels: ``[B]`` int, 0..K-1.
+        label_smoothing: share of the target spread evenly over all classes, in [0, 1).
+
+    Returns:
+        ``[B]`` float32, in nats.
     """
     logits = logits.astype(jnp.float32)
     if not label_smoothing:
@@ -22,8 +28,11 @@ def metric_sums(
 ) -> dict[str, jax.Array]:
     """Sums over a batch that add up over batches and devices.
 
-    Logits are ``[B, K]``; labels, ``losses`` and ``mask`` ``[B]``, False in it for padding that
-    must not count.
+    Args:
+        logits: ``[B, K]``.
+        labels: ``[B]`` int.
+        losses: ``[B]`` loss per example.
+        mask: ``[B]`` bool, False for padding that must not count; None counts every example.
 
     Returns:
         Float32 scalars ``loss``, ``top1``, ``top5`` (the K best where K < 5) and ``count``. An

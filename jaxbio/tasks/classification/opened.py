@@ -87,8 +87,15 @@ def open_model(
 ) -> Classifier:
     """Builds a network and what it is tested with; computes nothing yet.
 
-    ``arr`` is that section of the configuration (empty: none); ``classes`` are the only ones that
-    are answered (None: all). An ``InputError`` of wrong configuration.
+    Args:
+        config: the whole configuration.
+        source: the data, or None.
+        arguments: of :func:`jaxbio.create_model`.
+        arr: the section ``arr`` of the configuration; empty: none.
+        classes: the only ones that are answered; None: all.
+
+    Raises:
+        InputError: wrong configuration.
     """
     model = build_model(arguments)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)

@@ -20,6 +20,12 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
     the moments (PyTorch's L2 form); ``adamw`` adds it to the update (decoupled). Clipping by the
     global norm comes first.
 
+    Args:
+        config: the ``optimizer`` section of the configuration.
+
+    Returns:
+        A transformation whose updates are to be scaled by ``-learning_rate``.
+
     Raises:
         InputError: a key out of its range.
     """

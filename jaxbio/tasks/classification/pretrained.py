@@ -72,8 +72,10 @@ class Pretrained:
     ) -> TrainState:
         """A new state with what has been learned, as copies on its devices.
 
-        Parameters at the paths ``fresh``, those of a new classifier, stay as they are in ``state``,
-        at step 0.
+        Args:
+            state: at step 0.
+            mesh: the devices.
+            fresh: paths of parameters that stay as they are in ``state``: of a new classifier.
 
         Raises:
             InputError: another network.
@@ -100,11 +102,16 @@ class Pretrained:
 
 
 def open_pretrained(config: ConfigDict) -> Pretrained | None:
-    """What ``model.init_from`` names; None to begin with random weights.
+    """What ``model.init_from`` names; the configuration takes from it what it leaves open.
 
-    The configuration takes from it what it leaves open, in place: with ``model.name=pretrained``
-    all keys that have their defaults, otherwise those that are not set. Network and images must
-    then agree. No array of a run is read yet.
+    With ``model.name=pretrained`` these are all keys that have their defaults, otherwise those that
+    are not set. Network and images must then agree.
+
+    Args:
+        config: the whole configuration; changed in place.
+
+    Returns:
+        The network; None to begin with random weights. No array of a run has been read yet.
 
     Raises:
         InputError: no network is there, or the configuration is of another.
@@ -120,7 +127,12 @@ def open_pretrained(config: ConfigDict) -> Pretrained | None:
 def open_network(config: ConfigDict, path: str) -> Session:
     """A run's or converted weights' network with its own images, on our devices, without data.
 
-    An ``InputError`` where no network is there.
+    Args:
+        config: says which devices there are.
+        path: the run directory.
+
+    Raises:
+        InputError: no network is there.
     """
     recorded = read_json(RunDirectory(path).config_file)
     if "config" in recorded:

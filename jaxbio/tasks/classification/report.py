@@ -26,10 +26,19 @@ def write_report(
     image: np.ndarray,
     preprocessing: Preprocessing,
 ) -> list[Path]:
-    """Saves ``report/curves.png`` and, of models with a V1, ``report/v1.png``; returns the files.
+    """Saves ``report/curves.png`` and, of models with a V1, ``report/v1.png``.
 
-    With several processes there is no V1 figure: its arrays are spread over them. ``image`` is a
-    test image, ``[H, W, 3]`` uint8.
+    With several processes there is no V1 figure: its arrays are spread over them.
+
+    Args:
+        run: holds ``metrics.jsonl``.
+        model: the run's.
+        state: the trained state.
+        image: one test image, ``[H, W, 3]`` uint8.
+        preprocessing: of its images.
+
+    Returns:
+        The files written.
     """
     lines = read_metrics(run.metrics_file, "loss", "top1")
     figures = {"curves": plot_curves({run.path.name: lines})}

@@ -227,11 +227,19 @@ def make_answer(
     seed: int,
     classes: Sequence[int] | None = None,
 ) -> Callable[[dict[str, Any], Batch], tuple[jax.Array, Any]]:
-    """Builds ``answer(variables, batch) -> (logits [B, K], endpoints)`` of evaluation.
+    """Builds ``answer(variables, batch) -> (logits, endpoints)`` of evaluation.
 
-    The batch has ``image`` and ``index``. Where the front-end's noise is on at evaluation, its key
-    is a function of the seed and of the batch's first example. Logits of others than ``classes``
-    are -inf.
+    Where the front-end's noise is on at evaluation, its key is a function of the seed and of the
+    batch's first example.
+
+    Args:
+        model: called as ``model(images, train=False)``.
+        preprocessing: of its images.
+        seed: of the noise.
+        classes: the only ones that are answered: logits of the others are -inf. None: all.
+
+    Returns:
+        The function. Its batch has ``image`` and ``index``; logits are ``[B, K]``.
     """
 
     def answer(variables: dict[str, Any], batch: Batch) -> tuple[jax.Array, Any]:
@@ -270,11 +278,18 @@ def make_eval_step(
     regulariser: ResponseRegulariser | None = None,
     classes: Sequence[int] | None = None,
 ) -> Callable[[dict[str, Any], Batch], Metrics]:
-    """Builds ``step(variables, batch) -> metric sums``, of :func:`make_answer`'s answers.
+    """Builds ``step(variables, batch) -> metric sums``.
 
-    The batch has ``image``, ``label``, ``index`` and ``mask`` ``[B]``; examples with a False mask
-    do not count. A ``regulariser`` reports ARR too, against the memory among the variables, as the
-    sum ``arr``.
+    Args:
+        model: see :func:`make_answer`.
+        preprocessing: of its images.
+        seed: of the noise.
+        regulariser: reports ARR too, against the memory among the variables, as the sum ``arr``.
+        classes: see :func:`make_answer`.
+
+    Returns:
+        The step. Its batch has ``image``, ``label``, ``index`` and ``mask`` ``[B]``; examples with
+        a False mask do not count.
     """
     answer = make_answer(model, preprocessing, seed=seed, classes=classes)
 

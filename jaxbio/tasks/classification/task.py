@@ -83,7 +83,11 @@ class Classification:
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "Classification":
-        """See :meth:`jaxbio.tasks.task.Task.prepare`."""
+        """Builds and checks everything; computes nothing yet.
+
+        Raises:
+            InputError: wrong configuration or data.
+        """
         pretrained = open_pretrained(config)
         source = data_source(config)
         arguments = model_arguments(config, source.num_classes)

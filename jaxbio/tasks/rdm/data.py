@@ -78,7 +78,10 @@ def split_people(recordings: Recordings, count: int, seed: int) -> tuple[Recordi
     subjects = [len(rdms) for rdms in recordings.rdms.values()]
     if recordings.responses is not None or len(subjects) != 1 or subjects[0] <= count:
         there = "no RDM per subject" if recordings.responses is not None else f"{subjects} subjects"
-        raise InputError(f"rdm.held_out_people={count}: {recordings.name} has {there}")
+        raise InputError(
+            f"rdm.held_out_people={count}: {recordings.name} has {there}: use 0, or RDMs of one "
+            "region (rdm.region) and more people"
+        )
     order = np.random.default_rng((seed, 2)).permutation(subjects[0])
     learnt, scored = (
         replace(recordings, rdms={name: rdms[part] for name, rdms in recordings.rdms.items()})
@@ -123,8 +126,11 @@ class Target:
     shuffled: int | None = None
 
     def matrix(self, index: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-        """The RDM ``[conditions, conditions]`` of the images ``index``, whose rows are
-        ``conditions``: 0 .. n - 1.
+        """The RDM ``[conditions, conditions]`` of the images ``index``.
+
+        Args:
+            index: images.
+            conditions: of each of them, its row: 0 .. n - 1.
         """
         if self.patterns is None:  # one image per condition
             order = index[np.argsort(conditions)]

@@ -48,10 +48,16 @@ def measure_student(
     sit_splits: int,
     name: str,
 ) -> StudentMeasures:
-    """Compares a student's features, ``[S, units]`` of all images, with the recordings.
+    """Compares a student's features with the recordings.
 
-    ``target_rdm`` is what was to be learnt, of the held-out conditions; ``name`` is the layer's,
-    for errors.
+    Args:
+        activity: ``[S, units]`` of all images.
+        recordings: what they are compared with.
+        neural: the recordings as a target.
+        target_rdm: what was to be learnt, of the held-out conditions.
+        partition: which images are held out.
+        sit_splits: draws of SIT.
+        name: the layer's, for errors.
     """
     objects = recordings.stimuli.objects
     scores = {}

@@ -90,8 +90,12 @@ class RdmFineTuning:
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "RdmFineTuning":
-        """See :meth:`jaxbio.tasks.task.Task.prepare`; with ``rdm.student`` set, ``model`` and
-        ``data`` become those of the student.
+        """Builds and checks everything.
+
+        With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
+
+        Raises:
+            InputError: wrong configuration or recordings.
         """
         rdm = config.rdm
         read = _recordings(config)

@@ -20,11 +20,17 @@ NEURAL = "neural"
 def train_all(config: ConfigDict, workdir: str) -> dict[str, Any] | None:
     """Fine-tunes the student on each teacher in turn, and tabulates what it gained.
 
-    ``teachers`` are names with commas, or ``all``: the recordings (``neural``) and every run or
-    converted network in ``rdm.teachers_dir``. Each has a run directory of its own below
-    ``workdir``: repeating the command goes on where an interrupted batch stopped, and adds teachers
-    that have come since. The table is ``gains.json`` and ``gains.txt``, written anew after every
-    teacher. Returns the results per teacher; None if a run was asked to stop early.
+    Each teacher has a run directory of its own below ``workdir``: repeating the command goes on
+    where an interrupted batch stopped, and adds teachers that have come since. The table is
+    ``gains.json`` and ``gains.txt``, written anew after every teacher.
+
+    Args:
+        config: task "rdm", with ``teachers``: names with commas, or ``all``: the recordings
+            (``neural``) and every run or converted network in ``rdm.teachers_dir``.
+        workdir: the directory of the batch.
+
+    Returns:
+        The results per teacher; None if a run was asked to stop early.
 
     Raises:
         InputError: wrong configuration or an unknown teacher.

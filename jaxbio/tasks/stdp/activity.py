@@ -23,8 +23,14 @@ Counts = tuple[np.ndarray, np.ndarray]
 
 
 def content_digest(arrays: Any, settings: dict[str, Any] | None = None) -> str:
-    """32 hexadecimal digits of a tree of arrays (names, shapes, dtypes, bytes) and JSON-able
-    settings: what else the activity depends on.
+    """A digest of the content of arrays and settings.
+
+    Args:
+        arrays: a tree of arrays; names, shapes, dtypes and bytes count.
+        settings: JSON-able; what else the activity depends on: data, seed, encoder.
+
+    Returns:
+        32 hexadecimal digits.
     """
     total = hashlib.sha256(json.dumps(settings or {}, sort_keys=True).encode())
     for path, leaf in jax.tree_util.tree_leaves_with_path(arrays):
@@ -35,11 +41,15 @@ def content_digest(arrays: Any, settings: dict[str, Any] | None = None) -> str:
 
 
 def recorded_counts(path: Path, digest: str, record: Callable[[], Counts]) -> Counts:
-    """Counts ``[N, filters, ...]`` and labels ``[N]`` from a file of that digest, or as ``record``
-    presents them.
+    """Spike counts and labels from a file of that digest, or newly recorded and written there.
 
-    ``path`` is ``<run>/activity/NAME.npz``; it is replaced if it belongs to other weights or is
-    damaged.
+    Args:
+        path: ``<run>/activity/NAME.npz``; replaced if it belongs to other weights or is damaged.
+        digest: of :func:`content_digest`.
+        record: presents the images; gives counts ``[N, filters, ...]`` and labels ``[N]``.
+
+    Returns:
+        Counts and labels.
     """
     kept = _read(path, digest)
     if kept is not None:

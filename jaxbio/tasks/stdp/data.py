@@ -15,8 +15,12 @@ _STREAMS = {"train": 1, "calibration": 2, "test": 3}
 
 @dataclass(frozen=True)
 class Pictures:
-    """The three parts, ``[n, pixels]`` uint8 with labels ``[n]``; votes come from ``calibration``,
-    the last images of the training set.
+    """The three parts, ``[n, pixels]`` uint8 with labels ``[n]``.
+
+    Attributes:
+        train: learned from.
+        calibration: the last images of the training set; votes come from them.
+        test: the test set.
     """
 
     train: tuple[np.ndarray, np.ndarray]
@@ -41,6 +45,11 @@ def read_pictures(source: Source, crop: int, calibration_share: float) -> Pictur
     """Prepares a data set: central crop, or enlargement of images smaller than the crop.
 
     MNIST's 28 x 28 pixels are cut to rows and columns 4 to 23 for a crop of 20, as published.
+
+    Args:
+        source: from :func:`jaxbio.data.open_source`, images in memory.
+        crop: side in pixels.
+        calibration_share: of the training set, taken from its end; published 1/6.
 
     Raises:
         InputError: images that are not in memory, or an empty part.
@@ -71,11 +80,14 @@ def draw(part: str, available: int, count: int, seed: int) -> np.ndarray:
 
 
 def shared_levels(intensities: Sequence[float]) -> tuple[np.ndarray, list[int]]:
-    """Levels of one encoder that serves networks of several intensities, the rates of a white pixel
-    in Hz.
+    """Levels of one encoder that serves networks of several intensities.
 
-    Returns rates ``[256 * distinct intensities]`` in Hz, and the level at which each network's 256
-    grey levels begin (see :func:`shift_levels`).
+    Args:
+        intensities: of each network, the rate of a white pixel in Hz.
+
+    Returns:
+        Rates ``[256 * distinct intensities]`` in Hz, and the level at which each network's 256 grey
+        levels begin (see :func:`shift_levels`).
     """
     distinct = sorted(set(intensities))
     rates = np.concatenate([np.arange(256) * (intensity / 255.0) for intensity in distinct])
@@ -95,8 +107,14 @@ def part_key(part: str, seed: int) -> jax.Array:
 
 
 def fit_pictures(images: np.ndarray, crop: int) -> np.ndarray:
-    """Central crop of uint8 ``[n, H, H, C]``, or enlargement of smaller ones: uint8 ``[n, crop *
-    crop]``.
+    """Central crop of grey or coloured images, or enlargement of smaller ones.
+
+    Args:
+        images: uint8 ``[n, H, H, C]``.
+        crop: side in pixels.
+
+    Returns:
+        uint8 ``[n, crop * crop]``.
     """
     grey = images[..., 0] if images.shape[-1] == 1 else images.mean(-1)
     size = grey.shape[1]

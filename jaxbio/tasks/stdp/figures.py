@@ -38,7 +38,14 @@ def filter_competition(network: Network, weights: Weights) -> np.ndarray | None:
 
 
 def refresh_weight_map(run: Path, network: Network, weights: Weights, title: str) -> None:
-    """Draws ``<run>/report/weights.png`` anew, atomically: who reloads it watches learning."""
+    """Draws ``<run>/report/weights.png`` anew, atomically: who reloads it watches learning.
+
+    Args:
+        run: the run directory.
+        network: the network.
+        weights: its weights now.
+        title: for instance the number of images seen.
+    """
     figure = plots.plot_weights(weight_planes(network, weights), title=title)
     save_figure(figure, run / "report" / "weights.png")
 
@@ -46,8 +53,13 @@ def refresh_weight_map(run: Path, network: Network, weights: Weights, title: str
 def network_figures(
     network: Network, parameters: Parameters, weights: Weights, votes: np.ndarray | None
 ) -> dict[str, Figure]:
-    """What can be drawn of a network at rest; ``votes`` ``[classes, filters, rows, columns]`` or
-    None.
+    """What can be drawn of a network that is at rest.
+
+    Args:
+        network: the network.
+        parameters: its numbers.
+        weights: what it has learned.
+        votes: ``[classes, filters, rows, columns]``; None where it is not calibrated.
 
     Returns:
         Figures by name: ``weights`` and ``stdp`` (from X to Y); with trained competition
@@ -91,10 +103,16 @@ def presentation_figures(
 ) -> dict[str, Figure]:
     """What a network did while it was shown an image.
 
-    ``votes`` are ``[classes, filters, rows, columns]``, ``scores`` ``[classes]``; ``recording`` is
-    of :func:`jaxbio.spiking.presentation.present` with ``record=True``. The best voters are the
-    neurons that added most to the score of ``label``; at -1 those that spiked most. ``key`` draws
-    the random neuron.
+    Args:
+        network: the network.
+        parameters: its numbers.
+        weights: during the presentation.
+        votes: ``[classes, filters, rows, columns]``.
+        recording: of :func:`jaxbio.spiking.presentation.present` with ``record=True``.
+        scores: ``[classes]``.
+        label: the one given, or -1; its best voters are the neurons that added most to its score
+            (at -1: those that spiked most).
+        key: draws the random neuron.
 
     Returns:
         Figures by name: ``scores``, ``spikes``, ``best_voters_spikes``, ``best_voters_weights``,

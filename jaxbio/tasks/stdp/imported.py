@@ -23,10 +23,13 @@ _IMAGES_PER_STEP = 40  # at most; divides the number of training images
 
 
 def import_network(saved: PublishedNetwork, runs: Path) -> Path:
-    """Writes a run ``runs/<name>``, or finds it there; returns its directory.
+    """Writes a run ``runs/<name>``, or finds it there.
 
     It has the network's weights, thresholds and votes, stands at the step of the images that it has
     learned from, and keeps the published accuracies beside (they were not measured here).
+
+    Returns:
+        The run directory.
 
     Raises:
         InputError: something else is there, or a number is out of the range of its key.

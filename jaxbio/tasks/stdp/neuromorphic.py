@@ -43,7 +43,13 @@ def write_nir(
 ) -> None:
     """Writes a network at rest as a NIR file, atomically.
 
-    Of ``LEFT_OUT`` may be left out what the network has; its spikes are others then.
+    Args:
+        path: of the file.
+        network: static.
+        parameters: of one network.
+        weights: what it has learned.
+        leave_out: what is left out although the network has it, of ``LEFT_OUT``; its spikes are
+            others then.
 
     Raises:
         InputError: the package nir is not installed, or NIR cannot say something.

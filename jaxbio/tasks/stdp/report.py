@@ -26,10 +26,14 @@ _CALIBRATION_POINTS = 6
 def measure_readouts(
     calibration: Counts, test: Counts, num_classes: int, *, top_n: int = 1, seed: int = 0
 ) -> dict[str, Accuracy]:
-    """Every readout on the same activity: counts ``[M, filters, rows, columns]`` and labels
-    ``[M]``.
+    """Every readout on the same activity.
 
-    ``top_n`` is that of the readout of this name, ``seed`` that of the linear one.
+    Args:
+        calibration: counts ``[M, filters, rows, columns]`` and labels ``[M]``.
+        test: the same of the test images.
+        num_classes: number of labels.
+        top_n: of the readout ``top_n``.
+        seed: of the linear readout.
     """
     return {
         readout: measure_accuracy(
@@ -59,10 +63,18 @@ def score_figures(
     class_names: list[str],
     top_n: int = 1,
 ) -> dict[str, Figure]:
-    """Figures by caption: accuracy by readout, accuracy and confusion by class for the best voting,
-    dependence on n and on the number of calibration images.
+    """Figures of accuracies.
 
-    ``measured`` is of :func:`measure_readouts`, with the same ``top_n``.
+    Args:
+        calibration: counts and labels.
+        test: counts and labels.
+        measured: of :func:`measure_readouts`.
+        class_names: ``[C]``.
+        top_n: of the readout ``top_n``, as measured.
+
+    Returns:
+        Figures by caption: accuracy by readout, accuracy and confusion by class for the best
+        voting, dependence on n and on the number of calibration images.
     """
     classes = len(class_names)
     best = max((name for name in measured if name != "linear"), key=_accuracy_in(measured))
@@ -87,8 +99,10 @@ def score_figures(
 
 
 def training_figure(metrics_file: Path) -> Figure | None:
-    """Test accuracy against the number of training images, from ``metrics.jsonl``; None without
-    tests.
+    """Test accuracy against the number of training images; None where there were no tests.
+
+    Args:
+        metrics_file: ``metrics.jsonl`` of the run; its tests have ``images`` and ``accuracy``.
     """
     tests = read_metrics(metrics_file, "images", "accuracy")
     if not tests:
@@ -108,7 +122,15 @@ def write_report(
     measured: Mapping[str, Accuracy],
     figures: Mapping[str, Figure],
 ) -> None:
-    """Writes the HTML file, atomically; ``figures`` are by caption."""
+    """Writes the HTML file atomically.
+
+    Args:
+        path: of the file.
+        name: of the network.
+        settings: its parameters.
+        measured: accuracies by readout.
+        figures: by caption.
+    """
     parameters: list[tuple[str, ...]] = [
         ("parameter", "value"),
         *((key, str(value)) for key, value in settings.items()),

@@ -16,8 +16,12 @@ from jaxbio.spiking.population import Member
 def summarise(
     measured: Sequence[Mapping[str, Accuracy]], members: Sequence[Member], readout: str
 ) -> dict[str, Any]:
-    """The results of one network or of several, JSON-able; ``readout``'s accuracy stands for the
-    whole.
+    """The results of one network or of several, JSON-able.
+
+    Args:
+        measured: per member, of :func:`jaxbio.tasks.stdp.report.measure_readouts`.
+        members: as many.
+        readout: whose accuracy stands for the whole.
 
     Returns:
         ``accuracy`` and ``error`` of that readout, ``readouts`` with all that is known of each, and
@@ -70,7 +74,11 @@ class GridPoint:
 
 
 def grid_points(population: Sequence[dict[str, Any]]) -> list[GridPoint]:
-    """The members of ``population`` in ``results.json`` by grid point, in the order of the grid."""
+    """The members of a population by grid point, in the order of the grid.
+
+    Args:
+        population: of ``results.json``: parameters and ``readouts`` of every member.
+    """
     points: dict[tuple[float, ...], GridPoint] = {}
     for member in population:
         values = {name: v for name, v in member.items() if name not in ("seed", "readouts")}
@@ -106,6 +114,10 @@ def search_csv(points: Sequence[GridPoint]) -> str:
 
 def search_figures(points: Sequence[GridPoint], readout: str) -> dict[str, Figure]:
     """The accuracy over the parameters that vary, by file name.
+
+    Args:
+        points: the grid.
+        readout: whose accuracy.
 
     Returns:
         ``search_<a>``, a curve, where one parameter varies; ``search_<a>_<b>``, a heat map, for

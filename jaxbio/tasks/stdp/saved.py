@@ -39,7 +39,14 @@ _NOT_OF_ACTIVITY = (
 
 @dataclass(frozen=True)
 class SavedNetwork:
-    """One network of a run: number ``member`` of a population."""
+    """One network of a run.
+
+    Attributes:
+        entry: its name and run directory.
+        task: of the run's configuration.
+        state: as saved.
+        member: which one of a population.
+    """
 
     entry: Entry
     task: Stdp
@@ -188,9 +195,13 @@ def open_network(
     member: int = 0,
     changes: Mapping[str, Any] | None = None,
 ) -> SavedNetwork:
-    """Opens a network of the registry; ``checkpoint`` is ``best``, ``last`` or a step.
+    """Opens a network of the registry.
 
-    ``changes`` of the recorded configuration, by dotted key, must not change the network.
+    Args:
+        entry: from :func:`jaxbio.tasks.stdp.registry.find_network`.
+        checkpoint: ``best``, ``last`` or a step.
+        member: which one of a population, from 0.
+        changes: of the recorded configuration, by dotted key; they must not change the network.
 
     Raises:
         InputError: no such checkpoint or member, or the data is missing.
@@ -210,7 +221,15 @@ def open_network(
 
 
 def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
-    """Measures every readout and writes ``<run>/report/network.html``, which is returned."""
+    """Measures every readout and writes ``<run>/report/network.html``.
+
+    Args:
+        saved: the network.
+        top_n: of the readout ``top_n``.
+
+    Returns:
+        The file.
+    """
     calibration, test = saved.activity("calibration"), saved.activity("test")
     seed = saved.task.members[saved.member].seed
     measured = measure_readouts(calibration, test, len(saved.class_names), top_n=top_n, seed=seed)

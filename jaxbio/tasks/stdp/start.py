@@ -59,10 +59,15 @@ class Start:
 
 
 def find_start(config: ConfigDict, network: Network, members: int) -> Start | None:
-    """The network that ``spiking.start_from`` names, checked without reading arrays; None: none is
-    named.
+    """The network that ``spiking.start_from`` names, checked without reading arrays.
 
-    ``network`` and ``members``, their number, are those of the new run.
+    Args:
+        config: of the new run.
+        network: its shape.
+        members: its networks.
+
+    Returns:
+        None where nothing is named.
 
     Raises:
         InputError: no such network, none of this shape, one without a checkpoint, or one that has
@@ -97,12 +102,20 @@ def find_start(config: ConfigDict, network: Network, members: int) -> Start | No
 
 
 def begin_from(state: SpikingState, start: Start, mesh: Mesh, chunk: int) -> SpikingState:
-    """The first state of the new run, of the shapes and shardings of ``state``, at the step of the
-    images seen so far.
+    """The first state of the new run.
 
-    What the saved network does not have (trained competition, where its own was fixed) stays as it
-    is in ``state``; votes are not taken over. ``chunk`` are the new run's images per step. A
-    checkpoint that cannot be read is an ``InputError``.
+    Args:
+        state: of a new network; what the saved one does not have (trained competition, where its
+            own was fixed) stays as it is here. Votes are not taken over.
+        start: of :func:`find_start`.
+        mesh: of the new run.
+        chunk: images per step of the new run.
+
+    Returns:
+        A state of the same shapes and shardings, at the step of the images seen so far.
+
+    Raises:
+        InputError: the checkpoint cannot be read.
     """
     like = abstract_state(start.network, start.parameters, start.members, mesh, spread=False)
     variables, _ = load_variables(start.run, like.items()["variables"], str(start.step))

@@ -71,8 +71,11 @@ def new_state(
 ) -> SpikingState:
     """Random weights, no votes. Pure: may be traced.
 
-    Parameters are the members', ``[N]``; arrays of one member have no leading axis. With
-    ``two_step`` competition is full between all pairs, as in the first part of such training.
+    Args:
+        network: static.
+        parameters: of the members, ``[N]``.
+        members: one, whose arrays have no leading axis, or a population.
+        two_step: competition is full between all pairs, as in the first part of such training.
     """
     keys = jnp.stack([jax.random.key(member.seed) for member in members])
     weights = initial_members(network, parameters, keys)
@@ -92,10 +95,15 @@ def abstract_state(
     mesh: Mesh,
     spread: bool = True,
 ) -> SpikingState:
-    """Shapes, dtypes and shardings of :func:`new_state`.
+    """Shapes, dtypes and shardings of the state; the arguments are those of :func:`new_state`.
 
-    A population's members are shared among the devices of the mesh, unless ``spread`` is False:
-    then every device has all.
+    Args:
+        network: static.
+        parameters: of the members, ``[N]``.
+        members: one or more.
+        mesh: of :func:`jaxbio.spiking.population.population_mesh`.
+        spread: share a population's members among the devices of the mesh; else every device has
+            all.
     """
     over_members = P(*mesh.axis_names) if spread and len(members) > 1 else P()
     shapes = jax.eval_shape(partial(new_state, network, parameters, members, False))

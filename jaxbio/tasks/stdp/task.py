@@ -107,7 +107,11 @@ class Stdp:
 
     @classmethod
     def prepare(cls, config: ConfigDict) -> "Stdp":
-        """See :meth:`jaxbio.tasks.task.Task.prepare`."""
+        """Builds and checks everything; computes nothing yet.
+
+        Raises:
+            InputError: wrong configuration or data.
+        """
         network, parameters = read_network(config)
         members = read_members_of(config)
         mesh = population_mesh(len(members))
