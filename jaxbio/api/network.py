@@ -1,6 +1,7 @@
 """What can be asked of any network: of a run, of one by its name, of one of the user's own."""
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,16 +45,16 @@ class Prediction:
         return self.classes[0]
 
 
-class Network:
+class Network(ABC):
     """The questions. A subclass says which network it is, by ``session``."""
 
     _one_size = False  # whether it learned from small squares, which are resized without a crop
     _step: Any = None
 
     @property
+    @abstractmethod
     def session(self) -> Session:
         """The network with its variables, without data."""
-        raise NotImplementedError
 
     def predict(self, images: pictures.Images, top: int = 5) -> list[Prediction]:
         """What is in pictures, one :class:`Prediction` each.
@@ -259,15 +260,15 @@ class Network:
         run = RunDirectory(folder)
         return dataclasses.replace(session, source=source, run=run, present=present)
 
-    def _begin(self) -> None:
+    def _begin(self) -> None:  # noqa: B027 - a run has its directory already
         """Makes sure that results can be written beside what is known of the network."""
 
     def _with_own_data(self, measure: str) -> Session:
         raise InputError(f"{measure} needs labelled images: give data=FOLDER or (images, labels)")
 
+    @abstractmethod
     def _class_names(self, count: int) -> list[str] | None:
         """Of ``count`` classes, in the order of the logits; None: unknown."""
-        raise NotImplementedError
 
     def _check_logits(self, what: str) -> None:
         if not self.session.arguments["num_classes"]:

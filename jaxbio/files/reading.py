@@ -50,4 +50,5 @@ def reading(path: str | Path, kind: str) -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """The first line of an error, cut to a length that fits into a message."""
     text = getattr(error, "strerror", None) or str(error)
-    return (str(text).splitlines() or [type(error).__name__])[0][:200] or type(error).__name__
+    text = str(text).partition(" See full TensorStore details")[0]  # the address of a C++ object
+    return (text.splitlines() or [type(error).__name__])[0][:200] or type(error).__name__

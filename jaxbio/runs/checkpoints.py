@@ -24,6 +24,7 @@ from jax.experimental import multihost_utils
 
 from jaxbio.errors import InputError, WriteError
 from jaxbio.files import write_json
+from jaxbio.files.reading import reason
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.state import State, StateT
@@ -32,7 +33,6 @@ from jaxbio.runs.verified import (
     DamagedCheckpointError,
     arguments_of,
     digest,
-    first_line,
     read_item,
     read_scores,
 )
@@ -346,8 +346,8 @@ def _writing(path: Path) -> Iterator[None]:
         raise WriteError.of(path, error) from error
     except (ValueError, RuntimeError) as error:  # of TensorStore, and of Orbax's threads
         found = re.search(r"([^:]+) \[os_error_code", str(error))
-        reason = OSError(found[1].strip() if found else first_line(error))
-        raise WriteError.of(path, reason) from error
+        cause = OSError(found[1].strip() if found else reason(error))
+        raise WriteError.of(path, cause) from error
 
 
 def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> _Manager:

@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
+from jaxbio.files.reading import reason
 
 _CHECK = "check"  # in the digests: of the digests themselves
 
@@ -56,9 +57,7 @@ def read_item(manager: ocp.CheckpointManager, step: int, name: str, like: Any, p
     try:
         found = manager.item_metadata(step)[name]
     except Exception as error:  # whatever Orbax meets in a damaged folder
-        raise DamagedCheckpointError(
-            f"checkpoint {path} is damaged ({first_line(error)})"
-        ) from error
+        raise DamagedCheckpointError(f"checkpoint {path} is damaged ({reason(error)})") from error
     if found is None or saved_digest is None:
         raise DamagedCheckpointError(f"checkpoint {path} is damaged (no item '{name}')")
     if name == "variables":
@@ -70,9 +69,7 @@ def read_item(manager: ocp.CheckpointManager, step: int, name: str, like: Any, p
         )[name]
         intact = int(digest(restored)) == saved_digest
     except Exception as error:
-        raise DamagedCheckpointError(
-            f"checkpoint {path} is damaged ({first_line(error)})"
-        ) from error
+        raise DamagedCheckpointError(f"checkpoint {path} is damaged ({reason(error)})") from error
     if not intact:
         raise DamagedCheckpointError(f"checkpoint {path} is damaged (checksum of '{name}')")
     return restored
@@ -148,8 +145,3 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
         "/".join(str(getattr(p, "key", getattr(p, "name", p))) for p in path): tuple(leaf.shape)
         for path, leaf in leaves
     }
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error, cut to a length that fits into a message."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -136,5 +136,7 @@ def _hint(name: str, known: Sequence[Path]) -> str:
     blocks = {".".join(words[:2]) for words in known if len(words) > 1}
     close = difflib.get_close_matches(name, [*tops, *blocks, *_FRONT_END, _BACKBONE], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    inside = next((f", and parts such as {block}" for block in sorted(blocks)), "")
+    inside = next(
+        (f", and parts such as {block}" for block in sorted(blocks) if block[-1].isdigit()), ""
+    )
     return f"{hint}known: {', '.join([*tops, _BACKBONE])}{inside}"
