@@ -20,7 +20,8 @@ import numpy as np
 import scipy.io
 
 from tests.faults.malformed import CANARY, Case
-from tests.weights.test_reader import FORBIDDEN, state_dict, storage, tensor, zip_file
+from tests.weights.test_reader_attacks import FORBIDDEN
+from tests.weights.torch_files import state_dict, storage, tensor, zip_file
 
 _GIB = 2**30
 

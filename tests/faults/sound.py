@@ -19,7 +19,7 @@ from jaxbio.features.store import Writer
 from jaxbio.neural.portable import write_recordings
 from jaxbio.neural.synthetic import synthetic_recordings
 from tests.neural.files import Assembly, write_cadieu, write_csv
-from tests.weights.test_reader import oldest_members, tar_file, text
+from tests.weights.torch_files import oldest_members, tar_file, text
 
 _ROOT = Path(__file__).parents[1]
 _RECORDED = _ROOT / "runs/recorded/0.1.0.tar.xz"
