@@ -9,7 +9,7 @@ import pytest
 
 from configs import svp_resnet
 from jaxbio.errors import InputError
-from jaxbio.measures import attacks
+from jaxbio.measures import attacked
 from jaxbio.measures.intervals import wilson
 from jaxbio.measures.measure import measure
 from jaxbio.tasks import loop
@@ -111,7 +111,7 @@ def test_several_attacks_count_together(plain):
 @pytest.mark.slow
 def test_noise_is_averaged_and_reported(tmp_path_factory, monkeypatch):
     run = _trained(Noisy, tmp_path_factory, monkeypatch)
-    monkeypatch.setattr(attacks, "_quiet", lambda opened: Noisy(10, "none"))
+    monkeypatch.setattr(attacked, "_quiet", lambda opened: Noisy(10, "none"))
     result = _measure(run, epsilon=["0.05"], samples=2)
     assert result["noise_at_evaluation"]
     assert result["attacks"]["pgd_ce_linf"]["samples"] == 2
