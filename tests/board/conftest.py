@@ -13,6 +13,7 @@ from jaxbio.board.server import make_server
 from tests.board.runs import write_everything
 
 SOON = 10_000  # milliseconds
+_SERVED: set[str] = set()  # addresses
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,11 @@ def page(browser):
     page.on("pageerror", lambda error: wrong.append(str(error)))
 
     def hear(said):
-        if said.type == "error" and "409" not in said.text:  # refused, and the page says why
+        refused = "409" in said.text  # and the page says why
+        ended = "ERR_CONNECTION" in said.text and not said.location["url"].startswith(
+            tuple(_SERVED)  # a test may end its board while the page asks
+        )
+        if said.type == "error" and not (refused or ended):
             wrong.append(said.text)
 
     page.on("console", hear)
@@ -57,9 +62,12 @@ def serving(folder, experiments=None):
     with make_server(Answers(index, actions), port=0) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        _SERVED.add(address)
         try:
-            yield f"http://127.0.0.1:{server.server_port}/", actions
+            yield address, actions
         finally:
+            _SERVED.discard(address)
             server.shutdown()
             thread.join()
 
