@@ -73,7 +73,8 @@ class ActionsPage {
       el("label", {}, "experiment", this.experiment, this.names), el("label", {}, "run", this.name),
       el("label", {}, "longer by", this.extend)),
     this.changes, el("div", { class: "bar" }, doing("Start", start)),
-    el("p", { class: "faint" }, "Commands go on when this page or the board is closed."),
+    el("p", { class: "faint" }, "To go on with a run, or to make it longer, give the changes that it was started with. "
+      + "Commands go on when this page or the board is closed."),
     el("h2", {}, "Commands"), this.jobs);
   }
 
