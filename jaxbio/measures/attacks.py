@@ -266,10 +266,9 @@ def _other(session: "Session", path: str) -> Target:
     for name, (theirs, ours) in pairs.items():
         if theirs != ours:
             raise InputError(f"--transfer={path} has {name} {theirs}, this run has {ours}")
-    names = other.class_names, session.class_names
-    if None not in names and names[0] != names[1]:
-        theirs, ours = next(pair for pair in zip(*names, strict=True) if pair[0] != pair[1])
-        raise InputError(f"--transfer={path} has a class {theirs} where this run has {ours}")
+    for theirs, ours in zip(other.class_names or (), session.class_names or (), strict=False):
+        if theirs != ours:
+            raise InputError(f"--transfer={path} has a class {theirs} where this run has {ours}")
     return Target.of(other)
 
 

@@ -1,6 +1,7 @@
 """The attacks mode on real digits with a tiny model."""
 
 import csv
+import dataclasses
 import json
 
 import flax.linen as nn
@@ -190,6 +191,13 @@ def test_models_without_a_gradient(tmp_path_factory, monkeypatch):
 def test_bad_options(plain, options, word):
     with pytest.raises(InputError, match=word):
         _measure(plain, **options)
+
+
+def test_transfer_between_other_classes(plain):
+    opened = session.open_session(_config(), str(plain))
+    others = dataclasses.replace(opened, class_names=[f"class {n}" for n in range(10)])
+    with pytest.raises(InputError, match="class 0"):
+        measure(others, "attacks", transfer=str(plain))
 
 
 def test_intervals_of_shares():
