@@ -18,12 +18,13 @@ import itertools
 import math
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
 from jaxbio.errors import InputError
-from jaxbio.files import csv_text, write_text
+from jaxbio.files import csv_text, read_json, write_text
 from jaxbio.measures.attacked import Target, controls
 from jaxbio.measures.intervals import wilson
 from jaxbio.measures.measure import (
@@ -222,7 +223,11 @@ def _chosen(options: argparse.Namespace) -> "list[Attack]":
             raise InputError(f"--{name}={value}: {least} or more")
     attacks = [a for a in PRESETS[options.preset] if options.norm in (None, a.norm)]
     if not attacks:
-        raise InputError(f"--norm={options.norm}: {options.preset} has no attack in this norm")
+        norms = sorted({a.norm for a in PRESETS[options.preset]})
+        raise InputError(
+            f"--norm={options.norm}: {options.preset} attacks in {', '.join(norms)} only; use one "
+            "of these, or --preset=vonenet, which has all norms"
+        )
     if options.epsilon == []:
         raise InputError("--epsilon=: give radii such as 1/255,8/255, or leave it out")
     radii = tuple(sorted({parse_radius(text) for text in options.epsilon or ()}))
@@ -258,6 +263,14 @@ def _check_radii(attack: "Attack", size: int) -> None:
 def _other(session: "Session", path: str) -> Target:
     from jaxbio.tasks.classification.opened import open_session
 
+    file = Path(path) / "config.json"
+    if not file.is_file():
+        raise InputError(f"--transfer={path} is no run directory: give a trained classifier's")
+    if read_json(file).get("config", {}).get("task") == "stdp":
+        raise InputError(
+            f"--transfer={path} is a spiking network of task stdp, which learns without gradients: "
+            "give a classifier's run"
+        )
     other = open_session(None, path, with_data=False)
     pairs = {
         "classes": (other.arguments["num_classes"], session.arguments["num_classes"]),

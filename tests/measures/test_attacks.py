@@ -193,6 +193,12 @@ def test_bad_options(plain, options, word):
         _measure(plain, **options)
 
 
+def test_transfer_from_a_network_without_gradients(plain, tmp_path):
+    (tmp_path / "config.json").write_text('{"config": {"task": "stdp"}}')
+    with pytest.raises(InputError, match="gradients"):
+        _measure(plain, transfer=str(tmp_path))
+
+
 def test_transfer_between_other_classes(plain):
     opened = session.open_session(_config(), str(plain))
     others = dataclasses.replace(opened, class_names=[f"class {n}" for n in range(10)])
