@@ -126,7 +126,6 @@ def _layer(size, degrees, stride, count, positions):
     return activity
 
 
-@pytest.mark.slow
 def test_small(monkeypatch):
     """64 pixels of the same grain, cells at one place."""
     monkeypatch.setattr(protocol, "PIXELS_PER_DEGREE", int(PIXELS_PER_DEGREE))
