@@ -17,6 +17,7 @@ def data():
     return features, means, means + 0.5 * rng.normal(size=(3, 40, 6))
 
 
+@pytest.mark.slow
 def test_a_regression_tells_every_neuron(data):
     features, means, presentations = data
     found = jaxbio.score(features, means)

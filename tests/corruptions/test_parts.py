@@ -24,6 +24,7 @@ def picture() -> np.ndarray:
     return np.clip(coarse + rng.normal(0, 20, coarse.shape), 0, 255).astype(np.uint8)[:45, :53]
 
 
+@pytest.mark.slow
 def test_fields_are_uniform_and_independent(words):
     n = 100_000
     u = np.asarray(fields.uniform(words, 0, (n,)), np.float64)
@@ -56,6 +57,7 @@ def test_alias_tables_hold_the_poisson_distribution(photons):
 
 
 @pytest.mark.parametrize("level", [0.0, 3.7, 128.0, 200.5])
+@pytest.mark.slow
 def test_shot_noise_counts_have_the_poisson_distribution(words, level):
     x = jnp.full((4, 100, 100, 3), level)
     counts = np.asarray(noise.draw_shot_noise(words, x, 3), np.int64).ravel()
@@ -91,6 +93,7 @@ def test_blocked_convolution_equals_a_plain_one(severity, picture):
     assert np.asarray(ours) == pytest.approx(plain, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_elastic_transform_equals_map_coordinates(picture, words):
     x = jnp.asarray(picture, jnp.float32)[None]
     dx, dy = (np.asarray(f, np.float64) for f in digital.draw_elastic_transform(words[:1], x, 5))

@@ -77,6 +77,7 @@ def test_training_replaces_by_the_next_good_one(damaged, caplog, augmentation):
         assert batch["image"].any(axis=(1, 2, 3)).all()
 
 
+@pytest.mark.slow
 def test_replacements_are_pure(damaged):
     cfg = settings(damaged, augmentation="crop_flip")
     common = {"global_batch_size": 12, "seed": 2}

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.golden
 
 
 @pytest.mark.parametrize("block", [4096, 5])
+@pytest.mark.slow
 def test_the_same_search(float64, block):
     with np.load(Path(__file__).parent / "banded_ridge" / "himalaya.npz") as gold:
         gold = dict(gold)

@@ -54,6 +54,7 @@ def test_a_file_tells_its_size_classes_and_normalisation(name: str) -> None:
     assert list(found.preprocessing.std) == published["std"]
 
 
+@pytest.mark.slow
 def test_names_of_timm_s_mobilenet() -> None:
     case = _CASES["mobilenet_v2"]
     tensors = state_dict(case)

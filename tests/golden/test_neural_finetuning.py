@@ -88,6 +88,7 @@ def test_sit_without_noise():
 
 
 @needs(SCORES, "sit_seeded_val", "sit_seeded_scores")
+@pytest.mark.slow
 def test_sit_in_distribution():
     """The same images with our noise: scores differ by the noise of single draws only."""
     gold = SCORES["sit_seeded_scores"]

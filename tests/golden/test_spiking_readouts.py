@@ -128,6 +128,7 @@ def check_histograms(trains: np.ndarray, gold: dict[str, np.ndarray], name: str)
 
 
 @pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.slow
 def test_renewal_encoder_of_levels(name):
     case = LEVELS[name]
     encoder = make_encoder("renewal", np.array([0.0, case["intensity"]]), case["steps"])
@@ -137,6 +138,7 @@ def test_renewal_encoder_of_levels(name):
 
 
 @pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.slow
 def test_renewal_encoder_of_rates(name):
     case = LEVELS[name]
     rates = jnp.full(2000, case["intensity"])

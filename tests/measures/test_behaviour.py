@@ -98,6 +98,7 @@ def test_without_people(run, stimuli):
     assert "error_consistency" not in result
 
 
+@pytest.mark.slow
 def test_cue_conflicts_have_a_shape_bias(run, tmp_path):
     for shape, texture in (("bear", "truck"), ("car", "dog"), ("cat", "cat")):
         _draw(tmp_path / "cue-conflict" / shape / f"{shape}1-{texture}2.png", shape, 0)

@@ -103,7 +103,7 @@ def lateral_loop(params, x, times, sequential):
     [
         pytest.param(model_of, "cornet_r", 3, marks=pytest.mark.slow),
         pytest.param(model_of, "cornet_rt", 4, marks=pytest.mark.slow),
-        (behind_v2, "cornet_rt", 3),
+        pytest.param(behind_v2, "cornet_rt", 3, marks=pytest.mark.slow),
         (behind_v2, "cornet_r", 10),
         pytest.param(behind_v2, "cornet_rt", 10, marks=pytest.mark.slow),
     ],

@@ -69,6 +69,7 @@ def test_without_the_relu_of_densenet():
     assert (norm5 < 0).any()
 
 
+@pytest.mark.slow
 def test_the_mean_of_squeezenet_s_features():
     _, _, endpoints = _run("squeezenet1_1", 64)
     features = np.asarray(endpoints["features"])

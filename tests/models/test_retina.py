@@ -35,6 +35,7 @@ def test_cells_of_both_pathways_feed_v1():
     np.testing.assert_allclose(endpoints["v1"], expected["v1"], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_level_of_light_is_forgotten():
     retina = Retina(image_size=32)
     # Images are normalised light: (x + 1) / 2.

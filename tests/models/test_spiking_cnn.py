@@ -115,6 +115,7 @@ def test_the_past_does_not_depend_on_the_length(small):
     np.testing.assert_array_equal(apply(longer, variables, x)[:4], apply(model, variables, x))
 
 
+@pytest.mark.slow
 def test_it_learns(small):
     model, variables, x = small
     labels = jnp.array([0, 2])

@@ -60,6 +60,7 @@ def test_renewal_trains_are_complete():
     assert rate[-20:].mean() == pytest.approx(rate[:100].mean(), rel=0.03)
 
 
+@pytest.mark.slow
 def test_rates_without_a_chance_are_silent_and_finite():
     spikes = encoding.renewal(KEY, jnp.array([1e-30, 1e-5, 1000.0]), 30)
     assert not spikes[:, :2].any()

@@ -54,6 +54,7 @@ def test_receptive_fields_are_found_where_they_are():
 
 
 @pytest.mark.parametrize("change", [{"batch": 24}, {"memory": 3000}])
+@pytest.mark.slow
 def test_batches_and_memory_change_nothing(change):
     memory = change.pop("memory", 2**30)
     usual = find_central_units(Probe(_energy, _VIEW))

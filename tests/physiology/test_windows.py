@@ -56,8 +56,8 @@ def _twice(activity, shape):
     ("options", "rows"),
     [
         ({}, 32),
-        ({"padding": 0}, 30),
-        ({"stride": 4}, 16),
+        pytest.param({"padding": 0}, 30, marks=pytest.mark.slow),
+        pytest.param({"stride": 4}, 16, marks=pytest.mark.slow),
         ({"stride": 3}, 22),
         ({"more": lambda maps: jax.lax.cumsum(maps, 3)}, 32),
     ],
@@ -77,6 +77,7 @@ def test_a_convolution_is_shown_parts(options, rows):
         {"more": lambda maps: maps + jnp.linspace(0, 1, maps.shape[1]).reshape(1, -1, 1, 1)},
     ],
 )
+@pytest.mark.slow
 def test_layers_that_need_the_whole_answer_as_before(options):
     seen: set[int] = set()
     _twice(_layer(seen, **options), (32, 32, 3))

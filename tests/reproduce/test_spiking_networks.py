@@ -51,6 +51,7 @@ def rows(output):
     return {row["name"]: row for row in json.loads((output / "results.json").read_text())}
 
 
+@pytest.mark.slow
 def test_every_network_has_its_verdict(measured):
     _, output = measured
     found = rows(output)

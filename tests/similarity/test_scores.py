@@ -47,6 +47,7 @@ def test_sit_of_shuffled_and_uneven_images_equals_sorted():
     assert bool(jnp.isfinite(drawn.scores).all())
 
 
+@pytest.mark.slow
 def test_sit_noise_per_object_has_the_distribution_of_noise_per_image():
     x, y = make()
     images = np.tile(np.arange(48), (400, 1))

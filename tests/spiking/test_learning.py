@@ -64,7 +64,9 @@ def _assert_same_learning(network, parameters, program, learning=EVERYTHING):
         np.testing.assert_allclose(result.yy, slow.yy, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize(
+    "kind", ["lc", "c", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("fc", "trained"))]
+)
 def test_dense_learning_gives_the_same_spikes_and_weights(kind):
     network, parameters = KINDS[kind]
     _assert_same_learning(network, parameters, dense_program(network, parameters))
@@ -91,7 +93,7 @@ def test_sparse_learning_gives_the_same_spikes_and_weights(kind):
     ("kind", "sparse"),
     [
         pytest.param("lc", False, marks=pytest.mark.slow),
-        ("lc", True),
+        pytest.param("lc", True, marks=pytest.mark.slow),
         pytest.param("fc", True, marks=pytest.mark.slow),
         pytest.param("c", False, marks=pytest.mark.slow),
         pytest.param("trained", False, marks=pytest.mark.slow),

@@ -195,10 +195,12 @@ def test_evaluation_reads_the_memory_and_ignores_padding_and_unseen_classes():
     ("name", "expected"),
     [
         ("resnet18", ["layer1", "layer2", "layer3", "layer4"]),
-        ("vit_mini_patch8_32", [f"block{i}" for i in range(6)]),
-        ("cornet_s", ["V1", "V2", "V4", "IT"]),
-        ("densenet121", [f"denseblock{i}" for i in range(1, 5)]),
-        ("vgg11", [f"pool{i}" for i in range(1, 6)]),
+        pytest.param("vit_mini_patch8_32", [f"block{i}" for i in range(6)], marks=pytest.mark.slow),
+        pytest.param("cornet_s", ["V1", "V2", "V4", "IT"], marks=pytest.mark.slow),
+        pytest.param(
+            "densenet121", [f"denseblock{i}" for i in range(1, 5)], marks=pytest.mark.slow
+        ),
+        pytest.param("vgg11", [f"pool{i}" for i in range(1, 6)], marks=pytest.mark.slow),
         ("alexnet", ["pool1", "pool2", "pool3"]),
         ("squeezenet1_1", ["pool1", "pool2", "pool3"]),
         ("spiking_cnn", ["layer1", "layer2", "layer3"]),

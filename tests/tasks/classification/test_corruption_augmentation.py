@@ -36,6 +36,7 @@ def test_off_by_default():
     assert read_corruption_augmentation(base.get_config().data) is None
 
 
+@pytest.mark.slow
 def test_about_the_share_of_the_images_is_corrupted():
     clean = np.asarray(batch(16)["image"])
     stream = _stream(make_mesh(), corruption_share=0.5)

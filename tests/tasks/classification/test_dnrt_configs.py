@@ -13,6 +13,7 @@ EXPERIMENTS = (dnrt_vit, dnrt_resnet, gelu_vit, relu_vit)
 
 @pytest.mark.parametrize("variant", datasets.VARIANTS)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.slow
 def test_every_variant_builds(experiment, variant):
     config = experiment.get_config(variant)
     model = build_model(model_arguments(config, 10))

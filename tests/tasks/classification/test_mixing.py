@@ -58,6 +58,7 @@ def test_labels_weigh_what_the_pictures_show(kind):
     np.testing.assert_array_equal(both, np.broadcast_to(np.repeat(np.arange(6), 2), both.shape))
 
 
+@pytest.mark.slow
 def test_mixup_blends_and_cutmix_pastes():
     levels = {kind: _mixed(kind)["image"] for kind in ("mixup", "cutmix")}
     for batch_of in levels["mixup"]:

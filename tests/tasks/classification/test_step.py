@@ -120,7 +120,7 @@ def test_evaluation_ignores_padding():
     ("data", "fsdp", "accumulate"),
     [
         (8, 1, 1),
-        (2, 4, 2),
+        pytest.param(2, 4, 2, marks=pytest.mark.slow),
         pytest.param(8, 1, 2, marks=pytest.mark.slow),
         pytest.param(2, 4, 1, marks=pytest.mark.slow),
     ],

@@ -61,6 +61,7 @@ def test_each_presentation_of_one_network_is_recorded(tmp_path):
     assert all(labels[int(row["picture"])] == int(row["class"]) for row in rows)
 
 
+@pytest.mark.slow
 def test_one_network_and_another_readout(run, capsys, monkeypatch):
     path, trained = run
     report_spiking(None, str(path), member=1)  # records the activity

@@ -61,6 +61,7 @@ def test_activity_is_recorded_once_and_per_member(root, monkeypatch):
     np.testing.assert_array_equal(again, counts)
 
 
+@pytest.mark.slow
 def test_votes_are_those_of_the_recorded_calibration(root):
     network = open_network(find_network(root, "tiny"), member=1)
     counts, labels = network.activity("calibration")

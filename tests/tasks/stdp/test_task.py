@@ -95,6 +95,7 @@ def test_every_kind_learns(base):
         assert not np.allclose(_learned(state)[name], value), name
 
 
+@pytest.mark.slow
 def test_two_steps_freeze_one_connection_each():
     task = stdp.Stdp.prepare(_config(lc_snn_two_step))
     state = task.initial_state()
@@ -155,6 +156,7 @@ def test_going_on_equals_one_long_run(short, tmp_path, monkeypatch):
     assert loop.train(config, str(tmp_path / "longer")) == results  # its start is needed no more
 
 
+@pytest.mark.slow
 def test_competition_learns_above_a_saved_network(short):
     changes = {"spiking.start_from": str(short / "short"), "spiking.learn_xy": False}
     task = stdp.Stdp.prepare(_config(lc_snn_competition, **changes))
