@@ -104,7 +104,7 @@ def _test_spiking(config: ConfigDict | None, workdir: str, options: argparse.Nam
 
     if options.mode != "accuracy":
         raise InputError(
-            f"--mode={options.mode} needs a network with layers; a spiking network of task stdp "
-            "has --mode=accuracy"
+            f"--mode={options.mode} needs a network with layers and gradients; a spiking network "
+            "of task stdp learns without: it has --mode=accuracy"
         )
     report_spiking(config, workdir, options.checkpoint, options.member)

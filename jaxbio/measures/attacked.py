@@ -1,4 +1,4 @@
-"""A network under attack: its compiled attacks, its answers and its gradients on the devices."""
+"""A network under attack: its compiled attacks, answers, gradients, and control attacks."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from jaxbio.attacks import Attack, Attacked
     from jaxbio.tasks.classification.opened import Session
+
+_MORE_SAMPLES = 4
 
 
 @dataclasses.dataclass
@@ -120,6 +122,60 @@ class Target:
             return self.model.apply(variables, images, train=False, rngs=rngs)[0]
 
         return model
+
+
+def controls(
+    session: "Session",
+    target: Target,
+    other: Target | None,
+    attack: "Attack",
+    batch: Any,
+    healthy: dict[str, float],
+) -> dict[str, Any]:
+    """Control attacks on one batch at the largest radius, and what they say against the result.
+
+    Args:
+        session: the run.
+        target: its network.
+        other: a network whose attacked images are tried on it.
+        attack: of the measure.
+        batch: the measure's first.
+        healthy: what :meth:`Target.gradients` found in it.
+
+    Returns:
+        Accuracies by control, and sentences on what does not fit.
+    """
+    from jaxbio.attacks import masking_warnings
+    from jaxbio.attacks.ball import largest
+
+    epsilon = max(attack.epsilons)
+    _, _, correct = target.look(batch)
+
+    def accuracy(by: Target, attack: "Attack", epsilon: float, **changes: Any) -> float:
+        attacked = by.attack(attack, batch, epsilon, **changes)
+        (fooled,) = by.fetch((attacked.fooled,), batch)
+        return float((by.look(batch)[2] & ~fooled).mean())
+
+    plain = dataclasses.replace(attack, method="pgd", options={"steps": 1, "step": 1.0})
+    size = session.preprocessing.image_size
+    found = {
+        "attacked": accuracy(target, attack, epsilon),
+        "one_step": accuracy(target, plain, epsilon, keep="last"),
+        "unbounded": accuracy(target, attack, largest((size, size, 3), attack.norm)),
+    }
+    if target.stochastic:
+        quiet = Target.of(session, noise=False)
+        found["noise_off"] = accuracy(quiet, attack, epsilon)
+        more = dataclasses.replace(attack, samples=_MORE_SAMPLES * attack.samples)
+        found["more_samples"] = accuracy(target, more, epsilon, samples=more.samples)
+    if other is not None:
+        attacked = other.attack(attack, batch, epsilon)
+        said = target.answers(batch, attacked.images)
+        (right,) = target.fetch((said == batch["label"],), batch)
+        found["transferred"] = float((correct & right).mean())
+    chance = 1 / session.source.num_classes
+    warnings = masking_warnings(count=len(correct), chance=chance, **found, **healthy)
+    return {"controls": {"images": len(correct), **found, **healthy}, "warnings": warnings}
 
 
 def _quiet(session: "Session") -> Any:

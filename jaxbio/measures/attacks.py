@@ -4,21 +4,28 @@ Attacks follow the model's own gradient, through normalisation, recurrence and n
 ``evaluation/attacks_PRESET.json`` there are the same per image as CSV, and two figures in
 ``report/``: accuracy over epsilon; images, perturbations and attacked images. Control attacks on
 the first batch tell whether a high accuracy is robustness or a gradient that leads nowhere.
+
+What every batch gave under every attack at every radius is kept at once in
+``evaluation/attacks_PRESET.partial/``: with the same checkpoint, data and settings an interrupted
+evaluation goes on, and its result is that of an uninterrupted one. The folder goes when the result
+is written.
 """
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import math
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
 from jaxbio.errors import InputError
-from jaxbio.files import csv_text, write_text
-from jaxbio.measures.attacked import Target
+from jaxbio.files import csv_text, read_json, write_text
+from jaxbio.measures.attacked import Target, controls
 from jaxbio.measures.intervals import wilson
 from jaxbio.measures.measure import (
     a_list,
@@ -34,12 +41,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from jaxbio.attacks import Attack
+    from jaxbio.measures.parts import Part, Parts
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "attacks"
 _PRESETS = ("pgd20", "vonenet", "evnet", "autoattack_lite")
 _SHOWN = 6
-_MORE_SAMPLES = 4
 
 
 class Cell(NamedTuple):
@@ -64,8 +71,9 @@ class Outcome(NamedTuple):
         label: its class.
         correct: whether the model is right without an attack.
         cells: every attack at every radius.
-        shown: clean images (0..255), attacked ones, and what the model says of those; of the first
-            batch, under the first attack at its largest radius.
+        shown: positions of some images of the first batch, clean (0..255), attacked, and what the
+            model says of those: under the first attack at its largest radius.
+        parts: what the result was made of.
     """
 
     result: dict[str, Any]
@@ -73,7 +81,8 @@ class Outcome(NamedTuple):
     label: "np.ndarray"
     correct: "np.ndarray"
     cells: list[Cell]
-    shown: "tuple[np.ndarray, np.ndarray, np.ndarray]"
+    shown: "Part"
+    parts: "Parts"
 
 
 def options(add: Any) -> None:
@@ -82,7 +91,7 @@ def options(add: Any) -> None:
     add("--norm", choices=("linf", "l2", "l1"), help="only the preset's attacks in this norm")
     add(
         "--epsilon",
-        **a_list(),
+        **{**a_list(), "default": None},
         help="radii for images in [0, 1], such as 1/255,8/255, in place of the preset's",
     )
     add("--steps", type=int, metavar="N", help="of every attack, in place of the preset's")
@@ -105,6 +114,8 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     """
     import numpy as np
 
+    from jaxbio.measures.parts import Parts
+
     need_all_classes(session, NAME)
     attacks = _chosen(options)
     size = session.preprocessing.image_size
@@ -122,30 +133,44 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         )
     looks = [target.look(batch) for batch in _batches(session, options.count)]
     index, label, correct = (np.concatenate(x) for x in zip(*looks, strict=True))
-    shown: Any
-    cells, shown = [], None
+    described = {a.name: _describe(a, target.stochastic) for a in attacks}
+    parts = Parts(
+        result_file(session, _name(options.preset)).with_suffix(".partial"),
+        {
+            **identity(session),
+            "attacks": [[described[a.name], a.epsilons] for a in attacks],
+            "count": options.count,
+            "batch_size": session.config.eval.batch_size,
+            "images": session.config.data.to_dict(),
+            "seed": session.config.seed,
+        },
+    )
+    cells, shown = [], {}
     work = [(attack, epsilon) for attack in attacks for epsilon in attack.epsilons]
-    for attack, epsilon in tqdm(work, unit="attack", disable=not sys.stderr.isatty()):
+    for place, (attack, epsilon) in enumerate(
+        tqdm(work, unit="attack", disable=not sys.stderr.isatty())
+    ):
         found = []
         for number, batch in enumerate(_batches(session, options.count)):
-            attacked = target.attack(attack, batch, epsilon)
-            found.append(target.fetch((attacked.fooled, attacked.margin), batch))
-            if (number, attack, epsilon) == (0, attacks[0], max(attacks[0].epsilons)):
-                said = target.answers(batch, attacked.images)
-                shown = target.fetch((batch["image"], attacked.images, said), batch)
+            show = (number, attack, epsilon) == (0, attacks[0], max(attacks[0].epsilons))
+            measure = functools.partial(_attacked, target, attack, epsilon, batch, show)
+            part = parts.get(f"{place}_{number}", measure)
+            found.append((part["fooled"], part["margin"]))
+            if show:
+                shown = part
         cells.append(Cell(attack, epsilon, *(np.concatenate(x) for x in zip(*found, strict=True))))
     result = {
         **identity(session),
         "preset": options.preset,
-        "attacks": {a.name: _describe(a, target.stochastic) for a in attacks},
+        "attacks": described,
         "images": len(index),
         "noise_at_evaluation": target.stochastic,
         "clean": _share(correct),
         "accuracy_under_attack": _accuracies(cells, correct),
     }
     if not options.no_controls:
-        result |= _controls(session, target, other, cells[0].attack, first, healthy)
-    return Outcome(result, index, label, correct, cells, shown)
+        result |= controls(session, target, other, cells[0].attack, first, healthy)
+    return Outcome(result, index, label, correct, cells, shown, parts)
 
 
 def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
@@ -153,7 +178,7 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
     import jax
 
     result = outcome.result
-    name = f"{NAME}_{result['preset']}"
+    name = _name(result["preset"])
     rows = [("norm", "epsilon", "accuracy %", "95 % interval", "of each attack %")]
     clean = {"clean": {"0": {**result["clean"], "attacks": {}}}}
     for norm, cells in (clean | result["accuracy_under_attack"]).items():
@@ -168,7 +193,12 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
         write_text(result_file(session, name).with_suffix(".csv"), _per_image(outcome))
         _save_figures(session, outcome, name)
     publish(session, name, result, text)
+    outcome.parts.remove()
     return result
+
+
+def _name(preset: str) -> str:
+    return f"{NAME}_{preset}"
 
 
 def parse_radius(text: str) -> float:
@@ -193,8 +223,14 @@ def _chosen(options: argparse.Namespace) -> "list[Attack]":
             raise InputError(f"--{name}={value}: {least} or more")
     attacks = [a for a in PRESETS[options.preset] if options.norm in (None, a.norm)]
     if not attacks:
-        raise InputError(f"--norm={options.norm}: {options.preset} has no attack in this norm")
-    radii = tuple(sorted(parse_radius(text) for text in options.epsilon))
+        norms = sorted({a.norm for a in PRESETS[options.preset]})
+        raise InputError(
+            f"--norm={options.norm}: {options.preset} attacks in {', '.join(norms)} only; use one "
+            "of these, or --preset=vonenet, which has all norms"
+        )
+    if options.epsilon == []:
+        raise InputError("--epsilon=: give radii such as 1/255,8/255, or leave it out")
+    radii = tuple(sorted({parse_radius(text) for text in options.epsilon or ()}))
     if radii and len({a.norm for a in attacks}) > 1:
         raise InputError(
             f"--epsilon={','.join(options.epsilon)}: {options.preset} has several norms; choose "
@@ -227,6 +263,14 @@ def _check_radii(attack: "Attack", size: int) -> None:
 def _other(session: "Session", path: str) -> Target:
     from jaxbio.tasks.classification.opened import open_session
 
+    file = Path(path) / "config.json"
+    if not file.is_file():
+        raise InputError(f"--transfer={path} is no run directory: give a trained classifier's")
+    if read_json(file).get("config", {}).get("task") == "stdp":
+        raise InputError(
+            f"--transfer={path} is a spiking network of task stdp, which learns without gradients: "
+            "give a classifier's run"
+        )
     other = open_session(None, path, with_data=False)
     pairs = {
         "classes": (other.arguments["num_classes"], session.arguments["num_classes"]),
@@ -235,6 +279,9 @@ def _other(session: "Session", path: str) -> Target:
     for name, (theirs, ours) in pairs.items():
         if theirs != ours:
             raise InputError(f"--transfer={path} has {name} {theirs}, this run has {ours}")
+    for theirs, ours in zip(other.class_names or (), session.class_names or (), strict=False):
+        if theirs != ours:
+            raise InputError(f"--transfer={path} has a class {theirs} where this run has {ours}")
     return Target.of(other)
 
 
@@ -247,6 +294,23 @@ def _batches(session: "Session", count: int) -> Iterator[Any]:
         if count:
             batch = {**batch, "mask": batch["mask"] & (batch["index"] < count)}
         yield batch
+
+
+def _attacked(target: Target, attack: "Attack", epsilon: float, batch: Any, show: bool) -> "Part":
+    """What a batch under an attack gives; ``show`` adds some of its images, for a figure."""
+    import numpy as np
+
+    attacked = target.attack(attack, batch, epsilon)
+    fooled, margin = target.fetch((attacked.fooled, attacked.margin), batch)
+    part = {"fooled": fooled, "margin": margin}
+    if show:
+        _, label, correct = target.look(batch)
+        said = target.answers(batch, attacked.images)
+        before, after, said = target.fetch((batch["image"], attacked.images, said), batch)
+        turned = correct & (said != label)
+        rows = np.argsort(~turned, kind="stable")[:_SHOWN]  # those that the attack turned first
+        part |= {"row": rows, "before": before[rows], "after": after[rows], "said": said[rows]}
+    return part
 
 
 def _share(hits: "np.ndarray") -> dict[str, Any]:
@@ -273,48 +337,6 @@ def _describe(attack: "Attack", stochastic: bool) -> dict[str, Any]:
     return {"method": attack.method, "norm": attack.norm, "samples": samples, **attack.options}
 
 
-def _controls(
-    session: "Session",
-    target: Target,
-    other: Target | None,
-    attack: "Attack",
-    batch: Any,
-    healthy: dict[str, float],
-) -> dict[str, Any]:
-    """Control attacks on one batch at the largest radius, and what they say against the result."""
-    from jaxbio.attacks import masking_warnings
-    from jaxbio.attacks.ball import largest
-
-    epsilon = max(attack.epsilons)
-    _, _, correct = target.look(batch)
-
-    def accuracy(by: Target, attack: "Attack", epsilon: float, **changes: Any) -> float:
-        attacked = by.attack(attack, batch, epsilon, **changes)
-        (fooled,) = by.fetch((attacked.fooled,), batch)
-        return float((by.look(batch)[2] & ~fooled).mean())
-
-    plain = dataclasses.replace(attack, method="pgd", options={"steps": 1, "step": 1.0})
-    size = session.preprocessing.image_size
-    controls = {
-        "attacked": accuracy(target, attack, epsilon),
-        "one_step": accuracy(target, plain, epsilon, keep="last"),
-        "unbounded": accuracy(target, attack, largest((size, size, 3), attack.norm)),
-    }
-    if target.stochastic:
-        quiet = Target.of(session, noise=False)
-        controls["noise_off"] = accuracy(quiet, attack, epsilon)
-        more = dataclasses.replace(attack, samples=_MORE_SAMPLES * attack.samples)
-        controls["more_samples"] = accuracy(target, more, epsilon, samples=more.samples)
-    if other is not None:
-        attacked = other.attack(attack, batch, epsilon)
-        said = target.answers(batch, attacked.images)
-        (right,) = target.fetch((said == batch["label"],), batch)
-        controls["transferred"] = float((correct & right).mean())
-    chance = 1 / session.source.num_classes
-    warnings = masking_warnings(count=len(correct), chance=chance, **controls, **healthy)
-    return {"controls": {"images": len(correct), **controls, **healthy}, "warnings": warnings}
-
-
 def _per_image(outcome: Outcome) -> str:
     rows: list[tuple[Any, ...]]
     rows = [("index", "label", "clean_correct", "attack", "epsilon", "fooled", "margin")]
@@ -329,8 +351,6 @@ def _per_image(outcome: Outcome) -> str:
 
 
 def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
-    import numpy as np
-
     from jaxbio.plotting.attacks import plot_accuracy_under_attack, plot_attacked_images
     from jaxbio.tasks.classification.report import save_figures
 
@@ -344,13 +364,14 @@ def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
         )
         for norm, cells in result["accuracy_under_attack"].items()
     }
-    before, after, said = outcome.shown
-    count = len(said)
-    fooled = outcome.correct[:count] & (said != outcome.label[:count])
-    rows = np.argsort(~fooled, kind="stable")[:_SHOWN]  # those that the attack turned come first
-    titles = [(f"class {outcome.label[i]}", f"said: {said[i]}") for i in rows]
+    shown = outcome.shown
+    labels = outcome.label[shown["row"]]
+    titles = [
+        (f"class {label}", f"said: {said}")
+        for label, said in zip(labels, shown["said"], strict=True)
+    ]
     figures = {
         name: plot_accuracy_under_attack(curves, 1 / session.source.num_classes),
-        f"{name}_images": plot_attacked_images(before[rows] / 255.0, after[rows], titles),
+        f"{name}_images": plot_attacked_images(shown["before"] / 255.0, shown["after"], titles),
     }
     save_figures(session.run, figures)

@@ -1,6 +1,7 @@
 """The attacks mode on real digits with a tiny model."""
 
 import csv
+import dataclasses
 import json
 
 import flax.linen as nn
@@ -69,7 +70,7 @@ def plain(tmp_path_factory):
 
 def _measure(run, **options):
     opened = session.open_session(_config(), str(run))
-    return measure(opened, "attacks", count=100, steps=4, **options)
+    return measure(opened, "attacks", **{"count": 100, "steps": 4, **options})
 
 
 @pytest.mark.slow
@@ -97,6 +98,52 @@ def test_accuracy_falls_with_epsilon(plain, capsys):
     for name in ("attacks_pgd20", "attacks_pgd20_images"):
         assert (plain / "report" / f"{name}.png").stat().st_size > 5000
     assert "0.2" in capsys.readouterr().out
+
+
+class _Stopped(Exception):
+    pass
+
+
+@pytest.mark.slow
+def test_an_interrupted_measure_goes_on(plain, monkeypatch, capsys):
+    attack, calls = attacked.Target.attack, []
+
+    def counted(self, *arguments, **changes):
+        calls.append(arguments)
+        if len(calls) == last:
+            raise _Stopped
+        return attack(self, *arguments, **changes)
+
+    def files():
+        names = ("evaluation/attacks_pgd20.json", "evaluation/attacks_pgd20.csv")
+        return [(plain / name).read_bytes() for name in (*names, "report/attacks_pgd20_images.png")]
+
+    options = {"epsilon": ["0.02", "0.1"], "no_controls": True}
+    last = 0
+    monkeypatch.setattr(attacked.Target, "attack", counted)
+    _measure(plain, **options)
+    assert len(calls) == 4  # two radii, two batches
+    whole, partial = files(), plain / "evaluation" / "attacks_pgd20.partial"
+    assert not partial.exists()
+    for name in ("json", "csv"):
+        (plain / "evaluation" / f"attacks_pgd20.{name}").unlink()
+
+    calls, last = [], 4
+    with pytest.raises(_Stopped):
+        _measure(plain, **options)
+    assert len(list(partial.iterdir())) == 3
+    calls, last = [], 1
+    for changes in ({"count": 99}, {"steps": 3}, {"restarts": 2}, {"epsilon": ["0.02", "0.2"]}):
+        calls = []
+        with pytest.raises(_Stopped):  # nothing of other settings is taken
+            _measure(plain, **{**options, **changes})
+    calls, last = [], 0
+    capsys.readouterr()
+    _measure(plain, **options)
+    assert len(calls) == 1
+    assert "after 3 parts" in capsys.readouterr().out
+    assert files() == whole
+    assert not partial.exists()
 
 
 @pytest.mark.slow
@@ -131,6 +178,11 @@ def test_models_without_a_gradient(tmp_path_factory, monkeypatch):
         ({"epsilon": ["8"]}, "8"),
         ({"epsilon": ["eight"]}, "eight"),
         ({"epsilon": ["1/0"]}, "1/0"),
+        ({"epsilon": ["-0.1"]}, "-0.1"),
+        ({"epsilon": ["nan"]}, "nan"),
+        ({"epsilon": []}, "radii"),
+        ({"count": -1}, "count"),
+        ({"transfer": "no_such_run"}, "no_such_run"),
         ({"norm": "l1"}, "norm"),
         ({"preset": "vonenet", "epsilon": ["0.1"]}, "norm"),
         ({"restarts": 0}, "restarts"),
@@ -139,6 +191,19 @@ def test_models_without_a_gradient(tmp_path_factory, monkeypatch):
 def test_bad_options(plain, options, word):
     with pytest.raises(InputError, match=word):
         _measure(plain, **options)
+
+
+def test_transfer_from_a_network_without_gradients(plain, tmp_path):
+    (tmp_path / "config.json").write_text('{"config": {"task": "stdp"}}')
+    with pytest.raises(InputError, match="gradients"):
+        _measure(plain, transfer=str(tmp_path))
+
+
+def test_transfer_between_other_classes(plain):
+    opened = session.open_session(_config(), str(plain))
+    others = dataclasses.replace(opened, class_names=[f"class {n}" for n in range(10)])
+    with pytest.raises(InputError, match="class 0"):
+        measure(others, "attacks", transfer=str(plain))
 
 
 def test_intervals_of_shares():

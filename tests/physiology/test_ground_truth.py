@@ -59,7 +59,8 @@ def _true_preferences(parameters, simple, resized):
             kernel_size=_KERNEL,
             quadrature=quadrature,
         )
-        coefficient = np.einsum("foi,nij,foj->nfo", rows, kernels, columns, optimize=True)
+        along = np.tensordot(kernels, columns, (2, 2))  # [units, i, frequencies, orientations]
+        coefficient = np.einsum("foi,nifo->nfo", rows, along)
         answers.append(((coefficient * passed)[..., None] * phases).real)
     energy = np.sqrt((answers[0] ** 2 + answers[1] ** 2) / 2)
     rate = np.where(simple.reshape(-1, 1, 1, 1), np.maximum(answers[0], 0), energy).mean(-1)
@@ -115,7 +116,7 @@ def _layer(size, degrees, stride, count, positions):
         stride=stride,
         sf_max=_SF_MAX,
     )
-    variables = v1.init(jax.random.key(0), jnp.zeros((1, size, size, 3)))
+    variables = jax.jit(v1.init)(jax.random.key(0), jnp.zeros((1, size, size, 3)))
 
     @jax.jit
     def activity(images, key):
@@ -125,7 +126,6 @@ def _layer(size, degrees, stride, count, positions):
     return activity
 
 
-@pytest.mark.slow
 def test_small(monkeypatch):
     """64 pixels of the same grain, cells at one place."""
     monkeypatch.setattr(protocol, "PIXELS_PER_DEGREE", int(PIXELS_PER_DEGREE))
