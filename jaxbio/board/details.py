@@ -10,7 +10,7 @@ from jaxbio.board.scorecard import blanks
 from jaxbio.board.wrong import find_wrong
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
-from jaxbio.measures.intervals import wilson
+from jaxbio.ops.intervals import wilson
 from jaxbio.options import keys
 from jaxbio.runs.listing import Run, flat
 from jaxbio.tasks.config import config_class, restored_config

@@ -19,7 +19,6 @@ from tqdm import tqdm
 from jaxbio.errors import InputError
 from jaxbio.files import csv_text, write_text
 from jaxbio.measures.attacked import Target
-from jaxbio.measures.intervals import wilson
 from jaxbio.measures.measure import (
     a_list,
     always,
@@ -28,6 +27,7 @@ from jaxbio.measures.measure import (
     publish,
     result_file,
 )
+from jaxbio.ops.intervals import wilson
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -331,6 +331,7 @@ def _per_image(outcome: Outcome) -> str:
 def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
     import numpy as np
 
+    from jaxbio.data.class_names import readable
     from jaxbio.plotting.attacks import plot_accuracy_under_attack, plot_attacked_images
     from jaxbio.tasks.classification.report import save_figures
 
@@ -348,9 +349,10 @@ def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
     count = len(said)
     fooled = outcome.correct[:count] & (said != outcome.label[:count])
     rows = np.argsort(~fooled, kind="stable")[:_SHOWN]  # those that the attack turned come first
-    titles = [(f"class {outcome.label[i]}", f"said: {said[i]}") for i in rows]
+    names = [readable(name) for name in session.source.class_names]
+    titles = [(f"class: {names[outcome.label[i]]}", f"said: {names[said[i]]}") for i in rows]
     figures = {
-        name: plot_accuracy_under_attack(curves, 1 / session.source.num_classes),
+        name: plot_accuracy_under_attack(curves, 1 / session.source.num_classes, result["images"]),
         f"{name}_images": plot_attacked_images(before[rows] / 255.0, after[rows], titles),
     }
     save_figures(session.run, figures)

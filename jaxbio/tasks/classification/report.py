@@ -41,7 +41,7 @@ def write_report(
         The files written.
     """
     lines = read_metrics(run.metrics_file, "loss", "top1")
-    figures = {"curves": plot_curves({run.path.name: lines})}
+    figures = {"curves": plot_curves({run.path.name: lines}, 1 / model.num_classes)}
     if "v1" in state.constants and jax.process_count() == 1:
         v1 = {"params": state.params["v1"], "constants": state.constants["v1"]}
         seen = preprocessing.normalise(jnp.asarray(image[None]))
