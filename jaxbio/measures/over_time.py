@@ -133,7 +133,7 @@ def _save_figures(
     name = session.arguments["name"]
     figure = plot_accuracy_over_time(
         {name: result["top1"]},
-        1 / session.source.num_classes,
+        1 / session.arguments["num_classes"],
         result["count"],
         max(arrival.values()),
     )
