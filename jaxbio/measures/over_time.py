@@ -129,6 +129,7 @@ def _save_figures(
     from jaxbio.plotting.saving import save_figure
 
     arrival = result["arrival_steps"]
+    areas = {area: areas[area] for area in arrival}  # jax sorts by name: IT before V1
     report = session.run.path / "report"
     name = session.arguments["name"]
     figure = plot_accuracy_over_time(
