@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
+from jaxbio.measures.robustness import chance_of
 from jaxbio.measures.similarity_report import measure_figures
 from jaxbio.plotting.curves import plot_curves
 from jaxbio.plotting.robustness import plot_robustness
@@ -55,7 +56,9 @@ def _robustness(result: Mapping[str, Any]) -> Figure:
     names = list(dict.fromkeys(name for name, _ in pairs))
     severities = sorted({severity for _, severity in pairs})
     accuracy = np.array([[top1.get(f"{n}/{s}", np.nan) for s in severities] for n in names])
-    return plot_robustness(accuracy, names, severities, result["clean"]["top1"])
+    clean = result["clean"]
+    chance = chance_of(dict(result)) if "model" in result else None
+    return plot_robustness(accuracy, names, severities, clean["top1"], chance, clean.get("count"))
 
 
 def _similarity(result: Mapping[str, Any], measure: str | None) -> Figure:

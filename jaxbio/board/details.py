@@ -10,29 +10,15 @@ from jaxbio.board.scorecard import blanks
 from jaxbio.board.wrong import find_wrong
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
-from jaxbio.measures.intervals import wilson
+from jaxbio.ops.intervals import wilson
 from jaxbio.options import keys
+from jaxbio.physiology.distributions import UNITS
 from jaxbio.runs.listing import Run, flat
 from jaxbio.tasks.config import config_class, restored_config
 
 _POINTS = 1500  # of a curve; more than there are pixels is of no use
 _KINDS = {".png": "image/png", ".html": "text/html; charset=utf-8"}
 _FOLDERS = ("report", "evaluation")
-# Units of the properties that have one, as their studies define them.
-_UNITS = {
-    "baseline": "spikes/s",
-    "max_dc": "spikes/s",
-    "min_dc": "spikes/s",
-    "max_ac": "spikes/s",
-    "max_texture": "spikes/s",
-    "max_noise": "spikes/s",
-    "preferred_orientation": "°",
-    "bandwidth": "°",
-    "grating_summation_field": "°",
-    "surround_diameter": "°",
-    "peak_spatial_frequency": "cycles/°",
-    "spatial_frequency_bandwidth": "%",
-}
 _NOT_RESULTS = ("readouts", "population", "run")  # shown in their own way
 
 JSON = dict[str, Any]
@@ -259,7 +245,7 @@ def _physiology(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
             "title": " ".join(filter(None, [found["layer"], time["time"]])),
             "rows": [
                 {"name": name.replace("_", " "), "units": one["recorded"],
-                 "median": one["median"], "unit": _UNITS.get(name, ""), "score": one["score"]}
+                 "median": one["median"], "unit": UNITS.get(name, ""), "score": one["score"]}
                 for name, one in time["properties"].items()
             ],
         }  # fmt: skip

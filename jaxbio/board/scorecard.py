@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jaxbio.measures.intervals import wilson
+from jaxbio.ops.intervals import wilson
 from jaxbio.runs.listing import Run
 
 _SET_ASIDE = re.compile(r"\.\d+$")  # results of another checkpoint, kept under another name

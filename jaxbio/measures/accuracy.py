@@ -82,7 +82,9 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
         write_text(folder / "predictions.csv", predictions_csv(answers, pictures, names))
         write_text(folder / "confusion.csv", confusion_csv(confusion, names))
         if len(names) <= _MOST_DRAWN:
-            figure = plot_confusion(confusion, [readable(name) for name in names])
+            figure = plot_confusion(
+                confusion, [readable(name) for name in names], 1 / len(session.classes or names)
+            )
             save_figures(session.run, {"confusion": figure})
     publish(session, NAME, result, f"{format_table(rows)}\n\n{class_table(classes)}")
     return result

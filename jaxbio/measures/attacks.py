@@ -26,7 +26,6 @@ from tqdm import tqdm
 from jaxbio.errors import InputError
 from jaxbio.files import csv_text, read_json, write_text
 from jaxbio.measures.attacked import Target, controls
-from jaxbio.measures.intervals import wilson
 from jaxbio.measures.measure import (
     a_list,
     always,
@@ -35,6 +34,7 @@ from jaxbio.measures.measure import (
     publish,
     result_file,
 )
+from jaxbio.ops.intervals import wilson
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -351,6 +351,7 @@ def _per_image(outcome: Outcome) -> str:
 
 
 def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
+    from jaxbio.data.class_names import readable
     from jaxbio.plotting.attacks import plot_accuracy_under_attack, plot_attacked_images
     from jaxbio.tasks.classification.report import save_figures
 
@@ -365,13 +366,14 @@ def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
         for norm, cells in result["accuracy_under_attack"].items()
     }
     shown = outcome.shown
+    names = [readable(name) for name in session.source.class_names]
     labels = outcome.label[shown["row"]]
     titles = [
-        (f"class {label}", f"said: {said}")
+        (f"class: {names[label]}", f"said: {names[said]}")
         for label, said in zip(labels, shown["said"], strict=True)
     ]
     figures = {
-        name: plot_accuracy_under_attack(curves, 1 / session.source.num_classes),
+        name: plot_accuracy_under_attack(curves, 1 / session.source.num_classes, result["images"]),
         f"{name}_images": plot_attacked_images(shown["before"] / 255.0, shown["after"], titles),
     }
     save_figures(session.run, figures)

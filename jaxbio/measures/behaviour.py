@@ -105,6 +105,8 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         result |= {"people": people.subjects, **behaviour.benchmark(trials, people, experiment)}
         if experiment == "cue-conflict":
             result["human_shape_bias"] = behaviour.shape_bias(people)
+    for condition, cell in result["conditions"].items():
+        cell["images"] = len(trials.of(condition=condition))
     return Outcome(result, trials)
 
 

@@ -129,9 +129,15 @@ def _save_figures(
     from jaxbio.plotting.saving import save_figure
 
     arrival = result["arrival_steps"]
+    areas = {area: areas[area] for area in arrival}  # jax sorts by name: IT before V1
     report = session.run.path / "report"
     name = session.arguments["name"]
-    figure = plot_accuracy_over_time({name: result["top1"]}, max(arrival.values()))
+    figure = plot_accuracy_over_time(
+        {name: result["top1"]},
+        1 / session.arguments["num_classes"],
+        result["count"],
+        max(arrival.values()),
+    )
     save_figure(figure, report / "accuracy_over_time.png")
     maps = {area: states[:, 0].mean(-1) for area, states in areas.items()}
     figure = plot_activation_maps(batch["image"][0] / 255, maps, arrival)
@@ -139,7 +145,8 @@ def _save_figures(
     real = np.flatnonzero(batch["mask"])
     chosen = real[np.argsort(batch["label"][real], kind="stable")][:_SHOWN_IMAGES]
     rdms = {area: _rdms(states[:, chosen], arrival[area]) for area, states in areas.items()}
-    save_figure(plot_rdms_over_time(rdms, arrival), report / "rdms_over_time.png")
+    figure = plot_rdms_over_time(rdms, arrival, "correlation distance (1 - r)")
+    save_figure(figure, report / "rdms_over_time.png")
 
 
 def _rdms(states: "np.ndarray", arrival: int) -> "np.ndarray":

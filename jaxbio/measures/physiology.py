@@ -315,7 +315,7 @@ def _figures(outcome: Outcome) -> "dict[str, Figure]":
 
 
 def _histograms(one: Examined, distributions: "dict[str, Distribution]") -> dict[str, Any]:
-    from jaxbio.physiology.distributions import BINS, histogram
+    from jaxbio.physiology.distributions import BINS, UNITS, histogram
     from jaxbio.plotting.physiology import Histogram
 
     found = {}
@@ -328,7 +328,16 @@ def _histograms(one: Examined, distributions: "dict[str, Distribution]") -> dict
         if name in one.scores:
             note = f"score {one.scores[name].score:.2f}" + (f", {note}" if note else "")
         measured = None if table is None else table.counts / table.neurons
-        found[name] = Histogram(edges, counts / max(1, counts.sum() + undefined), measured, note)
+        units = int(counts.sum()) + undefined
+        found[name] = Histogram(
+            edges,
+            counts / max(1, units),
+            measured,
+            units,
+            None if table is None else table.neurons,
+            UNITS.get(name, ""),
+            note,
+        )
     return found
 
 

@@ -218,6 +218,11 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
     return result
 
 
+def chance_of(result: dict[str, Any]) -> float:
+    """Accuracy of guessing among the classes of a result."""
+    return 1 / result.get("answers_among", result["model"]["num_classes"])
+
+
 def _measured(file: Path, whole_identity: dict[str, Any]) -> dict[str, Any]:
     """What the file holds of this very checkpoint, data and settings."""
     if file.exists():
@@ -348,8 +353,11 @@ def _save_figures(
     scores, severities = result["scores"], sorted({severity for _, severity in errors})
     names = list(scores["corruptions"])
     accuracy = np.array([[1.0 - errors[n, s] for s in severities] for n in names])
-    clean = 1.0 - scores["clean_error"]
-    figures = {"robustness": plot_robustness(accuracy, names, severities, clean)}
+    clean, count = 1.0 - scores["clean_error"], int(result["clean"]["count"])
+    chance = chance_of(result)
+    figures = {
+        "robustness": plot_robustness(accuracy, names, severities, clean, chance, count),
+    }
     image = next(iter(session.batches()))["image"][0]
     ours = result["corrupt"] != "published"
     if ours and min(image.shape[:2]) >= _MIN_SHEET_SIZE:
@@ -360,5 +368,7 @@ def _save_figures(
             label: [*(s["corruptions"][n]["mean_error"] for n in names), s["mean_error"]]
             for label, s in compared.items()
         }
-        figures["robustness_comparison"] = plot_robustness_comparison(bars, [*names, "mean"])
+        figures["robustness_comparison"] = plot_robustness_comparison(
+            bars, [*names, "mean"], chance, count
+        )
     save_figures(session.run, figures)

@@ -174,6 +174,16 @@ BINS: dict[str, tuple[str, np.ndarray]] = {
     for name, edges in properties.items()
 } | {name: (table.study, table.edges) for name, table in PUBLISHED.items()}
 
+# Of the properties that are no pure numbers.
+UNITS = {
+    **dict.fromkeys(("baseline", "max_dc", "min_dc", "max_ac"), "spikes/s"),
+    **dict.fromkeys(("max_texture", "max_noise"), "spikes/s"),
+    **dict.fromkeys(("bandwidth", "preferred_orientation"), "degrees"),
+    **dict.fromkeys(("grating_summation_field", "surround_diameter"), "degrees"),
+    "peak_spatial_frequency": "cycles/degree",
+    "spatial_frequency_bandwidth": "%",
+}
+
 # Ceilings as published: the data against itself.
 PUBLISHED_CEILINGS = {
     "preferred_orientation": 0.962,

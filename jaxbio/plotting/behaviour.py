@@ -5,37 +5,56 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.plotting.style import draw_chance, line_style, slanted, whiskers
+
 
 def plot_behaviour(result: dict[str, Any]) -> Figure:
     """Lines over conditions, and the confusion matrix.
 
     Args:
-        result: of the behaviour measure: ``conditions`` and ``confusion``.
+        result: of the behaviour measure: ``conditions``, ``confusion``, ``images``.
+
+    Returns:
+        A figure of accuracy, error consistency where people are known, and confusions. Accuracies
+        of conditions that tell their ``images`` have 95 % intervals.
     """
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
     conditions = result["conditions"]
+    panels = [("accuracy", "human_accuracy", "accuracy (%)", 100)]
+    if all(cell.get("error_consistency") is not None for cell in conditions.values()):
+        name = "error consistency with people (κ)"
+        panels.append(("error_consistency", "human_error_consistency", name, 1))
+    figure = Figure(figsize=(4.2 * len(panels) + 5.4, 4.8), layout="constrained")
+    *plots, right = figure.subplots(1, len(panels) + 1, width_ratios=[1] * len(panels) + [1.25])
     places = range(len(conditions))
-    for axes, keys, title in (
-        (left, ("accuracy", "human_accuracy"), "accuracy"),
-        (middle, ("error_consistency", "human_error_consistency"), "error consistency (kappa)"),
-    ):
-        for key, label in zip(keys, ("network", "people"), strict=True):
-            values = [cell.get(key) for cell in conditions.values()]
-            if None not in values:
-                axes.plot(places, values, marker="o", label=label)
-        axes.set_xticks(places, list(conditions), rotation=60, ha="right")
-        axes.set_title(title)
-        if axes.lines:
-            axes.legend()
-    left.axhline(1 / 16, color="grey", linestyle=":", linewidth=1)
-    left.set_ylim(0, 1.02)
+    for axes, (own, human, label, scale) in zip(plots, panels, strict=True):
+        for number, (key, who) in enumerate(((own, "network"), (human, "people"))):
+            cells = [cell.get(key) for cell in conditions.values()]
+            if None in cells:
+                continue
+            spread = None
+            if key == "accuracy" and all("images" in cell for cell in conditions.values()):
+                counts = [cell["images"] for cell in conditions.values()]
+                pairs = zip(cells, counts, strict=True)
+                spread = np.hstack([whiskers([share], count) for share, count in pairs])
+            values = scale * np.asarray(cells)
+            axes.errorbar(places, values, spread, capsize=3, label=who, **line_style(number))
+        axes.set_xticks(places, list(conditions), **slanted(list(conditions)))
+        axes.set_xlabel("condition")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+    draw_chance(plots[0], 1 / 16)
+    plots[0].set_ylim(0, 102)
+    for axes in plots:
+        axes.legend(fontsize="small")
     answers = result["confusion"]["answers"]
-    shares = np.asarray(result["confusion"]["shares"], float)
-    picture = right.imshow(shares, vmin=0, vmax=1, cmap="magma_r")
-    right.set_xticks(range(shares.shape[1]), answers[: shares.shape[1]], rotation=90, size=7)
-    right.set_yticks(range(len(answers)), answers, size=7)
-    right.set_xlabel("shown")
-    right.set_ylabel("answered")
-    figure.colorbar(picture, ax=right)
+    shares = 100 * np.asarray(result["confusion"]["shares"], float)
+    picture = right.imshow(shares, vmin=0, vmax=100, cmap="magma_r")
+    right.set_xticks(range(shares.shape[1]), answers[: shares.shape[1]], rotation=90, size=8)
+    right.set_yticks(range(len(answers)), answers, size=8)
+    right.set_xlabel("category shown")
+    right.set_ylabel("category answered (na: none)")
+    figure.colorbar(picture, ax=right, label="answers to the category shown (%)", shrink=0.8)
+    figure.suptitle(
+        f"Answers to {result['images']:,} images; whiskers are 95 % intervals", size="medium"
+    )
     return figure

@@ -23,7 +23,7 @@ def plot_v1(image: np.ndarray, filters: np.ndarray, maps: np.ndarray, columns: i
     """
     if len(filters) != len(maps):
         raise ValueError(f"{len(filters)} filters and {len(maps)} maps: must be the same cells")
-    figure = Figure(figsize=(11, 4.1), layout="constrained")
+    figure = Figure(figsize=(11, 4.3), layout="constrained")
     panels = figure.subplots(1, 3)
     panels[0].imshow(image)
     panels[0].set_title("image")
@@ -31,9 +31,9 @@ def plot_v1(image: np.ndarray, filters: np.ndarray, maps: np.ndarray, columns: i
     panels[1].imshow(
         _tile(filters / np.maximum(scale, 1e-12), columns), cmap="RdBu_r", vmin=-1, vmax=1
     )
-    panels[1].set_title("V1: Gabor filters")
+    panels[1].set_title("V1: Gabor filters (blue < 0 < red,\neach of its own scale)")
     panels[2].imshow(_tile(maps / max(maps.max(), 1e-12), columns), cmap="gray", vmin=0, vmax=1)
-    panels[2].set_title("V1: responses")
+    panels[2].set_title("V1: responses (black: 0,\nwhite: the largest of all)")
     for axes in panels:
         axes.set_axis_off()
     return figure

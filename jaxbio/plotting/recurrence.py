@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxbio.plotting.style import draw_chance, line_style, whiskers
+
 _BEFORE = "0.6"  # grey of what happens before the image has arrived
 
 
@@ -36,17 +38,21 @@ def plot_activation_maps(
         for t, plane in enumerate(over_time):
             row[t + 1].imshow(plane, cmap="magma", vmin=low, vmax=high)
             _title(row[t + 1], area, t, arrival)
+    _caption(figure, "Activity over time, each area in its own scale", arrival)
     return figure
 
 
 def plot_rdms_over_time(
-    rdms: Mapping[str, np.ndarray], arrival: Mapping[str, int] | None = None
+    rdms: Mapping[str, np.ndarray],
+    arrival: Mapping[str, int] | None = None,
+    label: str = "dissimilarity",
 ) -> Figure:
     """The dissimilarities of the responses to some images, per area and step.
 
     Args:
         rdms: area to ``[T, N, N]``; all in one scale of colours.
         arrival: area to the first step at which it depends on the image; earlier titles are grey.
+        label: of the colour bar: the dissimilarity, with its unit.
 
     Returns:
         A figure of a row per area, a column per step, and a colour bar.
@@ -62,15 +68,21 @@ def plot_rdms_over_time(
         for t, matrix in enumerate(matrices):
             shown = row[t].imshow(matrix, cmap="viridis", vmin=0, vmax=high)
             _title(row[t], area, t, arrival)
-    figure.colorbar(shown, ax=panels, label="dissimilarity", shrink=0.6)
+    figure.colorbar(shown, ax=panels, label=label, shrink=0.6)
+    images = len(next(iter(rdms.values()))[0])
+    _caption(figure, f"Dissimilarities of {images} images over time", arrival)
     return figure
 
 
-def plot_accuracy_over_time(accuracy: Mapping[str, Sequence[float]], arrival: int = 0) -> Figure:
+def plot_accuracy_over_time(
+    accuracy: Mapping[str, Sequence[float]], chance: float, count: int, arrival: int = 0
+) -> Figure:
     """Accuracy at every time step.
 
     Args:
         accuracy: per line, its name and the accuracies in [0, 1], one per step.
+        chance: accuracy of guessing.
+        count: of images.
         arrival: first step at which the readout depends on the image; earlier ones are shaded.
 
     Returns:
@@ -80,19 +92,24 @@ def plot_accuracy_over_time(accuracy: Mapping[str, Sequence[float]], arrival: in
         ValueError: no line is given.
     """
     steps = _longest(accuracy)
-    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     axes = figure.subplots()
-    for name, values in accuracy.items():
-        axes.plot(range(len(values)), 100 * np.asarray(values), marker="o", label=name)
+    for number, (name, values) in enumerate(accuracy.items()):
+        axes.errorbar(
+            np.arange(len(values)), 100 * np.asarray(values), whiskers(values, count), capsize=3,
+            label=name, **line_style(number),
+        )  # fmt: skip
+    draw_chance(axes, chance)
     if arrival:
         axes.axvspan(-0.5, arrival - 0.5, color=_BEFORE, alpha=0.3, label="before the image")
     axes.set_xlim(-0.5, steps - 0.5)
     axes.set_xticks(range(0, steps, max(1, steps // 10)))
-    axes.set_ylim(0, 100)
+    axes.set_ylim(-2, 102)
     axes.set_xlabel("time step")
     axes.set_ylabel("top-1 accuracy (%)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
+    axes.set_title(f"{count:,} images, whiskers are 95 % intervals", fontsize="medium")
     return figure
 
 
@@ -112,4 +129,9 @@ def _grid(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
 
 def _title(axes: Axes, area: str, step: int, arrival: Mapping[str, int] | None) -> None:
     before = arrival is not None and step < arrival.get(area, 0)
-    axes.set_title(f"{area}, {step}", fontsize="small", color=_BEFORE if before else "black")
+    axes.set_title(f"{area}, t={step}", fontsize="small", color=_BEFORE if before else "black")
+
+
+def _caption(figure: Figure, what: str, arrival: Mapping[str, int] | None) -> None:
+    grey = "" if arrival is None else "\n(grey titles: before the image has arrived)"
+    figure.suptitle(f"{what}{grey}", fontsize="medium")

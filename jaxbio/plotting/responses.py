@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.plotting.style import COLOURS, slanted
+
 _MAX_POINTS = 2000  # more would only blacken the scatter
 
 
@@ -50,14 +52,16 @@ def plot_shifts(shifts: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """
     if not all(shifts.values()):
         raise ValueError("a run without shifts: leave it out")
-    figure, panels = _panels(len(shifts), 5.0)
+    figure, panels = _panels(len(shifts), 5.0, 4.4)
     for axes, (name, layers) in zip(panels, shifts.items(), strict=True):
         values = [np.ravel(of_layer) for of_layer in layers.values()]
         axes.boxplot(values, whis=(1, 99), showfliers=False)
         axes.axhline(0.0, color="gray", linewidth=0.8)
-        axes.set_xticks(range(1, len(values) + 1), list(layers), rotation=90, fontsize="x-small")
-        axes.set_ylabel("shift")
+        axes.set_xticks(range(1, len(values) + 1), list(layers), rotation=90, fontsize="small")
+        axes.set_xlabel("layer")
+        axes.set_ylabel("shift of the input")
         axes.set_title(name)
+    figure.suptitle("Boxes: median and quartiles; whiskers: 1 % to 99 %", fontsize="medium")
     return figure
 
 
@@ -68,7 +72,8 @@ def plot_response_distributions(
 
     On the left the distribution of each class along the feature that tells classes apart best (the
     largest ratio of variance between classes to variance within); on the right all responses in
-    the plane of their first two principal components. The title gives the share of the variance of
+    the plane of their first two principal components. Of many classes ten are drawn, evenly chosen;
+    the other classes' responses are grey on the right. The title gives the share of the variance of
     all features that is within classes: what ARR reduces.
 
     Args:
@@ -83,32 +88,45 @@ def plot_response_distributions(
     """
     if not responses:
         raise ValueError("no run to plot: pass at least one")
-    figure = Figure(figsize=(9, 3.4 * len(responses)), layout="constrained")
+    figure = Figure(figsize=(10, 4.2 * len(responses)), layout="constrained")
     rows = figure.subplots(len(responses), 2, squeeze=False)
     for (left, right), (name, (values, labels)) in zip(rows, responses.items(), strict=True):
         values = np.asarray(values, np.float64)
         classes = np.unique(labels)
         within, between = _variances(values, labels)
         feature = int(np.argmax(between / np.maximum(within, 1e-12)))
-        groups = [values[labels == c, feature] for c in classes]
-        left.violinplot(groups, positions=classes, showmedians=True, widths=0.9)
-        left.set_xticks(classes, [class_names[c] for c in classes], fontsize="small")
-        left.set_xlabel("class")
+        drawn = classes[np.linspace(0, len(classes) - 1, min(10, len(classes))).astype(int)]
+        places = range(len(drawn))
+        violins = left.violinplot(
+            [values[labels == c, feature] for c in drawn], places, showmedians=True, widths=0.9
+        )
+        for body, colour in zip(violins["bodies"], COLOURS, strict=False):
+            body.set(facecolor=colour, alpha=0.6)
+        for key in ("cmedians", "cbars", "cmins", "cmaxes"):
+            violins[key].set(color="0.3", linewidth=1)
+        names = [class_names[c] for c in drawn]
+        left.set_xticks(places, names, **slanted(names))
+        left.set_xlabel("class" if len(drawn) == len(classes) else f"10 of {len(classes)} classes")
         left.set_ylabel(f"response, feature {feature}")
         share = within.sum() / max((within + between).sum(), 1e-12)
         left.set_title(f"{name}: {100 * share:.1f} % of the variance within classes", fontsize=10)
-        plane = _principal_plane(values)
+        plane, explained = _principal_plane(values)
         shown = np.linspace(0, len(plane) - 1, min(_MAX_POINTS, len(plane))).astype(int)
-        right.scatter(*plane[shown].T, c=labels[shown], cmap="tab10", s=4)
-        right.set_xlabel("first principal component")
-        right.set_ylabel("second")
+        colours = dict(zip(drawn.tolist(), COLOURS, strict=False))
+        right.scatter(*plane[shown].T, c=[colours.get(int(c), "0.85") for c in labels[shown]], s=5)
+        for axis, number, part in zip("xy", ("first", "second"), explained, strict=True):
+            text = f"{number} component ({100 * part:.0f} % of variance)"
+            right.set(**{f"{axis}label": text})
+        right.set_title(
+            f"{len(shown):,} of {len(plane):,} images, colours of the left", fontsize=10
+        )
     return figure
 
 
-def _panels(count: int, width: float):
+def _panels(count: int, width: float, height: float = 3.6):
     if not count:
         raise ValueError("nothing to plot: pass at least one entry")
-    figure = Figure(figsize=(width * count, 3.6), layout="constrained")
+    figure = Figure(figsize=(width * count, height), layout="constrained")
     return figure, figure.subplots(1, count, squeeze=False)[0]
 
 
@@ -125,8 +143,11 @@ def _variances(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.n
     return ((values - means) ** 2).mean(0), ((means - values.mean(0)) ** 2).mean(0)
 
 
-def _principal_plane(values: np.ndarray) -> np.ndarray:
+def _principal_plane(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places ``[N, 2]``, and the two components' shares of the variance."""
     centred = values - values.mean(0)
-    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    _, scales, directions = np.linalg.svd(centred, full_matrices=False)
     plane = centred @ directions[:2].T
-    return np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
+    shares = np.square(scales) / max(np.square(scales).sum(), 1e-12)
+    missing = 2 - plane.shape[1]
+    return np.pad(plane, ((0, 0), (0, missing))), np.pad(shares, (0, missing))[:2]

@@ -1,16 +1,22 @@
 """Figures of brain similarity: RDMs, scores over layers and time, ceilings, geometry, learning."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any, cast
 
 import numpy as np
 from jax.typing import ArrayLike
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from jaxbio.plotting.cells import label_cells
+from jaxbio.plotting.style import line_style
 
 _COLUMNS = 4
 _BARS_PER_INCH = 3.0
+_MOST_NAMED = 20  # categories beside an RDM
+_TITLE_WIDTH = 28  # characters
 
 
 def plot_rdms(rdms: Mapping[str, np.ndarray], labels: ArrayLike | None = None) -> Figure:
@@ -18,7 +24,8 @@ def plot_rdms(rdms: Mapping[str, np.ndarray], labels: ArrayLike | None = None) -
 
     Args:
         rdms: per title ``[n, n]``.
-        labels: ``[n]`` category of each condition; its borders are drawn. None draws none.
+        labels: ``[n]`` category of each condition; its borders are drawn, and named in
+            the first column. None draws none.
 
     Returns:
         A figure with one panel per matrix.
@@ -30,17 +37,17 @@ def plot_rdms(rdms: Mapping[str, np.ndarray], labels: ArrayLike | None = None) -
         raise ValueError("no RDM to plot: pass at least one")
     rows = -(-len(rdms) // _COLUMNS)
     columns = min(_COLUMNS, len(rdms))
-    figure = Figure(figsize=(2.9 * columns, 3.1 * rows), layout="constrained")
+    figure = Figure(figsize=(2.9 * columns + 1.4, 3.1 * rows + 0.3), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels[len(rdms) :]:
         axes.set_axis_off()
-    for axes, (title, rdm) in zip(panels, rdms.items(), strict=False):
-        image = axes.imshow(_in_percentiles(rdm), cmap="viridis", vmin=0, vmax=100)
-        axes.set_title(title, fontsize="small", wrap=True)
-        axes.set_xticks([])
-        axes.set_yticks([])
+    for number, (axes, (title, rdm)) in enumerate(zip(panels, rdms.items(), strict=False)):
+        image = _draw_rdm(axes, title, rdm)
         if labels is not None:
-            _mark_categories(axes, labels)
+            _mark_categories(axes, labels, named=number % columns == 0)
+    count = len(next(iter(rdms.values())))
+    figure.supxlabel(f"{count} images, across as down", fontsize="medium")
+    figure.supylabel("image", fontsize="medium")
     bar = figure.colorbar(image, ax=panels.tolist(), shrink=0.6)
     bar.set_label("dissimilarity (percentile)")
     return figure
@@ -68,9 +75,9 @@ def plot_heat_map(
     axes.set_xticks(range(len(steps)), steps)
     axes.set_yticks(range(len(layers)), layers, fontsize="small")
     axes.set_xlabel("time step")
-    axes.set_title(title, fontsize="medium")
+    axes.set_ylabel("layer")
     label_cells(image, ".2f")
-    figure.colorbar(image, ax=axes)
+    figure.colorbar(image, ax=axes, label=title)
     return figure
 
 
@@ -99,14 +106,16 @@ def plot_score_bars(
     axes = figure.subplots()
     place = np.arange(len(names))
     whiskers = np.abs(np.asarray(intervals).T - scores)
-    axes.bar(place, scores, color="C0", yerr=np.nan_to_num(whiskers), capsize=2)
+    axes.bar(place, scores, color="C0", yerr=whiskers, capsize=2)
     if ceiling is not None:
         axes.axhspan(*ceiling, color="0.6", alpha=0.5, linewidth=0, label="noise ceiling")
         axes.axhline(ceiling[0], color="0.4", linewidth=0.8)
         axes.legend(fontsize="small")
     axes.axhline(0.0, color="black", linewidth=0.8)
     axes.set_xticks(place, names, rotation=60, ha="right", fontsize="small")
+    axes.set_xlabel("layer")
     axes.set_ylabel(label)
+    axes.set_title("whiskers are 95 % intervals", fontsize="medium")
     return figure
 
 
@@ -139,15 +148,15 @@ def plot_regions(
     for axes, part in zip(panels, parts, strict=True):
         for number, region in enumerate(part):
             offset = (number + 0.5) / len(part) - 0.5  # or the whiskers would hide each other
-            colour, marker = f"C{number}", "osD^"[number]
+            style = line_style(number)
             whiskers = np.abs(np.asarray(intervals[region]).T - scores[region])
             axes.errorbar(
-                place + 0.4 * offset, scores[region], np.nan_to_num(whiskers), color=colour,
-                marker=marker, markersize=4, linewidth=1.2, elinewidth=0.8, label=region,
+                place + 0.4 * offset, scores[region], whiskers, **style,
+                markersize=4, linewidth=1.2, elinewidth=0.8, label=region,
             )  # fmt: skip
             if (bounds := ceilings[region]) is not None:
                 x = len(names) + 0.25 + 0.7 * offset
-                axes.plot([x, x], bounds, color=colour, linewidth=5, alpha=0.6)
+                axes.plot([x, x], bounds, color=style["color"], linewidth=5, alpha=0.6)
         axes.axhline(0.0, color="black", linewidth=0.8)
         ticks, labels = [*place], [*names]
         if limited:
@@ -155,7 +164,9 @@ def plot_regions(
             ticks, labels = [*ticks, len(names) + 0.25], [*labels, "noise ceiling"]
         axes.set_xticks(ticks, labels, rotation=40, ha="right", fontsize="small")
         axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        axes.set_xlabel("layer")
     panels[0].set_ylabel(label)
+    figure.suptitle("whiskers are 95 % intervals", fontsize="medium")
     return figure
 
 
@@ -175,21 +186,22 @@ def plot_mds(places: Mapping[str, np.ndarray], labels: ArrayLike) -> Figure:
     if not places:
         raise ValueError("nothing to plot: pass at least one embedding")
     rows, columns = -(-len(places) // _COLUMNS), min(_COLUMNS, len(places))
-    figure = Figure(figsize=(3.0 * columns, 3.2 * rows + 0.6), layout="constrained")
+    figure = Figure(figsize=(max(5.0, 3.0 * columns), 3.2 * rows + 1.2), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     labels = np.asarray(labels)
     for axes, (title, points) in zip(panels, places.items(), strict=False):
         for number, label in enumerate(np.unique(labels)):
             chosen = points[labels == label]
-            axes.scatter(
-                chosen[:, 0], chosen[:, 1], s=14, color=f"C{number % 10}", label=str(label)
-            )
-        axes.set_title(title, fontsize="small", wrap=True)
-        axes.set_aspect("equal")
+            axes.scatter(*chosen.T, s=16, **line_style(number), linewidths=0, label=str(label))
+        axes.set_title(fill(title, _TITLE_WIDTH), fontsize="medium")
+        axes.set_aspect("equal", adjustable="datalim")
     for axes in panels:
         axes.set_axis_off()
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize="x-small")
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=max(2, columns), fontsize="small"
+    )
+    figure.suptitle("Distances approximate dissimilarities, without a unit", fontsize="medium")
     return figure
 
 
@@ -211,7 +223,7 @@ def plot_fine_tuning(
     Returns:
         A figure of two curves and the matrices.
     """
-    figure = Figure(figsize=(10, 6), layout="constrained")
+    figure = Figure(figsize=(10, 6.8), layout="constrained")
     above, below = cast(Any, figure.subfigures(2, 1))
     loss, similarity = above.subplots(1, 2)
     train = [line for line in lines if line["split"] == "train"]
@@ -223,18 +235,25 @@ def plot_fine_tuning(
             steps = [0] + [line["step"] for line in tests]
             values = [tests[0][f"{key}_before"]] + [line[key] for line in tests]
             similarity.plot(steps, values, marker=".", label=label)
-    similarity.set_ylabel(f"{score}, {recordings}", fontsize="small")
+    similarity.set_ylabel(fill(f"{score}, {recordings}", 36))
     similarity.legend(fontsize="small")
     for axes in (loss, similarity):
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
     panels = np.atleast_1d(below.subplots(1, len(rdms)))
     for axes, (title, rdm) in zip(panels, rdms.items(), strict=True):
-        axes.imshow(_in_percentiles(rdm), cmap="viridis", vmin=0, vmax=100)
-        axes.set_title(title, fontsize="small", wrap=True)
-        axes.set_xticks([])
-        axes.set_yticks([])
+        image = _draw_rdm(axes, title, rdm)
+        axes.set_xlabel(f"{len(rdm)} images")
+        axes.set_ylabel("image")
+    below.colorbar(image, ax=panels.tolist(), label="dissimilarity (percentile)", shrink=0.8)
     return figure
+
+
+def _draw_rdm(axes: Axes, title: str, rdm: np.ndarray) -> AxesImage:
+    axes.set_title(fill(title, _TITLE_WIDTH), fontsize="medium")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return axes.imshow(_in_percentiles(rdm), cmap="viridis", vmin=0, vmax=100)
 
 
 def _in_percentiles(rdm: np.ndarray) -> np.ndarray:
@@ -247,8 +266,13 @@ def _in_percentiles(rdm: np.ndarray) -> np.ndarray:
     return shown
 
 
-def _mark_categories(axes: Any, labels: ArrayLike) -> None:
+def _mark_categories(axes: Axes, labels: ArrayLike, named: bool) -> None:
     labels = np.asarray(labels)
-    for border in np.flatnonzero(labels[1:] != labels[:-1]) + 0.5:
+    borders = np.flatnonzero(labels[1:] != labels[:-1]) + 0.5
+    if named and len(borders) < _MOST_NAMED:
+        ends = np.array([-0.5, *borders, len(labels) - 0.5])
+        names = [str(labels[int(end + 0.5)]) for end in ends[:-1]]
+        axes.set_yticks((ends[:-1] + ends[1:]) / 2, names, fontsize="small")
+    for border in borders:
         axes.axhline(border, color="white", linewidth=0.5)
         axes.axvline(border, color="white", linewidth=0.5)

@@ -42,7 +42,10 @@ def plot_weights(
         _draw_competition(axes, centres, np.abs(competition))
     if counts is not None:
         for (x, y), count in zip(centres, counts, strict=True):
-            axes.text(x, y, f"{count:.0f}", color="white", ha="center", va="center", fontsize=8)
+            axes.text(
+                x, y, f"{count:.0f}", color="white", ha="center", va="center", fontsize=8,
+                bbox={"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1},
+            )  # fmt: skip
     return figure
 
 
@@ -73,7 +76,7 @@ def plot_spikes(
     rate.step(np.arange(len(spikes)) * dt, spikes.sum(1), where="mid", color="black", linewidth=0.8)
     rate.set_xlim(0, len(spikes) * dt)
     rate.set_xlabel("time (ms)")
-    rate.set_ylabel("spikes")
+    rate.set_ylabel("spikes\nper step")
     return figure
 
 
@@ -98,17 +101,21 @@ def plot_voltages(
     """
     steps, neurons = np.shape(voltages)
     time = np.arange(steps) * dt
-    figure = Figure(figsize=(8, 1.2 + 1.3 * neurons), layout="constrained")
+    figure = Figure(figsize=(8, 1.5 + 1.3 * neurons), layout="constrained")
     panels = figure.subplots(neurons, 1, sharex=True, squeeze=False)[:, 0]
     for axes, v, fired, level, name in zip(
         panels, np.transpose(voltages), np.transpose(spikes), threshold, names, strict=True
     ):
-        axes.plot(time, v, color="C0", linewidth=0.9)
-        axes.axhline(level, color="C3", linewidth=0.8, linestyle="--")
+        axes.plot(time, v, color="C0", linewidth=0.9, label="potential")
+        axes.axhline(level, color="C3", linewidth=0.8, linestyle="--", label="threshold")
         top = level + 0.25 * max(level - v.min(), 1.0)
-        axes.vlines(time[np.asarray(fired, bool)], level, top, color="C3", linewidth=0.9)
+        axes.vlines(
+            time[np.asarray(fired, bool)], level, top, color="C3", linewidth=1.5, label="spike"
+        )
         axes.set_title(name, fontsize="small", loc="left")
         axes.set_ylabel("mV")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=3, fontsize="small")
     panels[-1].set_xlim(0, steps * dt)
     panels[-1].set_xlabel("time (ms)")
     return figure
@@ -126,13 +133,14 @@ def plot_voter_weights(weights: np.ndarray, names: list[str]) -> Figure:
     """
     columns = min(5, len(weights))
     rows = -(-len(weights) // columns)
-    figure = Figure(figsize=(2.1 * columns, 2.3 * rows), layout="constrained")
+    figure = Figure(figsize=(2.1 * columns + 0.8, 2.3 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).reshape(-1)
     for axes in panels:
         axes.set_axis_off()
     for axes, plane, name in zip(panels, weights, names, strict=False):
-        axes.imshow(plane, cmap="magma", vmin=0, vmax=max(np.max(weights), 1e-12))
+        shown = axes.imshow(plane, cmap="magma", vmin=0, vmax=max(np.max(weights), 1e-12))
         axes.set_title(name, fontsize="small")
+    figure.colorbar(shown, ax=panels.tolist(), label="weight", shrink=0.8)
     return figure
 
 

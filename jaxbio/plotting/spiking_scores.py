@@ -1,4 +1,4 @@
-"""Spiking networks: accuracies, confusion, votes, searches over parameters."""
+"""Spiking networks: accuracies, votes, searches over parameters."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.plotting.cells import label_cells
+from jaxbio.plotting.style import draw_chance, percent, slanted
+
+_MOST_WHISKERS = 20  # beyond it they are one band
 
 Floats = Sequence[float] | np.ndarray
 
 
 def plot_accuracies(
-    names: Sequence[str], accuracies: Floats, errors: Floats, title: str = ""
+    names: Sequence[str], accuracies: Floats, errors: Floats, label: str, chance: float, note: str
 ) -> Figure:
     """Bars of accuracies with their standard errors: by class, by network, by readout.
 
@@ -19,19 +22,24 @@ def plot_accuracies(
         names: ``[N]``.
         accuracies: ``[N]`` in [0, 1]; NaN leaves a gap.
         errors: ``[N]`` standard errors.
-        title: of the panel.
+        label: of the horizontal axis.
+        chance: accuracy of guessing.
+        note: above the panel: how many images, what the whiskers are.
 
     Returns:
         A figure of one panel.
     """
-    figure = Figure(figsize=(max(4.0, 0.6 * len(names) + 1.5), 3.2), layout="constrained")
+    figure = Figure(figsize=(max(4.8, 0.6 * len(names) + 1.5), 3.8), layout="constrained")
     axes = figure.subplots()
     values = 100 * np.asarray(accuracies, float)
     axes.bar(range(len(names)), values, yerr=100 * np.asarray(errors, float), capsize=3)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_ylim(0, 100)
+    draw_chance(axes, chance)
+    axes.set_xticks(range(len(names)), names, **slanted(names))
+    axes.set_ylim(0, 102)
     axes.set_ylabel("accuracy (%)")
-    axes.set_title(title)
+    axes.set_xlabel(label)
+    axes.set_title(note, fontsize="medium")
+    figure.legend(loc="outside lower right", fontsize="small")
     return figure
 
 
@@ -40,6 +48,8 @@ def plot_accuracy_curve(
     accuracies: Floats,
     errors: Floats,
     label: str,
+    note: str,
+    chance: float | None = None,
     best: bool = False,
 ) -> Figure:
     """Accuracy against a number: training images, calibration images, or the n of top-n voting.
@@ -47,48 +57,34 @@ def plot_accuracy_curve(
     Args:
         sizes: ``[N]``, the horizontal axis.
         accuracies: ``[N]`` in [0, 1].
-        errors: ``[N]`` standard errors.
+        errors: ``[N]``, what the note says.
         label: of the horizontal axis.
+        note: above the panel: how many images, what the whiskers are.
+        chance: accuracy of guessing, None if unknown.
         best: mark the highest point.
 
     Returns:
         A figure of one panel.
     """
-    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    figure = Figure(figsize=(5, 3.6), layout="constrained")
     axes = figure.subplots()
-    values = 100 * np.asarray(accuracies, float)
-    axes.errorbar(sizes, values, yerr=100 * np.asarray(errors, float), marker="o", capsize=3)
+    values, spread = 100 * np.asarray(accuracies, float), 100 * np.asarray(errors, float)
+    if len(values) > _MOST_WHISKERS:
+        axes.plot(sizes, values)
+        axes.fill_between(sizes, values - spread, values + spread, alpha=0.3, linewidth=0)
+        note = note.replace("whiskers", "shaded")
+    else:
+        axes.errorbar(sizes, values, spread, marker="o", capsize=3)
+    if chance is not None:
+        draw_chance(axes, chance)
+        axes.legend(fontsize="small")
     if best and len(values):
         top = int(np.argmax(values))
-        axes.set_title(f"best {values[top]:.1f} % at {sizes[top]:g}")
+        note = f"best {values[top]:.1f} % at {sizes[top]:g}\n{note}"
+    axes.set_title(note, fontsize="medium")
     axes.set_xlabel(label)
     axes.set_ylabel("accuracy (%)")
     axes.grid(alpha=0.3)
-    return figure
-
-
-def plot_confusion(confusion: np.ndarray, names: Sequence[str]) -> Figure:
-    """Which labels are given for which.
-
-    Args:
-        confusion: ``[C, C + 1]`` numbers of images: true label, given label, none in the last
-            column.
-        names: ``[C]``.
-
-    Returns:
-        A figure: each row in percent of its images.
-    """
-    confusion = np.asarray(confusion)
-    shares = 100 * confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    figure = Figure(figsize=(6, 5.2), layout="constrained")
-    axes = figure.subplots()
-    picture = axes.imshow(np.ma.masked_less(shares, 0.5), cmap="Blues", vmin=0, vmax=100)
-    label_cells(picture)
-    figure.colorbar(picture, ax=axes, label="% of the true label", shrink=0.8)
-    axes.set_xticks(range(len(names) + 1), [*names, "none"])
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("given")
-    axes.set_ylabel("true")
     return figure
 
 
@@ -102,11 +98,13 @@ def plot_votes(mean: np.ndarray, std: np.ndarray) -> Figure:
     Returns:
         A figure of one panel.
     """
-    figure = Figure(figsize=(5, 3.2), layout="constrained")
+    figure = Figure(figsize=(5, 3.6), layout="constrained")
     axes = figure.subplots()
     ranks = np.arange(1, len(mean) + 1)
     axes.bar(ranks, 100 * np.asarray(mean), yerr=100 * np.asarray(std), capsize=3)
-    axes.axhline(100 / len(mean), color="black", linewidth=0.8, linestyle="--")
+    draw_chance(axes, 1 / len(mean))
+    axes.legend(fontsize="small")
+    axes.set_title("means over neurons, whiskers are standard deviations", fontsize="medium")
     axes.set_xticks(ranks)
     axes.set_xlabel("label, from a neuron's favourite to its last")
     axes.set_ylabel("share of its votes (%)")
@@ -129,7 +127,8 @@ def plot_scores(scores: np.ndarray, names: Sequence[str], label: int) -> Figure:
     colours = ["C3" if number == label else "C0" for number in range(len(names))]
     axes.bar(range(len(names)), scores, color=colours)
     axes.set_xticks(range(len(names)), names)
-    axes.set_ylabel("score")
+    axes.set_xlabel("label")
+    axes.set_ylabel("score (votes)")
     axes.set_title("no label" if label < 0 else f"label {names[label]}")
     return figure
 
@@ -141,10 +140,12 @@ def plot_search(
     x_label: str,
     y_label: str,
     surface: bool = False,
+    chance: float | None = None,
 ) -> Figure:
     """A search over two parameters as a heat map, or as a surface.
 
-    Several networks at one place (seeds) are averaged; places without a network stay empty.
+    Several networks at one place (seeds) have their mean and, in the heat map, their standard
+    deviation; places without a network stay empty.
 
     Args:
         x: ``[N]`` values of one parameter, one per network.
@@ -153,6 +154,7 @@ def plot_search(
         x_label: name of the one.
         y_label: name of the other.
         surface: draw in three dimensions; needs a full grid.
+        chance: accuracy of guessing, None if unknown.
 
     Returns:
         A figure of one panel.
@@ -168,12 +170,24 @@ def plot_search(
     np.add.at(total, (row, column), 100 * np.asarray(accuracies, float))
     np.add.at(networks, (row, column), 1)
     grid = np.where(networks > 0, total / np.maximum(networks, 1), np.nan)
-    figure = Figure(figsize=(6, 4.6), layout="constrained")
+    squares = np.zeros_like(grid)
+    np.add.at(
+        squares, (row, column), (100 * np.asarray(accuracies, float) - grid[row, column]) ** 2
+    )
+    deviations = np.where(networks > 1, np.sqrt(squares / np.maximum(networks - 1, 1)), np.nan)
+    figure = Figure(figsize=(6, 4.8), layout="constrained")
+    few, many = int(networks[networks > 0].min()), int(networks.max())
+    seeds = f"{few}" if few == many else f"{few} to {many}"
+    note = f"mean ± standard deviation of {seeds} networks" if many > 1 else "one network each"
+    note += "" if chance is None else f"; chance {percent(chance)}"
     if surface:
         if np.isnan(grid).any() or min(grid.shape) < 2:
             raise ValueError(f"a surface needs a full grid, 2 by 2 or more, not {grid.shape}")
         axes = figure.add_subplot(projection="3d")
         axes.plot_surface(*np.meshgrid(xs, ys), grid, cmap="viridis")
+        axes.set_xticks(xs)
+        axes.set_yticks(ys)
+        note = note.replace(" ± standard deviation", "")
         axes.set_zlabel("accuracy (%)")
     else:
         axes = figure.subplots()
@@ -181,7 +195,8 @@ def plot_search(
         figure.colorbar(picture, ax=axes, label="accuracy (%)")
         axes.set_xticks(range(len(xs)), [f"{value:g}" for value in xs])
         axes.set_yticks(range(len(ys)), [f"{value:g}" for value in ys])
-        label_cells(picture, ".1f")
+        label_cells(picture, ".1f", deviations)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
+    axes.set_title(note, fontsize="medium")
     return figure

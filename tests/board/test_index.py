@@ -303,6 +303,6 @@ def test_numbers_have_intervals_units_and_steps(tmp_path):
     assert rsa["intervals"][0][0] == pytest.approx([0.25, 0.35])
     assert rsa["intervals"][0][1] is None
     units = {row["name"]: row["unit"] for row in details["physiology"][0]["rows"]}
-    assert units["bandwidth"] == "°"
-    assert units["peak spatial frequency"] == "cycles/°"
+    assert units["bandwidth"] == "degrees"
+    assert units["peak spatial frequency"] == "cycles/degree"
     assert units["modulation ratio"] == ""

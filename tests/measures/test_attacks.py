@@ -11,8 +11,8 @@ import pytest
 from configs import svp_resnet
 from jaxbio.errors import InputError
 from jaxbio.measures import attacked
-from jaxbio.measures.intervals import wilson
 from jaxbio.measures.measure import measure
+from jaxbio.ops.intervals import wilson
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
 from tests.tasks.tiny import Tiny

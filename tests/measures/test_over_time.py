@@ -14,6 +14,7 @@ from jaxbio.errors import InputError
 from jaxbio.measures.measure import measure
 from jaxbio.measures.solution_times import correct_over_time, solution_steps
 from jaxbio.ops.images import Preprocessing
+from jaxbio.plotting import recurrence
 from jaxbio.runs.mesh import make_mesh
 
 
@@ -63,7 +64,13 @@ def session(tmp_path, name):
 
 
 @pytest.mark.slow
-def test_report(tmp_path, capsys):
+def test_report(tmp_path, capsys, monkeypatch):
+    drawn, plot = [], recurrence.plot_rdms_over_time
+    monkeypatch.setattr(
+        recurrence,
+        "plot_rdms_over_time",
+        lambda rdms, *a: drawn.append(list(rdms)) or plot(rdms, *a),
+    )
     result = measure(session(tmp_path, "cornet_rt"), "time")
     assert result["count"] == 12
     assert result["arrival_steps"] == {"V1": 0, "V2": 1, "V4": 2, "IT": 3}
@@ -81,6 +88,7 @@ def test_report(tmp_path, capsys):
         "activation_over_time.png",
         "rdms_over_time.png",
     }
+    assert drawn == [["V1", "V2", "V4", "IT"]]
     assert "top-1 %" in capsys.readouterr().out
 
 

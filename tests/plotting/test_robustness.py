@@ -14,6 +14,7 @@ def test_heat_map_shows_every_cell():
 
 def test_bars_of_every_run():
     errors = {"svp": [0.1, 0.2], "plain": [0.3, 0.4]}
-    axes = plot_robustness_comparison(errors, ["fog", "mean"]).axes[0]
-    assert [bar.get_height() for bar in axes.patches] == [10, 20, 30, 40]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["svp", "plain"]
+    figure = plot_robustness_comparison(errors, ["fog", "mean"], chance=0.1, count=40)
+    assert [bar.get_height() for bar in figure.axes[0].patches] == [10, 20, 30, 40]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"svp", "plain", "error of chance, 90 %"} == set(names)

@@ -5,6 +5,7 @@ import pytest
 
 from jaxbio.plotting import spiking as plots
 from jaxbio.plotting import spiking_scores as scores
+from jaxbio.plotting.confusion import plot_confusion
 from jaxbio.plotting.saving import png_bytes, save_figure
 
 RNG = np.random.default_rng(0)
@@ -71,16 +72,21 @@ def test_stdp_curve_has_the_signs_of_the_rule():
 
 
 def test_accuracies_and_curves_are_in_percent():
-    bars = scores.plot_accuracies(["a", "b"], [0.5, np.nan], [0.1, 0.0]).axes[0].patches
+    bars = scores.plot_accuracies(["a", "b"], [0.5, np.nan], [0.1, 0.0], "class", 0.5, "4 images")
+    bars = bars.axes[0].patches
     assert bars[0].get_height() == 50.0
-    axes = scores.plot_accuracy_curve([1, 2, 4], [0.5, 0.9, 0.7], [0.1] * 3, "n", best=True).axes[0]
-    assert axes.get_title() == "best 90.0 % at 2"
+    curve = scores.plot_accuracy_curve(
+        [1, 2, 4], [0.5, 0.9, 0.7], [0.1] * 3, "n", "4 images", best=True
+    )
+    assert "best 90.0 % at 2" in curve.axes[0].get_title()
 
 
-def test_confusion_rows_are_shares():
+def test_confusion_has_a_column_of_those_without_an_answer():
     confusion = np.array([[3, 0, 1], [0, 0, 0]])
-    axes = scores.plot_confusion(confusion, ["0", "1"]).axes[0]
-    np.testing.assert_array_equal(axes.images[0].get_array(), [[75, 0, 25], [0, 0, 0]])
+    axes = plot_confusion(confusion, ["0", "1"]).axes[0]
+    shown = np.ma.filled(axes.images[0].get_array(), 0)
+    np.testing.assert_array_equal(shown, [[75, 0, 25], [0, 0, 0]])
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "1", "none"]
     assert {text.get_text() for text in axes.texts} == {"75", "25"}
 
 
@@ -92,6 +98,7 @@ def test_votes_and_scores():
 
 def test_search_averages_seeds_and_leaves_holes():
     axes = scores.plot_search([1, 1, 2], [5, 5, 6], [0.4, 0.6, 0.9], "x", "y").axes[0]
+    assert {text.get_text() for text in axes.texts} == {"50.0\n± 14.1", "90.0"}
     np.testing.assert_allclose(axes.images[0].get_array(), [[50, np.nan], [np.nan, 90]])
     full = [1, 2, 1, 2], [5, 5, 6, 6], [0.1, 0.2, 0.3, 0.4]
     assert scores.plot_search(*full, "x", "y", surface=True).axes[0].name == "3d"

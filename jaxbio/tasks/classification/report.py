@@ -25,6 +25,7 @@ def write_report(
     state: TrainState,
     image: np.ndarray,
     preprocessing: Preprocessing,
+    chance: float,
 ) -> list[Path]:
     """Saves ``report/curves.png`` and, of models with a V1, ``report/v1.png``.
 
@@ -36,12 +37,13 @@ def write_report(
         state: the trained state.
         image: one test image, ``[H, W, 3]`` uint8.
         preprocessing: of its images.
+        chance: accuracy of guessing.
 
     Returns:
         The files written.
     """
     lines = read_metrics(run.metrics_file, "loss", "top1")
-    figures = {"curves": plot_curves({run.path.name: lines})}
+    figures = {"curves": plot_curves({run.path.name: lines}, chance)}
     if "v1" in state.constants and jax.process_count() == 1:
         v1 = {"params": state.params["v1"], "constants": state.constants["v1"]}
         seen = preprocessing.normalise(jnp.asarray(image[None]))

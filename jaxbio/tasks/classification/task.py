@@ -253,8 +253,10 @@ class Classification:
         """Curves, and the V1 where there is one."""
         from jaxbio.tasks.classification.report import write_report  # matplotlib: not before
 
-        image = next(iter(self.classifier.batches()))["image"][0]
-        write_report(run, self.classifier.model, state, image, self.classifier.preprocessing)
+        opened = self.classifier
+        image = next(iter(opened.batches()))["image"][0]
+        chance = 1 / opened.arguments["num_classes"]
+        write_report(run, opened.model, state, image, opened.preprocessing, chance)
 
     def _update_plateau(self, state: TrainState, loss: float) -> TrainState:
         schedule = self.config.schedule

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.plotting import spiking_scores as plots
+from jaxbio.plotting.confusion import plot_confusion
 from jaxbio.runs.html import write_page
 from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.spiking.accuracy import (
@@ -21,6 +22,7 @@ from jaxbio.spiking.readouts import READOUTS, votes_from_counts
 from jaxbio.tasks.stdp.activity import Counts
 
 _CALIBRATION_POINTS = 6
+_WHISKERS = "whiskers are standard errors"
 
 
 def measure_readouts(
@@ -88,21 +90,30 @@ def score_figures(
             list(measured),
             [one.accuracy for one in measured.values()],
             [one.error for one in measured.values()],
+            "readout",
+            1 / classes,
+            f"{by_class.count:,} images, {_WHISKERS}",
         ),
         f"accuracy by class, {best}": plots.plot_accuracies(
-            class_names, by_class.per_class, errors
+            class_names,
+            by_class.per_class,
+            errors,
+            "class",
+            1 / classes,
+            f"{sizes[sizes > 0].min():,} to {sizes.max():,} images each, {_WHISKERS}",
         ),
-        f"confusion, {best}": plots.plot_confusion(by_class.confusion, class_names),
-        "accuracy of top_n by n": _curve(by_n, "n", best=True),
-        f"accuracy by calibration images, {best}": _curve(by_size, "calibration images"),
+        f"confusion, {best}": plot_confusion(by_class.confusion, class_names),
+        "accuracy of top_n by n": _curve(by_n, "n best voters", classes, best=True),
+        f"accuracy by calibration images, {best}": _curve(by_size, "calibration images", classes),
     }
 
 
-def training_figure(metrics_file: Path) -> Figure | None:
+def training_figure(metrics_file: Path, chance: float | None = None) -> Figure | None:
     """Test accuracy against the number of training images; None where there were no tests.
 
     Args:
         metrics_file: ``metrics.jsonl`` of the run; its tests have ``images`` and ``accuracy``.
+        chance: accuracy of guessing, None if unknown.
     """
     tests = read_metrics(metrics_file, "images", "accuracy")
     if not tests:
@@ -112,6 +123,8 @@ def training_figure(metrics_file: Path) -> Figure | None:
         [line["accuracy"] for line in tests],
         [line.get("error", 0.0) for line in tests],
         "training images",
+        _WHISKERS,
+        chance,
     )
 
 
@@ -155,12 +168,16 @@ def _by_calibration(
     return accuracy_by_calibration(readout, calibration, test, enough, classes, top_n=top_n)
 
 
-def _curve(by_number: Mapping[int, Accuracy], label: str, best: bool = False) -> Figure:
-    measured = by_number.values()
+def _curve(
+    by_number: Mapping[int, Accuracy], label: str, classes: int, best: bool = False
+) -> Figure:
+    measured = list(by_number.values())
     return plots.plot_accuracy_curve(
         list(by_number),
         [one.accuracy for one in measured],
         [one.error for one in measured],
         label,
+        f"{measured[0].count:,} test images, {_WHISKERS}",
+        1 / classes,
         best,
     )

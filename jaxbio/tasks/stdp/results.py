@@ -130,13 +130,16 @@ def search_figures(points: Sequence[GridPoint], readout: str) -> dict[str, Figur
         order = np.argsort(values, kind="stable")
         deviations = [points[i].deviation(readout) or 0.0 for i in order]
         curve = plot_accuracy_curve(
-            np.take(values, order), np.take(means, order), deviations, name, best=True
-        )
+            np.take(values, order), np.take(means, order), deviations, name,
+            "whiskers are standard deviations over seeds", best=True,
+        )  # fmt: skip
         return {f"search_{name}": curve}
     figures = {}
     names = list(columns)
     for a, b in ((a, b) for i, a in enumerate(names) for b in names[i + 1 :]):
-        shown = (columns[a], columns[b], means, a, b)
+        networks = [(p, accuracy) for p in points for accuracy in p.accuracies[readout]]
+        at_a, at_b = ([p.values[name] for p, _ in networks] for name in (a, b))
+        shown = (at_a, at_b, [accuracy for _, accuracy in networks], a, b)
         figures[f"search_{a}_{b}"] = plot_search(*shown)
         if len(set(columns[a])) > 1 and len(set(columns[b])) > 1:
             figures[f"surface_{a}_{b}"] = plot_search(*shown, surface=True)

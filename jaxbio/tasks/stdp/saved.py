@@ -237,7 +237,7 @@ def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
     votes = votes_from_counts(*calibration, len(saved.class_names))
     figures = network_figures(saved.network, saved.parameters, saved.weights, votes)
     figures |= score_figures(calibration, test, measured, saved.class_names, top_n)
-    training = training_figure(saved.entry.run.metrics_file)
+    training = training_figure(saved.entry.run.metrics_file, 1 / len(saved.class_names))
     if training is not None:
         figures["accuracy by training images"] = training
     label = int(saved.task.pictures.test[1][0])
