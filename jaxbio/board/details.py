@@ -18,6 +18,21 @@ from jaxbio.tasks.config import config_class, restored_config
 _POINTS = 1500  # of a curve; more than there are pixels is of no use
 _KINDS = {".png": "image/png", ".html": "text/html; charset=utf-8"}
 _FOLDERS = ("report", "evaluation")
+# Units of the properties that have one, as their studies define them.
+_UNITS = {
+    "baseline": "spikes/s",
+    "max_dc": "spikes/s",
+    "min_dc": "spikes/s",
+    "max_ac": "spikes/s",
+    "max_texture": "spikes/s",
+    "max_noise": "spikes/s",
+    "preferred_orientation": "°",
+    "bandwidth": "°",
+    "grating_summation_field": "°",
+    "surround_diameter": "°",
+    "peak_spatial_frequency": "cycles/°",
+    "spatial_frequency_bandwidth": "%",
+}
 _NOT_RESULTS = ("readouts", "population", "run")  # shown in their own way
 
 JSON = dict[str, Any]
@@ -188,6 +203,7 @@ def _robustness(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
     cells = {tuple(key.split("/")): cell["top1"] for key, cell in found["cells"].items()}
     if not cells:
         return  # is being measured
+    intervals = [wilson(cell["top1"], cell["count"]) for cell in found["cells"].values()]
     kinds = list(dict.fromkeys(kind for kind, _ in cells))
     severities = sorted({severity for _, severity in cells}, key=int)
     yield {
@@ -198,6 +214,7 @@ def _robustness(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
         "clean": found["clean"]["top1"],
         "chance": 1 / found["data"]["num_classes"],
         "images": found["clean"]["count"],
+        "within": max(high - low for low, high in intervals) / 2,
     }
 
 
@@ -214,7 +231,7 @@ def _similarity(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
         yield {
             "title": " ".join(filter(None, [stem.removeprefix("similarity_"), *where])),
             "rows": layers,
-            "columns": ["" if step is None else f"t={step}" for step in steps],
+            "columns": ["no steps" if step is None else f"step {step}" for step in steps],
             "values": [[row and row["score"] for row in line] for line in pairs],
             "intervals": [[row and [row["low"], row["high"]] for row in line] for line in pairs],
             "ceiling": None if limits["low"] is None else [limits["low"], limits["high"]],
@@ -242,7 +259,7 @@ def _physiology(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
             "title": " ".join(filter(None, [found["layer"], time["time"]])),
             "rows": [
                 {"name": name.replace("_", " "), "units": one["recorded"],
-                 "median": one["median"], "score": one["score"]}
+                 "median": one["median"], "unit": _UNITS.get(name, ""), "score": one["score"]}
                 for name, one in time["properties"].items()
             ],
         }  # fmt: skip

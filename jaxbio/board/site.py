@@ -1,6 +1,7 @@
 """The board as files: opens from a disk or any web server, asks nobody anything."""
 
 from base64 import b64encode
+from html import escape
 from pathlib import Path
 
 from jaxbio.board.answers import page_files
@@ -57,7 +58,10 @@ def export_site(index: Index, site: Path) -> int:
         wrong = to_json(_wrong_pictures(pictures, seen.run))
         deliver(f"{number}_pictures.js", f"pictures:{name}", wrong)
         for file in run_files(seen.run.path):
-            _copy(seen.run.path / file, site / "files" / str(number) / file)
+            content = (seen.run.path / file).read_bytes()
+            if file.endswith(".html"):
+                content = content.replace(f"{escape(str(index.folder.absolute()))}/".encode(), b"")
+            _write(content, site / "files" / str(number) / file)
     numbers = {name: number for number, name in enumerate(names)}
     about = {"folder": index.folder.name, "numbers": numbers}
     deliver("table.js", "table", Table(index).json(about, float("inf")))
@@ -87,9 +91,9 @@ def _wrong_pictures(pictures: Pictures, run: Run) -> dict[int, str]:
     return found
 
 
-def _copy(source: Path, target: Path) -> None:
+def _write(content: bytes, target: Path) -> None:
     with atomic(target) as temporary:
-        temporary.write_bytes(source.read_bytes())
+        temporary.write_bytes(content)
 
 
 def _entries(folder: Path) -> list[Path]:

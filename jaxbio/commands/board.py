@@ -10,6 +10,7 @@ It reads what runs write anyway and changes nothing; training knows nothing of i
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 import webbrowser
@@ -64,6 +65,7 @@ def _serve(index: "Index", options: argparse.Namespace) -> None:
     from jaxbio.board.server import make_server
     from jaxbio.commands.experiments import names
 
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
     actions = Actions(index, names()) if options.allow_actions else None
     answers = Answers(index, actions)
     answers.get("/api/table", "")  # the first look reads most: before a browser asks

@@ -1,95 +1,29 @@
 """The board in a real browser: what people see and do."""
 
-import contextlib
 import csv
 import io
 import json
 import re
 import shutil
-import threading
 import time
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from jaxbio.board.actions import Actions
-from jaxbio.board.answers import Answers
 from jaxbio.board.index import Index
-from jaxbio.board.server import make_server
 from jaxbio.board.site import export_site
+from tests.board.conftest import SOON, serving
 from tests.board.runs import (
     PNG,
     robustness,
     training,
     write_evaluation,
-    write_everything,
     write_lines,
     write_run,
 )
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs Playwright: pip install jaxbio[test]"
-)
 pytestmark = pytest.mark.slow
-_SOON = 10_000  # milliseconds
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    with playwright.sync_playwright() as started:
-        try:
-            chromium = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except playwright.Error:
-            pytest.skip("needs a browser: apt install chromium, or playwright install chromium")
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser):
-    """A page on which nothing may go wrong unseen."""
-    page = browser.new_page(viewport={"width": 1300, "height": 900}, accept_downloads=True)
-    page.set_default_timeout(_SOON)
-    wrong = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-
-    def hear(said):
-        if said.type == "error" and "409" not in said.text:  # refused, and the page says why
-            wrong.append(said.text)
-
-    page.on("console", hear)
-    page.on("dialog", lambda dialog: wrong.append(dialog.message))
-    yield page
-    page.close()
-    assert wrong == []
-
-
-@contextlib.contextmanager
-def serving(folder, experiments=None):
-    """The address of a board, and its actions."""
-    index = Index(folder)
-    actions = None if experiments is None else Actions(index, experiments)
-    with make_server(Answers(index, actions), port=0) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/", actions
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return write_everything(tmp_path / "runs")
-
-
-@pytest.fixture
-def address(folder):
-    with serving(folder) as (address, _):
-        yield address
 
 
 def names(page):
@@ -153,7 +87,7 @@ def test_the_keyboard_does_everything(page, address):
     page.keyboard.press("ArrowRight")
     assert tip.inner_text() != first
     page.keyboard.press("+")
-    labels = page.locator("figure:has(figcaption:has-text('loss')) svg text").all_inner_texts()
+    labels = page.locator("figure:has(figcaption:has-text('loss')) svg text").all_text_contents()
     assert "100" not in labels
 
 
@@ -292,6 +226,10 @@ def test_the_leaderboard_and_its_exports(page, folder):
         rows = list(csv.DictReader(io.StringIO(got.value.path().read_text())))
         best = next(row for row in rows if row["run"] == "more/e")
         assert float(best["accuracy, digits"]) == 0.93
+        assert best["accuracy, digits limits"] == "95 % interval"
+        folded = next(row for row in rows if row["accuracy, digits seeds"] == "3")
+        assert folded["accuracy, digits limits"] == "mean ± SD"
+        assert folded["rsa, synthetic recordings"] == "SYNTHETIC"
         with page.expect_download() as got:
             page.click("button:text-is('TEX')")
         tex = got.value.path().read_text()
@@ -341,7 +279,7 @@ def test_a_board_that_has_ended_is_said(browser, folder):
     with serving(folder) as (address, _):
         page = browser.new_page()
         open_table(page, address)
-    page.wait_for_selector("#note:has-text('no answer')", timeout=_SOON)
+    page.wait_for_selector("#note:has-text('no answer')", timeout=SOON)
     assert len(names(page)) == 12
     page.close()
 

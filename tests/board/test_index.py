@@ -18,6 +18,7 @@ from jaxbio.board.text import to_json
 from jaxbio.errors import InputError
 from tests.board.runs import (
     attacks,
+    physiology,
     robustness,
     similarity,
     training,
@@ -281,3 +282,27 @@ def test_a_measurement_under_way_is_no_damage(tmp_path):
     details = run_details(Index(tmp_path), "a")
     assert details["damage"] == []
     assert [entry["id"] for entry in details["scorecard"]] == ["similarity_x/rsa"]
+
+
+def test_numbers_have_intervals_units_and_steps(tmp_path):
+    run = write_run(tmp_path / "a")
+    write_evaluation(run, "robustness", robustness(0.6))
+    found = similarity(0.3)
+    found["scores"] += [{**row, "layer": "IT", "step": 4} for row in found["scores"]]
+    write_evaluation(run, "similarity_x", found)
+    measured = physiology()
+    one = measured["times"][0]["properties"]
+    one["peak_spatial_frequency"] = one["modulation_ratio"] = one["x"]
+    write_evaluation(run, "physiology_v1", measured)
+    details = run_details(Index(tmp_path), "a")
+    assert details["damage"] == []
+    # Wilson's interval is widest at a half: 1.96 * sqrt(0.25 / 364) = 0.0514, and a little less.
+    assert details["robustness"][0]["within"] == pytest.approx(0.051, abs=5e-4)
+    rsa = details["similarity"][0]
+    assert rsa["columns"] == ["no steps", "step 4"]
+    assert rsa["intervals"][0][0] == pytest.approx([0.25, 0.35])
+    assert rsa["intervals"][0][1] is None
+    units = {row["name"]: row["unit"] for row in details["physiology"][0]["rows"]}
+    assert units["bandwidth"] == "°"
+    assert units["peak spatial frequency"] == "cycles/°"
+    assert units["modulation ratio"] == ""

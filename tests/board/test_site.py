@@ -21,6 +21,8 @@ def delivered(file):
 def test_an_export_holds_everything_and_no_path_of_this_machine(tmp_path):
     root = write_everything(tmp_path / "runs")
     site = tmp_path / "site"
+    report = root / "sweep" / "seed=0" / "evaluation" / "similarity_synthetic.html"
+    report.write_text(f"<td>{report.parent.parent}, step 100</td>")
     assert export_site(Index(root), site) == 12
     what, table = delivered(site / "data" / "table.js")
     assert what == "table"
@@ -32,7 +34,9 @@ def test_an_export_holds_everything_and_no_path_of_this_machine(tmp_path):
     _, curves = delivered(site / "data" / f"{number}_curves.js")
     assert len(curves["train/loss"][0]) == 100
     assert "data/table.js" in (site / "index.html").read_text()
-    for file in site.rglob("*.js"):
+    written = [*site.rglob("*.js"), *site.rglob("*.html")]
+    assert any("sweep/seed=0, step 100" in file.read_text() for file in written)
+    for file in written:
         assert str(tmp_path) not in file.read_text()
     assert export_site(Index(root), site) == 12  # again over itself
 

@@ -1,14 +1,18 @@
 "use strict";
 // Drawings in SVG: curves that zoom, intervals beside ceilings, maps of numbers, sparklines.
 
-const CHART = { width: 480, height: 250, left: 58, right: 12, top: 10, bottom: 30 };
+// On narrow screens as wide as these, so that its letters keep their size.
+const CHART = { width: Math.max(300, Math.min(480, innerWidth - 20)), height: 250, left: 58, right: 12,
+  top: 10, bottom: 30 };
+const SYMBOLS = 6; // of a line
+const WHOLE = ["step", "images", "time step"]; // there is nothing between two of them
 
-/** About `count` round numbers that cover a range. */
-function ticks(low, high, count = 5) {
+/** About `count` round numbers that cover a range, at least `least` apart. */
+function ticks(low, high, count = 5, least = 0) {
   if (!(high > low)) return [low];
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+  const step = Math.max(least, [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough));
   const found = [];
   for (let t = Math.ceil(low / step); t * step <= high * (1 + 1e-12); t++) found.push(t * step);
   return found;
@@ -22,7 +26,8 @@ function extent(values) {
     if (value > high) high = value;
   }
   if (low > high) return [0, 1];
-  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+  const room = Math.abs(low) / 10 || 0.5;
+  return low === high ? [low - room, high + room] : [low, high];
 }
 
 /** Axes and the way from numbers to places. */
@@ -35,7 +40,7 @@ function frame(xRange, yRange, xLabel, size = CHART) {
     svg("line", { class: "grid-line", x1: size.left, x2: size.width - size.right, y1: y(t), y2: y(t) }),
     svg("text", { x: size.left - 5, y: y(t) + 4, "text-anchor": "end" }, short(t)),
   ]).flat();
-  parts.push(...ticks(...xRange).map((t) =>
+  parts.push(...ticks(...xRange, 5, WHOLE.includes(xLabel) ? 1 : 0).map((t) =>
     svg("text", { x: x(t), y: bottom + 14, "text-anchor": "middle" }, short(t))));
   parts.push(svg("path", { class: "axis", d: `M${size.left} ${size.top}V${bottom}H${size.width - size.right}` }));
   parts.push(svg("text", { x: size.left + w / 2, y: size.height - 3, "text-anchor": "middle" }, xLabel));
@@ -61,7 +66,7 @@ function nearest(values, wanted) {
 /**
  * Curves. Drag to zoom, double-click for all; keys: arrows move the cursor, + - 0 zoom.
  *
- * `series`: {name, x, y, colour, dash, low, high (a band), marked}; `update` takes new ones.
+ * `series`: {name, x, y, colour, dash, shape, low, high (a band), marked}; `update` takes new ones.
  * `onzoom(from, to)` may fetch finer ones; `lines`: {chance, ceiling: [low, high]}; `note` says what
  * bands and lines are.
  */
@@ -79,7 +84,7 @@ class LineChart {
     });
     this.tip = el("div", { class: "tip", "aria-live": "polite" });
     this.legend = el("div", { class: "legend" });
-    const save = () => downloadSvg(`${title.replace(/\W+/g, "_")}.svg`, this.picture);
+    const save = () => downloadSvg(title, this.picture, this.shown.length > 1 ? this.shown : [], note);
     this.element = el("figure", {}, el("figcaption", {}, title,
       el("button", { onclick: save }, "SVG")), this.picture, this.tip, note ? el("div", { class: "legend" }, note) : "", this.legend);
     this.update(series);
@@ -141,8 +146,10 @@ class LineChart {
     }
     parts.push(svg("path", { d: path(places), fill: "none", stroke: one.colour,
       "stroke-width": 1.6, "stroke-dasharray": one.dash || null }));
-    if (one.marked || places.length === 1) {
-      parts.push(...places.map(([x, y]) => svg("circle", { cx: x, cy: y, r: 3, fill: one.colour })));
+    // A line of several has its shape here and there, at other places than its neighbours.
+    const every = one.marked || places.length === 1 ? 1 : Math.ceil(places.length / SYMBOLS);
+    if (every === 1 || one.shape !== undefined) {
+      parts.push(...places.filter((_, i) => (i + (one.shape ?? 0)) % every === 0).map(([x, y]) => symbol(one, x, y)));
     }
     return parts;
   }
@@ -156,8 +163,7 @@ class LineChart {
         this.drawLegend();
         this.draw();
       },
-    }, svg("svg", { viewBox: "0 0 24 8" }, svg("line", { x1: 0, x2: 24, y1: 4, y2: 4,
-      stroke: one.colour, "stroke-width": 2, "stroke-dasharray": one.dash || null })), ` ${one.name}`)));
+    }, svg("svg", { viewBox: "0 0 24 10" }, lineSample(one, 0, 5)), ` ${one.name}`)));
   }
 
   place(event) {
@@ -224,11 +230,17 @@ class LineChart {
   }
 }
 
-/** Values with intervals, one a line, beside chance and ceiling: {name, value, low, high}. */
-function dotPlot(title, rows, { chance = null, ceiling = null } = {}) {
+/**
+ * Values with intervals, one a line, beside chance and ceiling: {name, value, low, high}; `interval`
+ * says what the intervals are.
+ */
+function dotPlot(title, rows, { chance = null, ceiling = null, interval = "" } = {}) {
   const longest = Math.max(...rows.map((row) => row.name.length), 4);
-  const size = { width: 480, height: 44 + 18 * rows.length, left: Math.min(230, 14 + 6.2 * longest),
-    right: 46, top: 6, bottom: 30 };
+  const size = { width: CHART.width, height: 44 + 18 * rows.length, left: Math.min(230, 14 + 6.2 * longest),
+    right: 54, top: 6, bottom: 30 };
+  const note = [rows.some((row) => typeof row.low === "number") && `bars: 95 % interval${interval && ` (${interval})`}`,
+    ceiling && `shaded: ceiling ${limitsText(ceiling)}`, typeof chance === "number" && `dotted: chance ${score(chance)}`]
+    .filter(Boolean).join("; ");
   const numbers = rows.flatMap((row) => [row.value, row.low, row.high]);
   const all = [...numbers, chance, ...(ceiling ?? []), 0].filter((v) => typeof v === "number");
   const range = extent(all);
@@ -262,14 +274,21 @@ function dotPlot(title, rows, { chance = null, ceiling = null } = {}) {
     "aria-label": title }, svg("path", { class: "axis", d: `M${size.left} ${bottom}H${size.width - size.right}` }),
   ...base, ...parts);
   return el("figure", {}, el("figcaption", {}, title, el("button", {
-    onclick: () => downloadSvg(`${title.replace(/\W+/g, "_")}.svg`, picture) }, "SVG")), picture);
+    onclick: () => downloadSvg(title, picture, [], note) }, "SVG")), picture, el("div", { class: "legend" }, note));
+}
+
+/** Two limits, or one if they are the same. */
+function limitsText(limits, between = " to ") {
+  return [...new Set(limits.map(score))].join(between);
 }
 
 /**
  * A map of numbers as a table whose cells are shaded. `format` makes the text; `shares` in [0, 1] the
- * shades, where they are not those of the values; `pick(i, j)` what a cell does: {does, says} or null.
+ * shades, where they are not those of the values; `pick(i, j)` what a cell does: {does, says} or null;
+ * `intervals` [low, high] go below the values; `note` says what is seen.
  */
-function heatMap(title, rows, columns, values, { format = score, corner = "", shares = null, pick = null } = {}) {
+function heatMap(title, rows, columns, values, { format = score, corner = "", shares = null, pick = null,
+  intervals = null, note = "" } = {}) {
   const [low, high] = extent(values.flat().filter((v) => typeof v === "number"));
   const cell = (value, i, j) => {
     const does = pick?.(i, j);
@@ -277,17 +296,17 @@ function heatMap(title, rows, columns, values, { format = score, corner = "", sh
       : format(value));
     const share = shares ? shares[i][j] : (value - low) / (high - low);
     if (typeof value === "number" && share !== null) {
-      const { background, text } = shade(share);
-      td.style.background = background;
-      td.style.color = text;
+      td.style.background = shade(share);
+      td.className = share > 0.62 ? "deep" : "pale";
     }
+    if (intervals?.[i][j]) td.append(el("small", {}, `[${intervals[i][j].map(score).join(", ")}]`));
     return td;
   };
   const body = rows.map((name, i) =>
     el("tr", {}, el("th", { scope: "row" }, name), values[i].map((value, j) => cell(value, i, j))));
   return el("div", {}, el("h3", {}, title), el("div", { class: "wide" }, el("table", { class: "heat" },
     el("thead", {}, el("tr", {}, el("th", {}, corner), columns.map((c) => el("th", {}, c)))),
-    el("tbody", {}, body))));
+    el("tbody", {}, body))), note ? el("p", { class: "faint" }, note) : null);
 }
 
 /** A small curve without axes; what it shows is its title. */

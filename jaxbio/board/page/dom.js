@@ -1,9 +1,11 @@
 "use strict";
 // Elements, numbers as text, colours, downloads: what every part of the page uses.
 
-// Told apart by people with any colour vision (Okabe & Ito 2008); dashes repeat what they say.
+// Lines differ in colour (Okabe & Ito 2008), shape and dash: no colour vision is needed to tell them apart.
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666"];
 const DASHES = ["", "6 3", "2 3", "8 3 2 3"];
+const SHAPES = ["M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0", "M-3-3h6v6h-6z", "M0-4l4 7h-8z",
+  "M0-4.5l4.5 4.5l-4.5 4.5l-4.5-4.5z", "M0 4l4-7h-8z"];
 
 /** An HTML element; `attributes` may hold listeners (`onclick`), text goes in as text. */
 function el(tag, attributes = {}, ...children) {
@@ -77,12 +79,9 @@ function dash(number) {
   return DASHES[number % DASHES.length];
 }
 
-/** Light to dark for 0 to 1: lightness alone tells the order. */
-function shade(share) {
-  const s = Math.max(0, Math.min(1, share));
-  const mix = (from, to) => Math.round(from + s * (to - from));
-  return { background: `rgb(${mix(247, 8)},${mix(251, 48)},${mix(255, 107)})`,
-    text: s > 0.62 ? "#fff" : "#111" };
+/** From the page's own lightness away for 0 to 1: lightness alone tells the order. */
+function shade(share, least = "var(--least)", most = "var(--most)") {
+  return `color-mix(in srgb, ${most} ${100 * Math.max(0, Math.min(1, share))}%, ${least})`;
 }
 
 /** Gives a text to the user as a file. */
@@ -92,10 +91,37 @@ function download(name, text, kind) {
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
 
-function downloadSvg(name, picture) {
+// A drawing that leaves the page leaves its style sheet too; paper is white.
+const ON_PAPER = "svg { background: #fff } text { fill: #1a1a1a; font: 11px system-ui, sans-serif } "
+  + ".axis { stroke: #5a5a5a; fill: none } .grid-line { stroke: #d4d4d4 } "
+  + ".ceiling { fill: #0072b2; fill-opacity: 0.18 } .chance { stroke: #5a5a5a; stroke-dasharray: 2 3 }";
+
+/** Saves a drawing with its title, the names of its lines ({name, colour, dash}) and a note below. */
+function downloadSvg(title, picture, lines = [], note = "") {
   const copy = picture.cloneNode(true);
-  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  download(name, copy.outerHTML, "image/svg+xml");
+  const [, , width, height] = copy.getAttribute("viewBox").split(" ").map(Number);
+  const rows = [{ name: title }, ...lines, ...(note ? [{ name: note }] : [])];
+  rows.forEach((one, i) => {
+    const y = height + 14 + 16 * i;
+    if (one.colour) copy.append(...lineSample(one, 8, y - 4));
+    copy.append(svg("text", { x: one.colour ? 38 : 8, y }, one.name));
+  });
+  const whole = height + 8 + 16 * rows.length;
+  for (const [key, value] of Object.entries({ viewBox: `0 0 ${width} ${whole}`, width, height: whole,
+    xmlns: "http://www.w3.org/2000/svg" })) copy.setAttribute(key, value);
+  copy.prepend(svg("style", {}, ON_PAPER));
+  download(`${title.replace(/\W+/g, "_")}.svg`, new XMLSerializer().serializeToString(copy), "image/svg+xml");
+}
+
+/** A piece of a line as it is drawn: {colour, dash, shape}. */
+function lineSample(line, x, y) {
+  return [svg("line", { x1: x, x2: x + 24, y1: y, y2: y, stroke: line.colour, "stroke-width": 2,
+    "stroke-dasharray": line.dash || null }), line.shape === undefined ? null : symbol(line, x + 12, y)].filter(Boolean);
+}
+
+/** A point of a line. */
+function symbol({ colour: ink, shape = 0 }, x, y) {
+  return svg("path", { d: SHAPES[shape % SHAPES.length], fill: ink, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` });
 }
 
 /** `#view?a=1&run=x&run=y`: the name of a view and what it shows. */

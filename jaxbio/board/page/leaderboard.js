@@ -1,6 +1,8 @@
 "use strict";
 // Models by measures, with intervals, chance and ceilings; two measures against each other.
 
+const NAMED_POINTS = 12;
+
 class Leaderboard {
   constructor(root) {
     this.hidden = new Set();
@@ -51,7 +53,7 @@ class Leaderboard {
       this.box.replaceChildren(el("p", {}, "Nothing was measured yet: jaxbio evaluate RUN measures."));
     } else {
       const best = Object.fromEntries(this.columns.map((id) =>
-        [id, Math.max(...this.rows.map((row) => row.cells[id]?.value ?? -Infinity))]));
+        [id, bestOf(this.rows.map((row) => row.cells[id]?.value).filter((v) => v !== undefined))]));
       const head = ["run", "model", ...this.columns.map((id) => el("span", {}, measures[id].title,
         el("div", { class: "faint" }, limitsOf(this.rows, id))))];
       this.box.replaceChildren(tableOf(head, this.rows.map((row) => [
@@ -66,8 +68,10 @@ class Leaderboard {
   }
 
   drawChoices() {
-    for (const [i, select] of [this.x, this.y].entries()) {
-      const now = select.value || this.columns[i] || "";
+    const has = (id) => this.rows.filter((row) => row.cells[id] && row.cells[this.x.value]).length;
+    for (const select of [this.x, this.y]) {
+      const others = this.columns.filter((id) => select === this.x || id !== this.x.value);
+      const now = select.value || others.reduce((best, id) => (has(id) > has(best) ? id : best), others[0]);
       select.replaceChildren(...this.columns.map((id) => el("option", { value: id, selected: id === now },
         this.table.measures[id].title)));
     }
@@ -88,6 +92,11 @@ function grouped(runs) {
   const groups = new Map();
   for (const run of runs) groups.set(run.group, [...(groups.get(run.group) ?? []), run]);
   return [...groups.values()];
+}
+
+/** The largest of several; nothing is the best of one. */
+function bestOf(values) {
+  return values.length > 1 ? Math.max(...values) : null;
 }
 
 function titleOf(row) {
@@ -116,7 +125,7 @@ function limitsOf(rows, id) {
   const words = [];
   const chances = new Set(entries.map((entry) => entry.chance).filter((v) => v !== null));
   if (chances.size === 1) words.push(`chance ${score([...chances][0])}`);
-  const ceilings = new Set(entries.map((e) => e.ceiling && [...new Set(e.ceiling.map(score))].join("–")).filter(Boolean));
+  const ceilings = new Set(entries.map((e) => e.ceiling && limitsText(e.ceiling, "–")).filter(Boolean));
   if (ceilings.size === 1) words.push(`ceiling ${[...ceilings][0]}`);
   return words.join(", ");
 }
@@ -129,7 +138,7 @@ function scatter(rows, x, y, measures) {
       [pair[axis].value, pair[axis].low, pair[axis].high].filter((v) => typeof v === "number")));
     return [low - 0.05 * (high - low), high + 0.05 * (high - low)];
   };
-  const size = { width: 560, height: 360, left: 58, right: 16, top: 12, bottom: 34 };
+  const size = { width: Math.min(560, CHART.width + 80), height: 360, left: 58, right: 16, top: 12, bottom: 34 };
   const axes = frame(limits(0), limits(1), measures[x].title, size);
   const tip = el("div", { class: "tip", "aria-live": "polite" });
   const marks = rows.flatMap((row, i) => {
@@ -139,33 +148,45 @@ function scatter(rows, x, y, measures) {
     if (typeof b.low === "number") bars.push([axes.x(a.value), axes.x(a.value), axes.y(b.low), axes.y(b.high)]);
     const text = `${titleOf(row)} (${row.model}): ${cellOf(a)}; ${cellOf(b)}`;
     const say = () => { tip.textContent = text; };
-    return [...bars.map(([x1, x2, y1, y2]) => svg("line", { x1, x2, y1, y2, stroke: COLOURS[0], opacity: 0.4 })),
+    return [...bars.map(([x1, x2, y1, y2]) => svg("line", { x1, x2, y1, y2, stroke: COLOURS[0], opacity: 0.7 })),
       svg("circle", { cx: axes.x(a.value), cy: axes.y(b.value), r: 5, fill: COLOURS[0], tabindex: 0,
         role: "img", "aria-label": text, onpointerenter: say, onfocus: say }, svg("title", {}, text))];
   });
+  // Names beside the points as long as these are few: a printed page has nothing to hover over.
+  const names = rows.length > NAMED_POINTS ? [] : rows.map((row, i) => {
+    const [across, down] = [axes.x(xs[i]), axes.y(ys[i])];
+    const right = across > size.width / 2;
+    return svg("text", { x: across + (right ? -8 : 8), y: down - 8, "text-anchor": right ? "end" : "start" }, titleOf(row));
+  });
   const up = svg("text", { x: 14, y: size.height / 2, "text-anchor": "middle",
     transform: `rotate(-90 14 ${size.height / 2})` }, measures[y].title);
-  const picture = svg("svg", { viewBox: `0 0 ${size.width} ${size.height}` }, axes.parts, up, marks);
+  const title = `${measures[y].title} against ${measures[x].title}`;
+  const note = "bars: 95 % intervals, of several seeds mean ± SD";
+  const picture = svg("svg", { viewBox: `0 0 ${size.width} ${size.height}`, role: "group", "aria-label": title },
+    axes.parts, up, marks, names);
   picture.style.maxWidth = "44rem";
   const synthetic = points.some((pair) => pair.some((entry) => entry.synthetic));
   return el("div", {}, el("p", { id: "correlation" }, correlationText(xs, ys)
     + (synthetic ? " SYNTHETIC recordings: says nothing of a brain." : "")), picture, tip,
-  el("button", { onclick: () => downloadSvg("scatter.svg", picture) }, "SVG"));
+  el("p", { class: "faint" }, note), el("button", { onclick: () => downloadSvg(title, picture, [], note) }, "SVG"));
 }
 
 function correlationText(xs, ys) {
   const found = spearman(xs, ys);
   if (!Number.isFinite(found)) return `Spearman's ρ is not defined: one measure does not vary (${xs.length} models).`;
+  if (xs.length < 5) return `Spearman's ρ = ${found.toFixed(3)} of ${xs.length} models: too few for an interval.`;
   const [low, high] = spearmanInterval(xs, ys);
-  const few = xs.length < 5 ? ` Of ${xs.length} models no interval means much.` : "";
   return `Spearman's ρ = ${found.toFixed(3)}, 95 % bootstrap interval ${low.toFixed(3)} to ${high.toFixed(3)}, `
-    + `${xs.length} models.${few}`;
+    + `${xs.length} models.`;
 }
 
 function asCsv(columns, rows, measures) {
   const quoted = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  const numbers = (entry) => (entry ? [entry.value, entry.low ?? "", entry.high ?? "", entry.seeds ?? 1] : ["", "", "", ""]);
-  const head = ["run", "model", ...columns.flatMap((id) => ["", " low", " high", " seeds"].map((s) => measures[id].title + s))];
+  const kind = (entry) => (entry.seeds ? "mean ± SD" : typeof entry.low === "number" ? "95 % interval" : "");
+  const numbers = (entry) => (entry ? [entry.value, entry.low ?? "", entry.high ?? "", kind(entry), entry.seeds ?? 1,
+    entry.synthetic ? "SYNTHETIC" : ""] : Array(6).fill(""));
+  const head = ["run", "model", ...columns.flatMap((id) =>
+    ["", " low", " high", " limits", " seeds", " recordings"].map((s) => measures[id].title + s))];
   const lines = rows.map((row) => [titleOf(row), row.model, ...columns.flatMap((id) => numbers(row.cells[id]))]);
   return [head, ...lines].map((line) => line.map((v) => quoted(String(v))).join(",")).join("\n") + "\n";
 }
@@ -177,7 +198,7 @@ function asLatex(columns, rows, measures) {
     const mark = entry.synthetic ? "\\textsuperscript{synthetic}" : "";
     if (entry.seeds) return `$${score(entry.value)} \\pm ${score(entry.spread)}$${mark}`;
     const limits = typeof entry.low === "number" ? `\\,[${score(entry.low)}, ${score(entry.high)}]` : "";
-    return `$${score(entry.value)}$${limits}${mark}`;
+    return `$${score(entry.value)}${limits}$${mark}`;
   };
   const line = (cells) => `${cells.join(" & ")} \\\\`;
   const head = line(["run", "model", ...columns.map((id) => safe(measures[id].title))]);

@@ -18,7 +18,7 @@ function makeView() {
     else link.removeAttribute("aria-current");
   }
   root.replaceChildren();
-  if (name === "run") return new RunPage(root, [...new Set(query.getAll("run"))]);
+  if (name === "run" && query.has("run")) return new RunPage(root, [...new Set(query.getAll("run"))]);
   if (name === "leaderboard") return new Leaderboard(root);
   if (name === "actions") return new ActionsPage(root);
   return new RunTable(root);

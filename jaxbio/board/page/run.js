@@ -6,7 +6,8 @@ const NO_CURVES = ["count", "images"]; // the same at every test, or the step on
 
 class RunPage {
   constructor(root, names) {
-    this.names = names;
+    this.asked = names;
+    this.names = names; // those that are there
     this.charts = new Map(); // key of the metrics: its chart
     this.made = new Map(); // title of a part: its element
     this.bands = false;
@@ -20,30 +21,40 @@ class RunPage {
     const toggle = (field, label) => el("label", {}, el("input", { type: "checkbox",
       onchange: (e) => {
         this[field] = e.target.checked;
+        if (!this.details) return;
+        this.drawStatus(this.details);
         this.drawCurves();
       } }), label);
     const several = names.length > 1 ? toggle("bands", "seeds as mean and band (SD)") : null;
     this.actions = runActions(names);
-    root.replaceChildren(this.title, this.status, this.actions, el("h2", {}, "Curves"),
+    this.missing = el("p", { class: "bad", role: "status" });
+    this.all = el("div", { hidden: true }, this.status, this.actions, el("h2", {}, "Curves"),
       el("div", { class: "bar" }, toggle("images", "images instead of steps"), several,
         el("span", { class: "faint less" }, "drag to zoom, double-click for all; arrows, +, -, 0")),
       this.curvesBox, this.more, this.rest);
+    root.replaceChildren(this.title, this.missing, this.all);
   }
 
   async update(table) {
     this.table = table;
+    const known = new Set(table.runs.map((run) => run.name));
+    const gone = this.asked.filter((name) => !known.has(name));
+    this.missing.textContent = gone.map((name) => `there is no run '${name}' (any more)`).join("; ");
+    if (gone.length === this.asked.length) return; // what is shown of them stays
+    this.names = this.asked.filter((name) => known.has(name));
+    this.all.hidden = false;
     const found = await Promise.all(this.names.map((name) =>
       Promise.all([source.run(name), source.curves(name)])));
     const details = found.map(([one]) => one);
     const curves = found.map(([, one]) => one);
-    if (curves.some((one, i) => one !== this.curves?.[i])) {
+    if (curves.length !== this.curves?.length || curves.some((one, i) => one !== this.curves[i])) {
       this.details = details;
       this.curves = curves;
       this.drawCurves();
     }
     this.drawStatus(details);
     this.details = details;
-    if (details.length === 1) return replaceChanged(this.rest, sections(details[0], this.made));
+    if (this.asked.length === 1) return replaceChanged(this.rest, sections(details[0], this.made));
     const shown = JSON.stringify(table.runs.filter((run) => this.names.includes(run.name)));
     if (shown === this.shown) return;
     this.shown = shown;
@@ -51,13 +62,15 @@ class RunPage {
   }
 
   drawStatus(details) {
+    const groups = [...new Set(details.map((one) => one.group))];
     this.status.replaceChildren(...details.map((one, i) => {
       const row = this.table.runs.find((run) => run.name === one.name);
-      const name = details.length > 1 ? el("a", { href: runLink([one.name]) }, one.name) : null;
-      const mark = details.length > 1 ? el("span", {}, "● ") : null;
-      if (mark) mark.style.color = colour(i);
+      const name = this.asked.length > 1 ? el("a", { href: runLink([one.name]) }, one.name) : null;
+      const number = this.bands ? groups.indexOf(one.group) : i;
+      const mark = name ? svg("svg", { viewBox: "0 0 10 10", class: "mark" },
+        symbol({ colour: colour(number), shape: number }, 5, 5)) : null;
       const damage = one.damage.map((text) => el("p", { class: "bad" }, `DAMAGED: ${text}`));
-      return el("div", { class: one.state }, mark, name, " ", el("span", { class: "state" }, statusLine(row, one)), damage);
+      return el("div", { class: one.state }, mark, " ", name, " ", el("span", { class: "state" }, statusLine(row, one)), damage);
     }));
   }
 
@@ -80,7 +93,7 @@ class RunPage {
         continue;
       }
       const chart = new LineChart({ title: key.replaceAll("_", " "), series: series(),
-        xLabel: this.images ? "images" : "step", onzoom: (from, to) => this.refine(key, names, from, to) });
+        xLabel: this.images ? "images" : "step", ...this.chance(key), onzoom: (from, to) => this.refine(key, names, from, to) });
       this.charts.set(key, { chart, images: this.images });
     }
     const element = (key) => this.charts.get(key).chart.element;
@@ -103,19 +116,27 @@ class RunPage {
     if (chart.zoom) chart.update(this.series(names, curves));
   }
 
+  /** Where guessing is, of accuracies among equally many classes. */
+  chance(key) {
+    if (!/^top1$|accuracy$/.test(key)) return {};
+    const [classes, ...others] = new Set(this.details.map((one) => one.resolved?.data?.num_classes));
+    if (!classes || others.length) return {};
+    return { lines: { chance: 1 / classes }, note: `dotted: chance ${score(1 / classes)}` };
+  }
+
   scale(i) {
     return (this.images && this.details[i].images_per_step) || 1;
   }
 
   series(names, curves) {
-    const several = this.names.length > 1;
+    const several = this.asked.length > 1;
     if (this.bands) return this.banded(names, curves);
     return names.flatMap((name, split) => curves.map((one, i) => {
       const [steps, values] = one[name] ?? [[], []];
       const label = several ? `${this.names[i]} ${name.split("/")[0]}` : name.split("/")[0];
       return { name: label, x: steps.map((step) => step * this.scale(i)), y: values,
-        colour: colour(several ? i : split), dash: dash(several ? split : 2 * split),
-        marked: name.startsWith("test/") && steps.length < 60 };
+        colour: colour(several ? i : split), dash: dash(several ? split + 2 * Math.floor(i / COLOURS.length) : 2 * split),
+        shape: several ? i : undefined, marked: name.startsWith("test/") && steps.length < 60 };
     })).filter((one) => one.x.length);
   }
 
@@ -137,7 +158,7 @@ class RunPage {
         + (there.length > 1 ? ` (${there.length} seeds)` : "");
       return { name: label, x: x.map((step) => step * this.scale(members[0])), y,
         low: y.map((v, i) => v - spread[i]), high: y.map((v, i) => v + spread[i]),
-        colour: colour(number), dash: dash(split) };
+        colour: colour(number), dash: dash(split + 2 * Math.floor(number / COLOURS.length)), shape: number };
     })).filter(Boolean);
   }
 

@@ -42,7 +42,7 @@ function scorecardPart(run) {
     entry.section, entry.title + (entry.synthetic ? " (SYNTHETIC recordings)" : ""), score(entry.value),
     typeof entry.low === "number" ? `${score(entry.low)} to ${score(entry.high)}` : "unknown",
     entry.interval, entry.chance === null ? "" : score(entry.chance),
-    entry.ceiling ? entry.ceiling.map(score).filter((v, i, all) => v !== all[i - 1]).join(" to ") : "",
+    entry.ceiling ? limitsText(entry.ceiling) : "",
     date(entry.date), entry.step ?? "", el("span", { class: "faint" }, entry.note)]);
   for (const [section, command] of run.blanks) {
     const fill = command ? el("code", {}, command) : el("span", { class: "faint" }, "needs a network with layers");
@@ -62,7 +62,8 @@ function spikingPart(run) {
   const readouts = run.readouts ?? [];
   const rows = readouts.map((one) => ({ name: one.name, value: one.accuracy,
     low: one.accuracy - 1.96 * one.error, high: one.accuracy + 1.96 * one.error }));
-  if (rows.length) parts.push(dotPlot("accuracy by readout", rows, { chance: run.scorecard[0]?.chance }));
+  if (rows.length) parts.push(dotPlot("accuracy by readout", rows,
+    { chance: run.scorecard[0]?.chance, interval: run.scorecard[0]?.interval }));
   const shown = readouts.filter((one) => one.confusion);
   return [el("div", { class: "grid" }, parts), shown.length ? confusionChoice(shown) : null];
 }
@@ -95,7 +96,7 @@ function robustnessPart(run) {
     const means = one.values.map((row) => mean(row.filter((v) => v !== null)));
     const values = one.values.map((row, i) => [...row, means[i]]);
     const title = `${one.title.replaceAll("_", " ")}: top-1 by kind and severity (clean ${score(one.clean)}, `
-      + `chance ${score(one.chance)}, ${one.images} images a cell)`;
+      + `chance ${score(one.chance)}, ${one.images} images a cell: 95 % intervals ± ${score(one.within)} or less)`;
     return heatMap(title, one.rows.map((kind) => kind.replaceAll("_", " ")),
       [...one.columns.map((s) => `severity ${s}`), "mean"], values, { shares: values });
   });
@@ -115,9 +116,14 @@ function attacksPart(run) {
 function similarityPart(run) {
   return run.similarity?.map((one) => {
     const title = one.title + (one.synthetic ? " (SYNTHETIC recordings: say nothing of a brain)" : "");
-    const ceiling = one.ceiling ? `, ceiling ${one.ceiling.map(score).join(" to ")}` : ", ceiling unknown";
+    const ceiling = one.ceiling ? `, ceiling ${limitsText(one.ceiling)}` : ", ceiling unknown";
     if (one.columns.length > 1) {
-      return heatMap(`${title}${ceiling}`, one.rows, one.columns, one.values, { corner: "layer" });
+      // Shades are shares of the ceiling: differences among low scores are not to look like much.
+      const top = Math.max(one.ceiling?.[1] ?? 0, ...one.values.flat());
+      return heatMap(`${title}${ceiling}`, one.rows, one.columns, one.values, { corner: "layer",
+        intervals: one.intervals, shares: one.values.map((row) => row.map((v) => (v === null ? null : v / top))),
+        note: `columns: time steps of the network; below the scores: 95 % intervals; shades: 0 to ${score(top)}`
+          + (one.ceiling ? ", the ceiling" : ", the highest score") });
     }
     return dotPlot(title + ceiling, one.rows.map((name, i) => ({ name, value: one.values[i][0],
       low: one.intervals[i][0]?.[0], high: one.intervals[i][0]?.[1] })), { ceiling: one.ceiling });
@@ -130,11 +136,11 @@ function physiologyPart(run) {
     const plot = scored.length ? dotPlot(`${one.title}: similarity to macaque V1 over its ceiling`,
       scored.map(({ name, score: s }) => ({ name, value: s.score,
         low: s.score - (1.96 * s.error) / s.ceiling, high: s.score + (1.96 * s.error) / s.ceiling })),
-      { ceiling: [1, 1] }) : null;
-    const rows = one.rows.map((row) => [row.name, row.units, short(row.median),
+      { ceiling: [1, 1], interval: "normal, bootstrap over units" }) : null;
+    const rows = one.rows.map((row) => [row.name, row.units, `${short(row.median)} ${row.unit}`,
       row.score ? score(row.score.score) : "", row.score ? score(row.score.p) : ""]);
     return [plot, el("details", {}, el("summary", {}, `${one.title}: all properties`),
-      tableOf(["property", "units", "median", "score", "p"], rows))];
+      tableOf(["property", "units recorded", "median", "score", "p"], rows))];
   });
 }
 

@@ -6,14 +6,19 @@ function surfaceOf(keys, points, label) {
   const varied = keys.map((key, i) => ({ key, i })).filter(({ i }) =>
     new Set(points.map((p) => p.at[i])).size > 1 && points.every((p) => typeof p.at[i] === "number"));
   if (varied.length < 2) return null;
+  const pairs = varied.flatMap((_, i) => varied.slice(i + 1).map((__, k) => [i, i + 1 + k]));
+  const first = pairs.find(([i, j]) => hasFaces(averaged(points, varied[i].i, varied[j].i)));
+  if (!first) return null; // nothing but points far from each other
   const box = el("div");
   const choose = (start) => el("select", { "aria-label": "parameter", onchange: () => show() },
     varied.map(({ key }, n) => el("option", { value: n, selected: n === start }, key)));
-  const [a, b] = [choose(0), choose(1)];
+  const [a, b] = first.map(choose);
   const show = () => {
     const [i, j] = [varied[a.value].i, varied[b.value].i];
+    const grid = averaged(points, i, j);
     box.replaceChildren(i === j ? el("p", {}, "Choose two different parameters.")
-      : new Surface(averaged(points, i, j), [keys[i], keys[j], label]).element);
+      : hasFaces(grid) ? new Surface(grid, [keys[i], keys[j], label]).element
+        : el("p", {}, "No four neighbours of this grid have all been run: choose other parameters."));
   };
   show();
   return el("div", {}, el("div", { class: "bar" }, "surface over", a, b), box);
@@ -37,6 +42,12 @@ function averaged(points, i, j) {
     return here.length ? mean(here) : null;
   }));
   return { xs, ys, z };
+}
+
+/** Whether four points somewhere are the corners of a piece of surface. */
+function hasFaces({ z }) {
+  const there = (i, j) => z[i]?.[j] !== undefined && z[i][j] !== null;
+  return z.some((row, i) => row.some((_, j) => there(i, j) && there(i + 1, j) && there(i, j + 1) && there(i + 1, j + 1)));
 }
 
 /** The turn that shows the lowest corner in front, so that it hides nothing. */
@@ -69,7 +80,7 @@ class Surface {
     const depth = v * Math.cos(this.tilt) - z * Math.sin(this.tilt);
     const up = z * Math.cos(this.tilt) + v * Math.sin(this.tilt);
     const scale = 195 / (1 + 0.12 * depth);
-    return [480 + u * scale, 320 - up * scale, depth];
+    return [480 + u * scale, 305 - up * scale, depth];
   }
 
   corner(i, j) {
@@ -82,6 +93,8 @@ class Surface {
   draw() {
     const pen = this.canvas.getContext("2d");
     const ink = getComputedStyle(document.body).color || "#222";
+    const palette = getComputedStyle(document.documentElement);
+    const ends = ["--least", "--most"].map((name) => palette.getPropertyValue(name).trim());
     pen.clearRect(0, 0, 960, 640);
     const { xs, ys } = this.grid;
     this.corners = xs.map((_, i) => ys.map((__, j) => this.corner(i, j)));
@@ -98,7 +111,7 @@ class Surface {
       pen.beginPath();
       four.forEach(({ place: [x, y] }, n) => (n ? pen.lineTo(x, y) : pen.moveTo(x, y)));
       pen.closePath();
-      pen.fillStyle = shade(mean(four.map((c) => c.share))).background;
+      pen.fillStyle = shade(mean(four.map((c) => c.share)), ...ends);
       pen.strokeStyle = ink;
       pen.fill();
       pen.stroke();
@@ -123,19 +136,34 @@ class Surface {
     };
     const base = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map((corner) => [...corner, -0.7]);
     base.forEach((corner, n) => line(corner, base[(n + 1) % 4]));
-    line([-1, 1, -0.7], [-1, 1, 0.7]);
+    const [left] = base.sort((a, b) => this.project(...a)[0] - this.project(...b)[0]);
+    line(left, [left[0], left[1], 0.7]);
+    this.left = left;
   }
 
+  /** Names and ends of the axes where nothing is in front of them. */
   drawLabels(pen, ink) {
     const { xs, ys } = this.grid;
+    const depth = (...place) => this.project(...place)[2];
+    const near = [depth(1, 0, 0) < depth(-1, 0, 0) ? 1 : -1, depth(0, 1, 0) < depth(0, -1, 0) ? 1 : -1];
+    const text = (what, place, align = "center") => {
+      pen.textAlign = align;
+      pen.fillText(what, ...this.project(...place).slice(0, 2));
+    };
+    const lastPart = (name) => name.split(".").at(-1);
     pen.fillStyle = ink;
-    pen.font = "20px system-ui, sans-serif";
-    pen.textAlign = "center";
-    const text = (what, place) => pen.fillText(what, ...this.project(...place).slice(0, 2));
-    text(`${this.labels[0]} ${short(xs[0])} to ${short(xs.at(-1))}`, [0, -1.35, -0.8]);
-    text(`${this.labels[1]} ${short(ys[0])} to ${short(ys.at(-1))}`, [-1.35, 0, -0.8]);
-    text(`${score(this.range[1])}`, [-1.1, 1.1, 0.75]);
-    text(`${this.labels[2]} ${score(this.range[0])}`, [-1.1, 1.1, -0.7]);
+    pen.font = "24px system-ui, sans-serif";
+    for (const [end, u] of [[0, -0.85], [-1, 0.85]]) {
+      text(short(xs.at(end)), [u, 1.2 * near[1], -0.8]);
+      text(short(ys.at(end)), [1.2 * near[0], u, -0.8]);
+    }
+    text(lastPart(this.labels[0]), [0, 1.4 * near[1], -0.8]);
+    text(lastPart(this.labels[1]), [1.4 * near[0], 0, -0.8]);
+    const [x, y] = this.left.map((v) => 1.08 * v);
+    text(score(this.range[0]), [x, y, -0.7], "right");
+    text(score(this.range[1]), [x, y, 0.7], "right");
+    pen.textAlign = "left";
+    pen.fillText(`${this.labels[2]} (height and shade)`, 16, 34);
   }
 
   moved(event) {
