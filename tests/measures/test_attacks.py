@@ -9,6 +9,7 @@ import jax
 import pytest
 
 from configs import svp_resnet
+from jaxbio.commands.main import main
 from jaxbio.errors import InputError
 from jaxbio.measures import attacked
 from jaxbio.measures.measure import measure
@@ -191,6 +192,12 @@ def test_models_without_a_gradient(tmp_path_factory, monkeypatch):
 def test_bad_options(plain, options, word):
     with pytest.raises(InputError, match=word):
         _measure(plain, **options)
+
+
+def test_a_network_of_task_stdp(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"config": {"task": "stdp"}}')
+    assert main(["evaluate", str(tmp_path), "--mode=attacks"]) == 2
+    assert "gradients" in capsys.readouterr().err
 
 
 def test_transfer_from_a_network_without_gradients(plain, tmp_path):
