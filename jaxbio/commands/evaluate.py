@@ -13,7 +13,8 @@ Results are printed, and written as JSON and figures into the run directory.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def options(parser: Parser) -> None:
     )
     parser.add_argument(
         "--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("png", "pdf", "svg"),
+        default="png",
+        help="of the figures, beside the PNG that pages and the board show",
     )
     add_processes(parser)
     # Modes may share a flag's name with defaults of their own: only the chosen one's are declared.
@@ -86,7 +93,20 @@ def run(options: argparse.Namespace) -> None:
     session = open_session(
         config, workdir, options.checkpoint, with_data=measure.needs_data(options)
     )
-    take(session, measure, options)
+    with _figures_as(options.format):
+        take(session, measure, options)
+
+
+@contextmanager
+def _figures_as(suffix: str) -> Iterator[None]:
+    """Figures of the run are also written in this format (jaxbio/runs/figures.py)."""
+    if suffix == "png":
+        yield
+        return
+    import matplotlib
+
+    with matplotlib.rc_context({"savefig.format": suffix}):
+        yield
 
 
 def _mode(words: Sequence[str]) -> str | None:

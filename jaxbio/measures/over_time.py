@@ -126,27 +126,27 @@ def _save_figures(
         plot_activation_maps,
         plot_rdms_over_time,
     )
-    from jaxbio.plotting.saving import save_figure
+    from jaxbio.runs.figures import save_figures
 
     arrival = result["arrival_steps"]
     areas = {area: areas[area] for area in arrival}  # jax sorts by name: IT before V1
-    report = session.run.path / "report"
     name = session.arguments["name"]
-    figure = plot_accuracy_over_time(
+    accuracy = plot_accuracy_over_time(
         {name: result["top1"]},
         1 / session.arguments["num_classes"],
         result["count"],
         max(arrival.values()),
     )
-    save_figure(figure, report / "accuracy_over_time.png")
     maps = {area: states[:, 0].mean(-1) for area, states in areas.items()}
-    figure = plot_activation_maps(batch["image"][0] / 255, maps, arrival)
-    save_figure(figure, report / "activation_over_time.png")
     real = np.flatnonzero(batch["mask"])
     chosen = real[np.argsort(batch["label"][real], kind="stable")][:_SHOWN_IMAGES]
     rdms = {area: _rdms(states[:, chosen], arrival[area]) for area, states in areas.items()}
-    figure = plot_rdms_over_time(rdms, arrival, "correlation distance (1 - r)")
-    save_figure(figure, report / "rdms_over_time.png")
+    figures = {
+        "accuracy_over_time": accuracy,
+        "activation_over_time": plot_activation_maps(batch["image"][0] / 255, maps, arrival),
+        "rdms_over_time": plot_rdms_over_time(rdms, arrival, "correlation distance (1 - r)"),
+    }
+    save_figures(session.run, figures)
 
 
 def _rdms(states: "np.ndarray", arrival: int) -> "np.ndarray":

@@ -126,7 +126,7 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
     """Prints a table; JSON and a page into ``evaluation/physiology_LAYER``, figures beside it."""
     import jax
 
-    from jaxbio.plotting.saving import save_figure
+    from jaxbio.runs.figures import save_figures
     from jaxbio.runs.html import write_page
 
     if jax.process_index() == 0:
@@ -135,8 +135,9 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
         folder = session.run.path / "evaluation"
         tables = {f"Properties {one.label}".strip(): _rows(one) for one in outcome.examined}
         figures = _figures(outcome)
-        for name, figure in figures.items():
-            save_figure(figure, folder / f"{key}_{name.replace(' ', '_').replace(',', '')}.png")
+        names = [f"{key}_{name.replace(' ', '_').replace(',', '')}" for name in figures]
+        save_figures(session.run, dict(zip(names, figures.values(), strict=True)), "evaluation")
+        for figure in figures.values():
             figure.set_layout_engine("none")  # it is laid out, and drawn again for the page
         title = f"Physiology of {result['model']['name']}, {result['layer']}"
         write_page(folder / f"{key}.html", title, tables, figures)

@@ -16,15 +16,17 @@ from jaxbio.plotting.similarity import (
     plot_regions,
     plot_score_bars,
 )
+from jaxbio.runs.figures import save_for_paper
 from jaxbio.runs.html import write_page
 from jaxbio.similarity import square
 
 _MOST_LAYERS = 7  # in RDM pictures and scaling, evenly over the network
+_MOST_THUMBNAILS, _THUMBNAIL = 100, 24  # conditions, pixels
 _MOST_CONDITIONS = 400  # beyond it, pictures of RDMs show nothing and scaling takes minutes
 
 
 def write_html(path: Path, result: dict[str, Any], brain: Brain, activity: Activity) -> None:
-    """Writes the report, atomically.
+    """Writes the report, atomically; each figure as a file too where ``--format`` asks for one.
 
     Args:
         path: of the file.
@@ -53,6 +55,8 @@ def write_html(path: Path, result: dict[str, Any], brain: Brain, activity: Activ
     tables["What was compared"] = _facts(result)
     title = f"{result['model']['name']} against {brain.recordings.name}"
     write_page(path, title, tables, figures)
+    for number, figure in enumerate(figures.values(), 1):
+        save_for_paper(figure, path.with_name(f"{path.stem}_{number}.png"))
 
 
 def embed_dissimilarities(rdm: np.ndarray) -> np.ndarray:
@@ -151,8 +155,19 @@ def _geometry(brain: Brain, activity: Activity) -> dict[str, Figure]:
     places = {title: embed_dissimilarities(rdm) for title, rdm in rdms.items()}
     return {
         "Representational dissimilarity matrices.": pictures,
-        "Geometry: multidimensional scaling.": plot_mds(places, brain.condition_labels),
+        "Geometry: multidimensional scaling.": plot_mds(
+            places, brain.condition_labels, _thumbnails(brain)
+        ),
     }
+
+
+def _thumbnails(brain: Brain) -> np.ndarray | None:
+    """The first picture of each condition, or None: there are none, or too many to be seen."""
+    stimuli = brain.recordings.stimuli
+    _, first = np.unique(brain.conditions, return_index=True)
+    if stimuli.images is None or len(first) > _MOST_THUMBNAILS:
+        return None
+    return stimuli.take(first).read_images(_THUMBNAIL)
 
 
 def _place_name(row: dict[str, Any]) -> str:

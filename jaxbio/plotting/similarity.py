@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from jaxbio.plotting.cells import label_cells
 from jaxbio.plotting.style import line_style
@@ -17,6 +18,7 @@ _COLUMNS = 4
 _BARS_PER_INCH = 3.0
 _MOST_NAMED = 20  # categories beside an RDM
 _TITLE_WIDTH = 28  # characters
+_THUMBNAIL_INCHES = 0.2
 
 
 def plot_rdms(rdms: Mapping[str, np.ndarray], labels: ArrayLike | None = None) -> Figure:
@@ -170,12 +172,15 @@ def plot_regions(
     return figure
 
 
-def plot_mds(places: Mapping[str, np.ndarray], labels: ArrayLike) -> Figure:
-    """Draws conditions as points whose distances are their dissimilarities.
+def plot_mds(
+    places: Mapping[str, np.ndarray], labels: ArrayLike, pictures: np.ndarray | None = None
+) -> Figure:
+    """Draws conditions as points, or small pictures, whose distances are their dissimilarities.
 
     Args:
         places: per title ``[n, 2]``, from multidimensional scaling.
         labels: ``[n]`` category of each condition: one colour each.
+        pictures: ``[n, H, W, 3]`` uint8, one of each condition, framed in its category's colour.
 
     Returns:
         A figure with one panel per title.
@@ -191,8 +196,12 @@ def plot_mds(places: Mapping[str, np.ndarray], labels: ArrayLike) -> Figure:
     labels = np.asarray(labels)
     for axes, (title, points) in zip(panels, places.items(), strict=False):
         for number, label in enumerate(np.unique(labels)):
-            chosen = points[labels == label]
-            axes.scatter(*chosen.T, s=16, **line_style(number), linewidths=0, label=str(label))
+            chosen, style = points[labels == label], line_style(number)
+            axes.scatter(*chosen.T, s=16, **style, linewidths=0, label=str(label))
+            if pictures is None:
+                continue
+            for place, picture in zip(chosen, pictures[labels == label], strict=True):
+                axes.add_artist(_thumbnail(picture, place, style["color"]))
         axes.set_title(fill(title, _TITLE_WIDTH), fontsize="medium")
         axes.set_aspect("equal", adjustable="datalim")
     for axes in panels:
@@ -203,6 +212,12 @@ def plot_mds(places: Mapping[str, np.ndarray], labels: ArrayLike) -> Figure:
     )
     figure.suptitle("Distances approximate dissimilarities, without a unit", fontsize="medium")
     return figure
+
+
+def _thumbnail(picture: np.ndarray, place: np.ndarray, colour: str) -> AnnotationBbox:
+    edge = {"edgecolor": colour, "linewidth": 1.0}
+    image = OffsetImage(picture, zoom=_THUMBNAIL_INCHES * 72 / len(picture))
+    return AnnotationBbox(image, tuple(place), pad=0.05, bboxprops=edge)
 
 
 def plot_fine_tuning(

@@ -12,6 +12,14 @@ from jaxbio.plotting.similarity import (
 _RDM = np.abs(np.subtract.outer(np.arange(5.0), np.arange(5.0)))
 
 
+def test_scaling_shows_pictures_where_there_are_some():
+    places, pictures = np.eye(5, 2), np.zeros((5, 4, 4, 3), np.uint8)
+    (bare,) = plot_mds({"a": places}, [*"xxyyy"]).axes
+    (shown,) = plot_mds({"a": places}, [*"xxyyy"], pictures).axes
+    assert not bare.artists
+    np.testing.assert_array_equal([artist.xy for artist in shown.artists], places)
+
+
 def test_rdms_share_a_scale_and_mark_categories():
     figure = plot_rdms({"a": _RDM, "b": 7 * _RDM}, ["x", "x", "y", "y", "y"])
     first, second = (axes.images[0].get_array() for axes in figure.axes[:2])
