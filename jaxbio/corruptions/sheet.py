@@ -53,6 +53,8 @@ def picture_sheet(
     rows = -(-len(cells) // columns)
     height, width = image.shape[:2]
     figure = Figure((2.0 * columns, (2.0 * height / width + 0.25) * rows), layout="constrained")
+    if len(severities) == 1:
+        figure.suptitle(f"severity {severities[0]}", fontsize=10)
     axes = figure.subplots(rows, columns, squeeze=False).reshape(-1)
     for axis in axes:
         axis.axis("off")
