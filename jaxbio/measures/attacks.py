@@ -94,7 +94,12 @@ def options(add: Any) -> None:
         **{**a_list(), "default": None},
         help="radii for images in [0, 1], such as 1/255,8/255, in place of the preset's",
     )
-    add("--steps", type=int, metavar="N", help="of every attack, in place of the preset's")
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="of every attack, in place of the preset's; fewer steps of PGD are longer",
+    )
     add("--restarts", type=int, default=1, metavar="N", help="random starts; the best counts")
     add("--samples", type=int, metavar="N", help="gradients averaged where the model is noisy")
     add("--count", type=int, default=1000, metavar="N", help="first images of the test set; 0: all")
@@ -236,18 +241,23 @@ def _chosen(options: argparse.Namespace) -> "list[Attack]":
             f"--epsilon={','.join(options.epsilon)}: {options.preset} has several norms; choose "
             "one with --norm"
         )
-    changed = {"restarts": options.restarts}
-    if options.steps is not None:
-        changed["steps"] = options.steps
     return [
         dataclasses.replace(
             attack,
             epsilons=radii or attack.epsilons,
             samples=attack.samples if options.samples is None else options.samples,
-            options={**attack.options, **changed},
+            options={**_with_steps(attack, options.steps), "restarts": options.restarts},
         )
         for attack in attacks
     ]
+
+
+def _with_steps(attack: "Attack", steps: int | None) -> dict[str, Any]:
+    """The attack's options with another number of steps, which walk as far in all as before."""
+    found = dict(attack.options)
+    if steps is not None and "step" in found:
+        found["step"] = min(1.0, found["step"] * found["steps"] / steps)
+    return found if steps is None else {**found, "steps": steps}
 
 
 def _check_radii(attack: "Attack", size: int) -> None:

@@ -9,9 +9,10 @@ import jax
 import pytest
 
 from configs import svp_resnet
+from jaxbio.attacks import PRESETS
 from jaxbio.commands.main import main
 from jaxbio.errors import InputError
-from jaxbio.measures import attacked
+from jaxbio.measures import attacked, attacks
 from jaxbio.measures.measure import measure
 from jaxbio.ops.intervals import wilson
 from jaxbio.tasks import loop
@@ -192,6 +193,15 @@ def test_models_without_a_gradient(tmp_path_factory, monkeypatch):
 def test_bad_options(plain, options, word):
     with pytest.raises(InputError, match=word):
         _measure(plain, **options)
+
+
+def test_fewer_steps_walk_as_far():
+    walk = PRESETS["evnet"][0].options["step"] * PRESETS["evnet"][0].options["steps"]
+    for steps, length in ((32, walk / 32), (1, 1.0), (None, walk / 64)):
+        found = attacks._with_steps(PRESETS["evnet"][0], steps)
+        assert found["step"] == pytest.approx(length)
+        assert found["steps"] == (steps or 64)
+    assert "step" not in attacks._with_steps(PRESETS["autoattack_lite"][0], 5)
 
 
 def test_a_network_of_task_stdp(tmp_path, capsys):
