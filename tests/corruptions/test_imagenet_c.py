@@ -65,6 +65,7 @@ def test_the_draws_of_elastic_transform_fill_their_range():
 
 
 @pytest.mark.parametrize("name", ["contrast", "jpeg_compression"])
+@pytest.mark.slow
 def test_results_are_jpegs(photograph, name):
     key = jax.random.key(0)
     file = io.BytesIO()

@@ -159,6 +159,7 @@ def test_eidolons_are_the_published_ones(coherence):
     assert off.mean() < 1e-3
 
 
+@pytest.mark.slow
 def test_reach_takes_the_picture_away():
     likeness = []
     for reach in ("1", "8", "64"):

@@ -67,6 +67,7 @@ def test_shot_noise_counts_have_the_poisson_distribution(words, level):
 
 
 @pytest.mark.parametrize("severity", [1, 4])
+@pytest.mark.slow
 def test_glass_blur_equals_a_scan_pixel_by_pixel(severity, words):
     distance = blur.GLASS[severity - 1][1]
     height, width = 33, 40
@@ -173,6 +174,7 @@ def test_equalisation_spreads_the_levels_that_occur():
     np.testing.assert_array_equal(equalise(constant), constant)
 
 
+@pytest.mark.slow
 def test_fog_maps_span_zero_to_one_and_frost_crops_stay_inside(words):
     x = jnp.zeros((4, 40, 100, 3))
     maps = np.asarray(jax.jit(weather.draw_fog, static_argnums=2)(words, x, 3))

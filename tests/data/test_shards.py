@@ -46,6 +46,7 @@ def assert_equal_batches(ours, expected):
             np.testing.assert_array_equal(values, other[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_batches_are_those_of_the_source(sharded, image_folder):
     """Training, a resumed training, evaluation and a part held out, bit for bit."""
     for keys in ({}, {"split": 0.25}):

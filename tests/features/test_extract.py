@@ -75,6 +75,7 @@ def test_arrival_of_the_image(name, arrivals):
     assert {name: layer.arrival_step for name, layer in layers.items() if layer.steps} == arrivals
 
 
+@pytest.mark.slow
 def test_before_its_arrival_the_image_makes_no_difference():
     model = create_model("cornet_rt", num_classes=5, image_size=32)
     images = pictures(3, size=32)

@@ -84,6 +84,7 @@ def test_predictions_on_the_first_split(case):
     close(predicted[0], METRICS[f"split0_pred_{case}"], 1e-5)  # stored as float32
 
 
+@pytest.mark.slow
 def test_rdm_metric():
     if "rdm" not in CASES:
         pytest.skip("not in these vectors")
@@ -127,6 +128,7 @@ def test_consistency_with_halves_per_stimulus():
 
 
 @pytest.mark.skipif("rsa_ceiling" not in CASES, reason="not in these vectors")
+@pytest.mark.slow
 def test_mean_rdm_ceiling():
     _, y = bs_means()
     subjects = np.stack([sim.upper(sim.rdm(y[:, i::4])) for i in range(4)])

@@ -154,6 +154,7 @@ def _write_arrays(folder, kinds, levels):
         np.save(folder / f"{kind}.npy", images)
 
 
+@pytest.mark.slow
 def test_a_published_set_of_folders(run, tmp_path):
     _write(tmp_path / "data", "val", _LEVELS, 2)
     for kind in ("noise/gaussian_noise", "blur/motion_blur"):

@@ -137,6 +137,7 @@ def test_report_figures_and_resume(run, monkeypatch, capsys):
     assert "measuring anew" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_runs_side_by_side(run, tmp_path, capsys):
     other = tmp_path / "other"
     other.mkdir()
@@ -173,6 +174,7 @@ def test_whole_pictures_are_corrupted_by_the_reference_alone(run):
         _measure(opened, ["contrast"], ["3"])
 
 
+@pytest.mark.slow
 def test_the_protocol_of_imagenet_c_has_figures_and_a_file_of_its_own(run):
     report = _measure(_open(run), ["contrast"], ["3"], protocol="imagenet_c")
     assert (run / "evaluation" / "robustness_imagenet_c.json").exists()

@@ -102,6 +102,7 @@ def test_an_image_depends_on_its_key_alone():
     assert changed.any()
 
 
+@pytest.mark.slow
 def test_half_of_the_layers_act():
     images = jnp.asarray(np.repeat(picture(0, 8, 8)[None], 400, 0))
     after = rand_augment(images, jax.random.split(jax.random.key(0), 400), layers=1)

@@ -66,6 +66,7 @@ def test_contrast_saturates(layers):
     assert 0.1 < half < 0.6
 
 
+@pytest.mark.slow
 def test_an_orthogonal_mask_suppresses(layers):
     cell = _best_cell(layers)
     grating, mask = _rows(contrast=0.25), _rows(contrast=0.5, orientation=90.0)

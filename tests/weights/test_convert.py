@@ -82,6 +82,7 @@ def test_batch_norm_and_indices():
         )
 
 
+@pytest.mark.slow
 def test_first_linear_layer_reads_channels_first():
     """The converted kernel applied to an HWC map is PyTorch's applied to the CHW one."""
     state = {k: np.zeros(shape, np.float32) for k, shape in needed("alexnet", **SMALL).items()}

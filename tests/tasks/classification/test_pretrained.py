@@ -173,6 +173,7 @@ def _write_safetensors(path, tensors):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
+@pytest.mark.slow
 def test_a_file_of_pytorch(tmp_path, monkeypatch):
     """All of CORnet-Z but its classifier, which has other classes."""
     model = create_model("cornet_z", num_classes=3, image_size=32)

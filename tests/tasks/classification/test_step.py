@@ -76,6 +76,7 @@ def test_averages_follow_the_definition():
     chex.assert_trees_all_equal(after.variables(averaged=True)["params"], after.ema["params"])
 
 
+@pytest.mark.slow
 def test_long_averages_forget_the_random_weights():
     """After 12 steps at .9999 plain averages are still at the start; warmed-up ones are not."""
     moved = {}

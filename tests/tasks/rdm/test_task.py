@@ -249,6 +249,7 @@ def test_the_loss_is_that_of_the_definition(recordings):
     assert float(metrics["loss"]) / 98 == pytest.approx(expected + 0.5 * entropy, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_of_layers_with_time_the_last_step_counts(recordings):
     batches, _ = _batches(recordings)
     batch = next(iter(batches.stream(0, 1, make_mesh())))
