@@ -55,6 +55,7 @@ def plot_behaviour(result: dict[str, Any]) -> Figure:
     right.set_ylabel("category answered (na: none)")
     figure.colorbar(picture, ax=right, label="answers to the category shown (%)", shrink=0.8)
     figure.suptitle(
-        f"Answers to {result['images']:,} images; whiskers are 95 % intervals", size="medium"
+        f"Answers to {result['images']:,} images; the network's accuracy with 95 % intervals",
+        size="medium",
     )
     return figure
