@@ -37,8 +37,8 @@ def in_background(items: Iterator[Any], depth: int) -> Generator[Any, None, None
     """Yields the items of an iterator that is advanced in a thread, up to ``depth`` ahead.
 
     The thread starts with the first item asked for, and ends with the iterator: when that is
-    exhausted, closed or forgotten. What the iterator raises is raised here, after the
-    items before it.
+    exhausted, closed or forgotten; a generator is closed with it. What the iterator raises is
+    raised here, after the items before it.
 
     Args:
         items: the iterator; used by the thread alone.
@@ -82,3 +82,5 @@ def _worked_ahead(items: Iterator[Any], depth: int) -> Generator[Any, None, None
     finally:
         stop.set()
         thread.join()
+        if isinstance(items, Generator):
+            items.close()

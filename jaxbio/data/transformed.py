@@ -1,6 +1,7 @@
 """Evaluation batches whose whole images a function changes before they are resized and cropped."""
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +12,7 @@ from jaxbio.data.types import Batch, Transform
 
 
 def transformed(
-    batches: Iterator[Batch],
+    batches: Generator[Batch, None, None],
     transform: Transform,
     settings: Settings,
     finish: Callable[[np.ndarray], np.ndarray],
@@ -28,7 +29,8 @@ def transformed(
         The batches with ``image`` uint8 ``[b, S, S, 3]``; masked rows are black.
     """
     side = settings.image_size
-    with ThreadPoolExecutor(settings.threads) as pool:
+    # Closed, as an error's traceback would keep their thread alive.
+    with contextlib.closing(batches), ThreadPoolExecutor(settings.threads) as pool:
         for batch in batches:
             rows = np.flatnonzero(batch["mask"])
             images = np.zeros((len(batch["mask"]), side, side, 3), np.uint8)

@@ -108,12 +108,19 @@ def test_its_own_errors_come_through(opened):
     def transform(images, indices):
         raise ZeroDivisionError("mine")
 
+    before = set(threading.enumerate())
     with pytest.raises(ZeroDivisionError, match="mine"):
         next(eval_batches(source, settings(), global_batch_size=5, transform=transform))
+    assert not threads_since(before)  # although the error's traceback holds their frames
+
+
+def threads_since(before):
+    return [t for t in threading.enumerate() if t.name == "jaxbio.data" and t not in before]
 
 
 def test_it_works_ahead(opened):
     source, settings = opened
+    before = set(threading.enumerate())
     calls = []
 
     def transform(images, indices):
@@ -128,12 +135,13 @@ def test_it_works_ahead(opened):
     time.sleep(0.1)
     assert 3 <= len(calls) <= 4  # the one taken, two ready, one in hand
     batches.close()
-    assert not [t for t in threading.enumerate() if t.name == "jaxbio.data"]
+    assert not threads_since(before)
 
 
 def test_background_keeps_order_and_ends():
+    before = set(threading.enumerate())
     assert list(in_background(iter(range(50)), 3)) == list(range(50))
-    assert not [t for t in threading.enumerate() if t.name == "jaxbio.data"]
+    assert not threads_since(before)
 
 
 def test_background_raises_after_the_items_before():
