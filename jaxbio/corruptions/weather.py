@@ -7,7 +7,7 @@ from jax import Array, lax
 from jaxbio.corruptions import fields
 from jaxbio.corruptions.blur import directional_blur
 from jaxbio.corruptions.frost_textures import ENLARGE, PHOTOGRAPHS, textures
-from jaxbio.corruptions.linear import separable, zoom_matrix
+from jaxbio.corruptions.linear import PRECISION, separable, zoom_matrix
 
 # Mean and spread of the flakes' field, zoom, threshold, motion's radius and sigma, mix.
 SNOW = (
@@ -38,7 +38,7 @@ def snow(x: Array, severity: int, field: tuple[Array, Array]) -> Array:
     flakes = jnp.clip(jnp.where(flakes < threshold, 0.0, flakes), 0.0, 1.0)
     flakes = directional_blur(flakes, radius, sigma, angle)[:, :height, :width]
     flakes = jnp.round(flakes * 255.0)
-    grey = (x @ jnp.asarray([0.299, 0.587, 0.114]))[..., None]
+    grey = jnp.matmul(x, jnp.asarray([0.299, 0.587, 0.114]), precision=PRECISION)[..., None]
     x = mix * x + (1 - mix) * jnp.maximum(x, grey * 1.5 + 127.5)
     return x + flakes + flakes[:, ::-1, ::-1]
 

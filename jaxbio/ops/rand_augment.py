@@ -201,8 +201,9 @@ def _affine(shape, signed, drawn) -> tuple[jax.Array, jax.Array]:
     shear_x = jnp.where(drawn("shear_x"), 0.3 * signed, 0.0)
     shear_y = jnp.where(drawn("shear_y"), 0.3 * signed, 0.0)
     one = jnp.ones(())
-    matrix = turn @ jnp.stack([jnp.stack([one, shear_x]), jnp.stack([shear_y, one])])
-    offset = centre - turn @ centre
+    shear = jnp.stack([jnp.stack([one, shear_x]), jnp.stack([shear_y, one])])
+    matrix = jnp.matmul(turn, shear, precision="highest")
+    offset = centre - jnp.matmul(turn, centre, precision="highest")
     shift = 0.45 * signed * jnp.array([width, height], jnp.float32)
     shift *= jnp.stack([drawn("translate_x"), drawn("translate_y")])
     return matrix, offset + shift

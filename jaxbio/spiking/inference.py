@@ -135,7 +135,8 @@ def _inhibition(network: Network, parameters: Parameters, yy: Array | None, spik
     if yy is None:
         # As a product: sums along the last axis do not vectorise on CPUs.
         flat = spikes.reshape(-1, network.filters)
-        total = (flat @ jnp.ones((network.filters, 1))).reshape(*spikes.shape[:2], 1)
+        total = jnp.matmul(flat, jnp.ones((network.filters, 1)), precision="highest")
+        total = total.reshape(*spikes.shape[:2], 1)
         return parameters.c_w * (total - spikes)
     sources = published_order(jnp.swapaxes(spikes, 0, 1))
     targets = jnp.matmul(sources, yy, precision=jax.lax.Precision.HIGHEST)

@@ -231,7 +231,7 @@ def _step_slots(
         change = near * (c.potentiation * spikes)[:, None] - seen * (c.depression * post)[:, None]
         weights = jnp.clip(tier.weights + change, 0.0, 1.0)
         # As a product: sums along the last axis do not vectorise on CPUs.
-        current = (seen * weights) @ jnp.ones(window)
+        current = jnp.matmul(seen * weights, jnp.ones(window), precision="highest")
         current = current + c.c_w * (spikes_of_group - spikes)
         u = c.decay_u * u + jnp.where(clock.waiting(ticks), 0.0, current)
         theta = jnp.where(last, theta, c.decay_theta * theta)

@@ -159,17 +159,18 @@ def present(
 def _products(pre: Array, post: Array, network: Network) -> Array:
     """``[positions, window]`` times ``[positions, filters]``, in the shape of the weights."""
     if network.shared:
-        return (pre.T @ post)[None]
+        return jnp.matmul(pre.T, post, precision="highest")[None]
     return pre[:, :, None] * post[:, None, :]
 
 
 def _excitation(seen: Array, xy: Array, network: Network) -> Array:
     if network.shared:
-        return seen @ xy[0]
-    return jnp.einsum("pk,pkf->pf", seen, xy)
+        return jnp.matmul(seen, xy[0], precision="highest")
+    return jnp.einsum("pk,pkf->pf", seen, xy, precision="highest")
 
 
 def _inhibition(spikes: Array, yy: Array | None, parameters: Parameters, network: Network) -> Array:
     if yy is None:
         return parameters.c_w * (spikes.sum(-1, keepdims=True) - spikes)
-    return from_published_order(published_order(spikes) @ yy, network)
+    inhibition = jnp.matmul(published_order(spikes), yy, precision="highest")
+    return from_published_order(inhibition, network)

@@ -20,7 +20,7 @@ from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.weights import from_torch
 from tests.golden import vectors
 
-pytestmark = pytest.mark.golden
+pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("full_precision")]
 
 OUR_ACTIVATIONS = {
     "GELU": "gelu",

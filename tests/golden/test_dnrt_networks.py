@@ -13,7 +13,7 @@ from jaxbio.weights import from_torch
 from jaxbio.weights.infer import convert
 from tests.golden import vectors
 
-pytestmark = pytest.mark.golden
+pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("full_precision")]
 
 _FOLDER = Path(__file__).parent / "dnrt_networks"
 _CASES = {case["case"]: case for case in vectors.read_cases_json(_FOLDER)["cases"]}

@@ -14,7 +14,7 @@ from jaxbio.ops import gabor
 from jaxbio.ops.v1 import Noise, bank_to_constants, constants_to_bank, v1_response
 from tests.golden import vectors
 
-pytestmark = pytest.mark.golden
+pytestmark = [pytest.mark.golden, pytest.mark.usefixtures("full_precision")]
 
 MODES = {False: "neuronal", True: "uniform"}
 
