@@ -255,14 +255,13 @@ def v1_response(
         return respond(x, source, lambda images: _filter(images, kernels, stride, dtype))
 
     def on_cpu(x: jax.Array, source: Any) -> Any:
-        # Fewer multiplications, and one image at a time so that the intermediate maps stay in the
-        # cache. Accelerators are limited by neither and have fast convolutions; with several
-        # devices the scan would run over a sharded axis.
         filtered = _spectral_filter(kernels, stride, x.shape[1:3])
+        if jax.device_count("cpu") > 1:  # a scan would run over a sharded axis
+            return respond(x, source, jax.vmap(filtered))
+        # One image at a time, so that the intermediate maps stay in the cache.
         return lax.map(lambda one: respond(*one, filtered), (x, source))  # type: ignore[call-arg]
 
-    faster = on_cpu if jax.device_count("cpu") == 1 else plain
-    y, maps = lax.platform_dependent(x, source, cpu=faster, default=plain)
+    y, maps = lax.platform_dependent(x, source, cpu=on_cpu, default=plain)
     return y, maps[..., jnp.argsort(order)]
 
 
@@ -310,19 +309,53 @@ def _cells(constants: Bank, filtered: Mapping[str, jax.Array]) -> jax.Array:
 def _filter(
     x: jax.Array, kernels: Mapping[str, jax.Array], stride: int, dtype: Any
 ) -> dict[str, jax.Array]:
-    """Each colour channel of ``[B, H, W, 3]`` through its own planes."""
+    """Each colour channel of ``[B, H, W, 3]`` through its own planes.
+
+    A strided convolution of one channel becomes one of ``stride²`` channels at stride 1: what
+    matrix units are made for.
+    """
+    side = next(iter(kernels.values())).shape[0]
+    taps = -(-side // stride)
+    blocks = _phases(x.astype(dtype), side, stride)
+    blocks = blocks.transpose(0, 1, 3, 5, 2, 4)  # [B, rows, columns, colour, phase, phase]
     maps = {}
     for colour, kernel in kernels.items():
-        padding = kernel.shape[0] // 2
-        channel = COLOURS.index(colour)
+        spare = (0, taps * stride - side)
+        kernel = jnp.pad(kernel.astype(dtype), (spare, spare, (0, 0)))
+        kernel = kernel.reshape(taps, stride, taps, stride, -1).transpose(0, 2, 1, 3, 4)
         maps[colour] = lax.conv_general_dilated(
-            x[..., channel : channel + 1].astype(dtype),
-            kernel[:, :, None].astype(dtype),
-            (stride, stride),
-            ((padding, padding), (padding, padding)),
+            blocks[:, :, :, COLOURS.index(colour)].reshape(*blocks.shape[:3], stride**2),
+            kernel.reshape(taps, taps, stride**2, -1),
+            (1, 1),
+            "VALID",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
         ).astype(jnp.float32)
     return maps
+
+
+def _phases(x: jax.Array, side: int, stride: int) -> jax.Array:
+    """What a strided correlation with padding ``side // 2`` reads, split into phases.
+
+    Args:
+        x: ``[..., H, W, C]``.
+        side: of the kernels.
+        stride: of the correlation.
+
+    Returns:
+        ``[..., rows, stride, columns, stride, C]``: with the responses' size and the taps of one
+        phase, ``rows = H' + ceil(side / stride) - 1``.
+    """
+    padding = side // 2
+    blocks = [_count(n, side, stride) - 1 - -side // stride for n in x.shape[-3:-1]]
+    spare = [(padding, n * stride - padding - have, 0)
+             for n, have in zip(blocks, x.shape[-3:-1], strict=True)]  # fmt: skip
+    x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0),) * (x.ndim - 3) + (*spare, (0, 0, 0)))
+    return x.reshape(*x.shape[:-3], blocks[0], stride, blocks[1], stride, x.shape[-1])
+
+
+def _count(size: int, side: int, stride: int) -> int:
+    """Responses along an axis of an image."""
+    return (size + 2 * (side // 2) - side) // stride + 1
 
 
 def _spectral_filter(
@@ -338,7 +371,7 @@ def _spectral_filter(
     """
     side = next(iter(kernels.values())).shape[0]
     padding = side // 2
-    height, width = ((n + 2 * padding - side) // stride + 1 for n in size)
+    height, width = (_count(n, side, stride) for n in size)
     taps = -(-side // stride)
     rows = height + taps - 1  # of one phase
     # Rows in the padding are zero: a period that is shorter by those of one end wraps only zeros.
@@ -370,15 +403,9 @@ def _spectral_filter(
         kernel = jnp.pad(kernel, spare).reshape(taps, -1)
         spectrum = jnp.matmul(of_kernel.reshape(-1, taps), kernel, precision=exact)
         spectra[colour] = spectrum.reshape(count, 2 * stride * side, -1)
-    columns = width + taps - 1  # of one phase
 
     def filtered(image: jax.Array) -> dict[str, jax.Array]:
-        spare = tuple(
-            (padding, n * stride - padding - have, 0)
-            for n, have in zip((rows, columns), size, strict=True)
-        )
-        image = lax.pad(image, 0.0, (*spare, (0, 0, 0)))
-        image = image.reshape(rows, stride, columns, stride, -1)
+        image = _phases(image, side, stride)
         maps = {}
         for colour, spectrum in spectra.items():
             plane = image[..., COLOURS.index(colour)]

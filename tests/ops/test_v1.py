@@ -53,13 +53,20 @@ CASES = {
 }
 
 
+PATHS = {
+    "one_cpu": lambda patch: patch.setattr(jax, "device_count", lambda *_: 1),
+    "many_cpus": lambda patch: patch.setattr(jax, "device_count", lambda *_: 2),
+    "accelerator": lambda patch: patch.setattr(
+        jax.lax, "platform_dependent", lambda *args, default, **_: default(*args)
+    ),
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("path", ["here", "batched"])
+@pytest.mark.parametrize("path", PATHS)
 def test_fast_equals_dense(case: str, path: str, monkeypatch) -> None:
-    """On this backend's path, and on that of accelerators and of several devices."""
-    if path == "batched":
-        monkeypatch.setattr(jax, "device_count", lambda *_: 2)
+    PATHS[path](monkeypatch)
     simple, complex_, size, stride, shape, same_color = CASES[case]
     rng = np.random.default_rng(len(case))
     q0, q1 = random_bank(rng, simple, complex_, size, same_color)
@@ -74,10 +81,9 @@ def test_fast_equals_dense(case: str, path: str, monkeypatch) -> None:
     assert relative(y, expected @ readout) < 1e-5
 
 
-@pytest.mark.parametrize("path", ["here", "batched"])
+@pytest.mark.parametrize("path", PATHS)
 def test_bfloat16(path: str, monkeypatch) -> None:
-    if path == "batched":
-        monkeypatch.setattr(jax, "device_count", lambda *_: 2)
+    PATHS[path](monkeypatch)
     rng = np.random.default_rng(0)
     q0, q1 = random_bank(rng, 6, 6, 9)
     constants = v1.bank_to_constants(q0, q1, 6)
