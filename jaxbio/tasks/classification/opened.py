@@ -241,13 +241,26 @@ def _abstract_variables(opened: Classifier) -> dict[str, Any]:
 def _check_same_model(
     arguments: dict[str, Any], recorded: dict[str, Any], run: RunDirectory
 ) -> None:
+    here, there = _what_matters(arguments), _what_matters(recorded)
     changed = [
-        f"{key}={arguments.get(key)!r} (there {recorded.get(key)!r})"
-        for key in sorted(arguments.keys() | recorded.keys())
-        if key not in _FREE_ARGUMENTS and arguments.get(key) != recorded.get(key)
+        f"{key}={here.get(key)!r} (there {there.get(key)!r})"
+        for key in sorted(here.keys() | there.keys())
+        if here.get(key) != there.get(key)
     ]
     if changed:
         raise InputError(
             f"{run.path} is a run of another model: {', '.join(changed)}; "
             "use its configuration or another --workdir"
         )
+
+
+def _what_matters(arguments: dict[str, Any]) -> dict[str, Any]:
+    """A model without what may differ when it is tested: noise can be on or off then."""
+    kept = {key: value for key, value in arguments.items() if key not in _FREE_ARGUMENTS}
+    options = dict(kept.get("front_end_options") or {})
+    retina = dict(options.pop("retina", None) or {})
+    for part in (options, retina):
+        part.pop("noise_at_eval", None)
+    if "front_end_options" in kept:
+        kept["front_end_options"] = {**options, **({"retina": retina} if retina else {})}
+    return kept
