@@ -7,6 +7,7 @@ from jaxbio.errors import InputError
 from jaxbio.files import write_json
 from jaxbio.runs.checkpoints import CheckpointMismatchError
 from jaxbio.tasks.classification import opened
+from jaxbio.tasks.classification.build import model_arguments
 
 MODEL = {
     **{"name": "squeezenet1_1", "num_classes": 10, "image_size": 224, "front_end": "none"},
@@ -66,3 +67,17 @@ def test_a_run_is_measured_with_its_own_images(tmp_path):
     recorded = {"config": {"data": IMAGES}, "resolved": {"model": MODEL}}
     with pytest.raises(InputError, match=r"data\.mean"):
         _open(tmp_path, recorded, **{"data.image_size": 224})
+
+
+def test_a_front_end_s_noise_can_be_on_or_off_when_it_is_tested(tmp_path):
+    config = svp_resnet.get_config()
+    config.model.front_end = "vone"
+    arguments = model_arguments(config, 10)
+    images = {key: config.data[key] for key in IMAGES}
+    recorded = {"config": {"data": images}, "resolved": {"model": arguments}}
+    vone = {"model.front_end": "vone"}
+    for changes in ({}, {"model.v1.noise_at_eval": True}, {"model.v1.noise_at_eval": False}):
+        with pytest.raises(CheckpointMismatchError, match="reached"):
+            _open(tmp_path, recorded, **vone, **changes)
+    with pytest.raises(InputError, match="another model: front_end_options={'noise_mode': 'none'}"):
+        _open(tmp_path, recorded, **vone, **{"model.v1.noise_mode": "none"})
