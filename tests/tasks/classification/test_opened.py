@@ -79,5 +79,5 @@ def test_a_front_end_s_noise_can_be_on_or_off_when_it_is_tested(tmp_path):
     for changes in ({}, {"model.v1.noise_at_eval": True}, {"model.v1.noise_at_eval": False}):
         with pytest.raises(CheckpointMismatchError, match="reached"):
             _open(tmp_path, recorded, **vone, **changes)
-    with pytest.raises(InputError, match="another model: front_end_options={'noise_mode': 'none'}"):
+    with pytest.raises(InputError, match="another model: front_end_options="):
         _open(tmp_path, recorded, **vone, **{"model.v1.noise_mode": "none"})
