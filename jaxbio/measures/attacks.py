@@ -14,8 +14,6 @@ is written.
 import argparse
 import dataclasses
 import functools
-import itertools
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +100,13 @@ def options(add: Any) -> None:
     )
     add("--restarts", type=int, default=1, metavar="N", help="random starts; the best counts")
     add("--samples", type=int, metavar="N", help="gradients averaged where the model is noisy")
-    add("--count", type=int, default=1000, metavar="N", help="first images of the test set; 0: all")
+    add(
+        "--count",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="images of the test set, drawn at random, always the same; 0: all",
+    )
     add("--transfer", metavar="RUN", help="a network whose attacked images are tried on this one")
     add("--no_controls", action="store_true", help="leave out the signs of gradient masking")
 
@@ -144,7 +148,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         {
             **identity(session),
             "attacks": [[described[a.name], a.epsilons] for a in attacks],
-            "count": options.count,
+            "sample": options.count,
             "batch_size": session.config.eval.batch_size,
             "images": session.config.data.to_dict(),
             "seed": session.config.seed,
@@ -296,14 +300,11 @@ def _other(session: "Session", path: str) -> Target:
 
 
 def _batches(session: "Session", count: int) -> Iterator[Any]:
-    """Of the first ``count`` images, on the devices; 0: of all."""
+    """Of ``count`` images, on the devices; 0: of all."""
+    from jaxbio.measures.sample import sampled_batches
     from jaxbio.runs.mesh import put_batches
 
-    last = math.ceil(count / session.config.eval.batch_size) if count else None
-    for batch in put_batches(itertools.islice(session.batches(), last), session.mesh):
-        if count:
-            batch = {**batch, "mask": batch["mask"] & (batch["index"] < count)}
-        yield batch
+    return put_batches(sampled_batches(session, count), session.mesh)
 
 
 def _attacked(target: Target, attack: "Attack", epsilon: float, batch: Any, show: bool) -> "Part":

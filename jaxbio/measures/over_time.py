@@ -1,8 +1,8 @@
 """accuracy of a CORnet at every time step, object-solution times (docs/cornet.md)
 
 Besides ``evaluation/time.json`` there are, where one process does it all, three figures in
-``report/``: accuracy over time; the activation maps of the first test image; the RDMs of every area
-over the first test images.
+``report/``: accuracy over time; the activation maps of a test image; the RDMs of every area over
+some test images, drawn at random.
 """
 
 import argparse
@@ -22,15 +22,15 @@ _SHOWN_IMAGES = 40  # in an RDM
 
 
 class Outcome(NamedTuple):
-    """Sums over the test set, and its first batch.
+    """Sums over the test set, and a batch of it.
 
     Attributes:
-        first: the first batch and the areas' activity ``[T, B, H, W, C]`` in it; None where several
+        shown: a sample and the areas' activity ``[T, B, H, W, C]`` in it; None where several
             processes share it.
     """
 
     result: dict[str, Any]
-    first: "tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None"
+    shown: "tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None"
 
 
 def options(add: Any) -> None:
@@ -52,6 +52,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     import jax
     import jax.numpy as jnp
 
+    from jaxbio.measures.sample import sampled_batches
     from jaxbio.measures.solution_times import correct_over_time, solution_steps
     from jaxbio.runs.mesh import put_batches
     from jaxbio.tasks.classification.build import build_model
@@ -82,12 +83,13 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         }
         return sums, {name: endpoints[name] for name in arrival}
 
-    totals, first = None, None
+    totals, shown = None, None
     for batch in put_batches(session.batches(), session.mesh):
-        sums, areas = step(session.variables, batch)
+        sums, _ = step(session.variables, batch)
         totals = sums if totals is None else jax.tree.map(jnp.add, totals, sums)
-        if first is None and jax.process_count() == 1:
-            first = jax.device_get((batch, areas))
+    if jax.process_count() == 1:
+        batch = next(iter(put_batches(sampled_batches(session, _SHOWN_IMAGES), session.mesh)))
+        shown = jax.device_get((batch, step(session.variables, batch)[1]))
     totals = jax.device_get(totals)
     count = int(totals["count"])
     result = {
@@ -98,7 +100,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         "never_solved": count - int(totals["solved"].sum()),
         "count": count,
     }
-    return Outcome(result, first)
+    return Outcome(result, shown)
 
 
 def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
@@ -108,8 +110,8 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
     for i, (top1, solved) in enumerate(zip(result["top1"], result["solution_steps"], strict=True)):
         rows.append((str(i), f"{100 * top1:.2f}", str(solved)))
     publish(session, NAME, result, format_table(rows))
-    if outcome.first is not None:
-        _save_figures(session, result, *outcome.first)
+    if outcome.shown is not None:
+        _save_figures(session, result, *outcome.shown)
     return result
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from jaxbio.measures.sample import sampled_batches
 from jaxbio.ops.response import raa, raa2
 from jaxbio.plotting.responses import (
     plot_activation_curves,
@@ -51,7 +52,7 @@ def collect_responses(session: Session, endpoint: str = "") -> tuple[np.ndarray,
 
 
 def collect_shifts(session: Session) -> dict[str, np.ndarray]:
-    """All shifts of a network's activations on the first batch of the test set.
+    """All shifts of a network's activations on a batch of the test set, drawn at random.
 
     Returns:
         Per layer, in the network's order, its shifts; empty if no activation has any.
@@ -60,7 +61,8 @@ def collect_shifts(session: Session) -> dict[str, np.ndarray]:
     def run(variables: dict[str, Any], batch: dict[str, jax.Array]) -> dict[str, Any]:
         return _apply(session, variables, batch)[1].get("shifts", {})
 
-    batch = next(iter(put_batches(session.batches(), session.mesh)))
+    sample = sampled_batches(session, session.config.eval.batch_size)
+    batch = next(iter(put_batches(sample, session.mesh)))
     shifts = jax.jit(run)(session.variables, batch)
     layers = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(shifts):
