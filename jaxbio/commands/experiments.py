@@ -149,6 +149,8 @@ def _load(experiment: str) -> ConfigDict:
     path, *variant = experiment.split(":", 1)
     name = Path(path).stem
     is_file = path.endswith(".py") or "/" in path
+    if is_file and not Path(path).exists() and not path.endswith(".py"):
+        raise InputError(f"{path} does not exist: neither a run directory nor an experiment's file")
     if is_file and not Path(path).is_file():
         raise InputError(f"--config={path} does not exist: {_hint(name, 'jaxbio brings')}")
     if not is_file and not (_FOLDER / f"{path}.py").is_file():

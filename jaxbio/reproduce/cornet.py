@@ -33,7 +33,7 @@ def _rows(context: Context) -> Sequence[Row]:
 
 _ABOUT = (
     "CORnet-RT: values wanted, the list is older than the model",
-    "Brain-Score's own tests of CORnet-S (same repository): IT of Majaj and Hong 2015 .600 +- .02, "
+    "Brain-Score's own tests of CORnet-S: IT of Majaj and Hong 2015 .600 +- .02, "
     "Kar 2019 .2409 +- .002, i2n .382 +- .005; they need recordings that only Brain-Score has",
 )
 

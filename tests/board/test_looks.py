@@ -188,6 +188,8 @@ def test_a_digit_is_drawn_by_keyboard(page, folder):
         assert digit.evaluate(drawn) != empty
         page.click("button:text-is('Clear')")
         assert digit.evaluate(drawn) == empty
+        # It is asked for no measure that it would refuse.
+        assert page.locator("select[aria-label=measure] option").all_inner_texts() == ["accuracy"]
 
 
 def test_runs_that_are_not_there_are_said_and_the_others_shown(page, folder):

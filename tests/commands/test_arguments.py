@@ -75,6 +75,7 @@ def test_values_take_the_type_of_their_key(change, value):
         (["svp_resnet:digit"], "unknown variant 'digit'"),
         (["svp_resnett"], "did you mean 'svp_resnet'"),
         (["--config=configs/svp_resnett.py"], "configs/svp_resnett.py does not exist"),
+        (["runs/none"], "runs/none does not exist: neither a run directory nor"),
         (["svp_resnet", "train.batchsize=3"], "did you mean 'batch_size'"),
         (["svp_resnet", "learning_rate=3"], "did you mean 'optimizer.learning_rate'"),
         (["svp_resnet", "model.v2.stride=3"], "has no 'v2"),

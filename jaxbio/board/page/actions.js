@@ -39,17 +39,24 @@ function doing(label, does) {
   return [button, said];
 }
 
-/** Buttons for the runs of a page. */
+const MEASURES = ["accuracy", "robustness", "attacks", "similarity", "time", "physiology"];
+
+/** Buttons for the run of a page, and what is told its task when that is known. */
 function runActions(names) {
-  if (!mayAct() || names.length !== 1) return el("div");
+  if (!mayAct() || names.length !== 1) return [el("div"), () => {}];
   const [run] = names;
-  const modes = ["accuracy", "robustness", "attacks", "similarity", "time", "physiology"];
-  const mode = el("select", { "aria-label": "measure" }, modes.map((name) => el("option", {}, name)));
-  return el("div", { class: "bar" },
+  const mode = el("select", { "aria-label": "measure" });
+  const offer = (task) => { // all but the accuracy wants layers and gradients
+    const modes = task === "stdp" ? MEASURES.slice(0, 1) : MEASURES;
+    if (mode.length !== modes.length) mode.replaceChildren(...modes.map((name) => el("option", {}, name)));
+  };
+  const bar = el("div", { class: "bar" },
     doing("Stop (it saves first)", async () => `asked process ${(await act("stop", { run })).stopped}`),
     mode, doing("Evaluate", async () => [
       `started: ${(await act("evaluate", { run, mode: mode.value })).command} — `,
       el("a", { href: "#actions" }, "what it says")]));
+  offer("");
+  return [bar, offer];
 }
 
 class ActionsPage {

@@ -26,7 +26,7 @@ class RunPage {
         this.drawCurves();
       } }), label);
     const several = names.length > 1 ? toggle("bands", "seeds as mean and band (SD)") : null;
-    this.actions = runActions(names);
+    [this.actions, this.offerMeasures] = runActions(names);
     this.missing = el("p", { class: "bad", role: "status" });
     this.all = el("div", { hidden: true }, this.status, this.actions, el("h2", {}, "Curves"),
       el("div", { class: "bar" }, toggle("images", "images instead of steps"), several,
@@ -53,6 +53,7 @@ class RunPage {
       this.drawCurves();
     }
     this.drawStatus(details);
+    this.offerMeasures(details[0].task);
     this.details = details;
     if (this.asked.length === 1) return replaceChanged(this.rest, sections(details[0], this.made));
     const shown = JSON.stringify(table.runs.filter((run) => this.names.includes(run.name)));
