@@ -19,6 +19,7 @@ def open_run(page, address, *names):
     page.goto("about:blank")
     page.goto(f"{address}#run?" + "&".join(f"run={name.replace('=', '%3D')}" for name in names))
     page.wait_for_selector("h2")
+    page.wait_for_load_state("networkidle")  # the sections come when their files have come
 
 
 def contrast(one, other):
@@ -197,6 +198,7 @@ def test_runs_that_are_not_there_are_said_and_the_others_shown(page, folder):
         open_run(page, address, "fast", "sweep/seed=0", "none")
         page.wait_for_selector("#view .bad:has-text(\"no run 'none'\")")
         legend = page.locator(_CHART.format("loss")).locator(".legend button")
+        legend.nth(3).wait_for()
         assert legend.count() == 4
         shutil.rmtree(folder / "fast")
         page.wait_for_selector("#view .bad:has-text(\"no run 'fast'\")")
