@@ -64,5 +64,6 @@ TABLE = Table(
     ),
     took="",
     rows=_rows,
+    quantity="i2n consistency over the ceiling",
     measure=_measure,
 )

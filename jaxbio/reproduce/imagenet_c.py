@@ -43,6 +43,7 @@ TABLE = Table(
     needs=(IMAGENET,),
     took="",
     rows=_rows,
+    quantity="mean corruption error over AlexNet's",
     measure=mce,
     about=(
         "tolerance: corruptions are drawn anew, and JPEG compression of the files is left out",

@@ -85,5 +85,6 @@ TABLE = Table(
     ),
     took="",
     rows=_rows,
+    quantity="similarity of RDMs",
     measure=_measure,
 )

@@ -71,11 +71,11 @@ def write_report(
         )
     tables: dict[str, Sequence[tuple[str, ...]]]
     tables = {"Results": table_rows(entries), "Rows": details, "About": about}
-    figures = {} if not entries else {"ours beside published": _figure(entries)}
+    figures = {} if not entries else {"ours beside published": _figure(entries, table.quantity)}
     write_page(path, f"{table.title}{' (synthetic)' if context.dry_run else ''}", tables, figures)
 
 
-def _figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
+def _figure(entries: Sequence[Mapping[str, Any]], quantity: str) -> Figure:
     figure = Figure(figsize=(7, 1 + 0.22 * len(entries)), layout="constrained")
     axes = figure.subplots()
     places = range(len(entries))
@@ -88,5 +88,6 @@ def _figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
             )
     axes.set_yticks(list(places), [entry["name"][:40] for entry in entries], fontsize=7)
     axes.invert_yaxis()
+    axes.set_xlabel(quantity)
     axes.set_title("squares: published; circles: ours", fontsize=9)
     return figure

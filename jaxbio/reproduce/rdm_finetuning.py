@@ -84,6 +84,7 @@ TABLE = Table(
     needs=(cadieu.ARCHIVE, torchvision(_STUDENT, "5 MB")),
     took="",
     rows=_rows,
+    quantity="gain in accuracy, share of the images",
     measure=_measure,
     about=("gains are differences of SVM accuracies, published in points of one split each",),
     can_dry_run=True,

@@ -42,6 +42,7 @@ TABLE = Table(
     needs=(cadieu.ARCHIVE,),
     took="",
     rows=_rows,
+    quantity="similarity to IT (SIT)",
     measure=_measure,
     can_dry_run=True,
 )

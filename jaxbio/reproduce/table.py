@@ -141,6 +141,7 @@ class Table:
         measure: of one row.
         about: lines for the page.
         can_dry_run: whether ``--dry_run`` proves the path without the data.
+        quantity: what the values are, for the axis of the figure.
     """
 
     title: str
@@ -151,6 +152,7 @@ class Table:
     measure: Callable[[Row, Context], Measured]
     about: tuple[str, ...] = ()
     can_dry_run: bool = False
+    quantity: str = "accuracy, share of the images"
 
 
 def verdict(row: Row, value: float) -> str:
