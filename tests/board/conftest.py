@@ -81,3 +81,9 @@ def folder(tmp_path):
 def address(folder):
     with serving(folder) as (address, _):
         yield address
+
+
+def visit(page, address: str) -> None:
+    """Opens a page, and waits until it has what it asks its server for."""
+    page.goto("about:blank")  # another place on the same page would be there at once
+    page.goto(address, wait_until="networkidle")

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from jaxbio.board.index import Index
 from jaxbio.board.site import export_site
-from tests.board.conftest import SOON, serving
+from tests.board.conftest import SOON, serving, visit
 from tests.board.runs import (
     PNG,
     robustness,
@@ -31,7 +31,7 @@ def names(page):
 
 
 def open_table(page, address):
-    page.goto(address)
+    visit(page, address)
     page.wait_for_selector("#runs tbody tr")
 
 
@@ -116,7 +116,7 @@ def test_zooming_shows_more_points(page, tmp_path):
     run = write_run(tmp_path / "runs" / "long")
     write_lines(run, *training(9000))
     with serving(run.parent) as (address, _):
-        page.goto(f"{address}#run?run=long")
+        visit(page, f"{address}#run?run=long")
         chart = page.locator("figure:has(figcaption:text('loss')) > svg")
         chart.wait_for()
         box = chart.bounding_box()
@@ -139,7 +139,7 @@ def test_zooming_shows_more_points(page, tmp_path):
 
 
 def test_everything_of_a_run_is_on_its_page(page, address):
-    page.goto(f"{address}#run?run=sweep/seed%3D0")
+    visit(page, f"{address}#run?run=sweep/seed%3D0")
     page.wait_for_selector("#scorecard")
     heads = page.locator("h2").all_inner_texts()
     for part in ("Robustness", "Attacks", "Similarity", "Physiology", "Behaviour", "Configuration"):
@@ -150,7 +150,7 @@ def test_everything_of_a_run_is_on_its_page(page, address):
     picture = page.locator("img[alt='report/curves.png']")
     picture.scroll_into_view_if_needed()
     page.wait_for_function("() => document.querySelector('img').naturalWidth > 0")
-    page.goto(f"{address}#run?run=fast")
+    visit(page, f"{address}#run?run=fast")
     page.wait_for_selector("code:has-text('--mode=attacks')")  # what would fill a blank
 
 
@@ -168,11 +168,11 @@ def see_the_wrong_pictures(page):
 
 
 def test_a_cell_of_the_confusion_matrix_opens_its_pictures(page, address):
-    page.goto(f"{address}#run?run=sweep/seed%3D0")
+    visit(page, f"{address}#run?run=sweep/seed%3D0")
     see_the_wrong_pictures(page)
     page.click(".pairs button")
     page.wait_for_selector("#wrong figcaption:has-text('p = 0.5')")
-    page.goto(f"{address}#run?run=fast")  # was not evaluated: says how
+    visit(page, f"{address}#run?run=fast")  # was not evaluated: says how
     page.wait_for_selector("section:has(h2:text-is('Confusion')) code:has-text('jaxbio evaluate')")
 
 
@@ -211,7 +211,7 @@ def test_the_leaderboard_and_its_exports(page, folder):
         run = write_run(folder / "more" / name, results=results, optimizer__learning_rate=level)
         write_evaluation(run, "robustness", robustness(other))
     with serving(folder) as (address, _):
-        page.goto(f"{address}#leaderboard")
+        visit(page, f"{address}#leaderboard")
         page.wait_for_selector("#leaderboard")
         page.fill("input[type=search]", "more")
         text = page.inner_text("#correlation")
@@ -254,7 +254,7 @@ def test_statistics_are_those_of_scipy(page, address):
 
 
 def test_a_grid_is_a_surface_that_turns(page, address):
-    page.goto(f"{address}#run?run=grid")
+    visit(page, f"{address}#run?run=grid")
     canvas = page.locator("canvas.surface")
     canvas.scroll_into_view_if_needed()
     before = canvas.screenshot()
@@ -270,7 +270,7 @@ def test_a_grid_is_a_surface_that_turns(page, address):
 def test_narrow_screens_scroll_tables_not_the_page(page, address, width):
     page.set_viewport_size({"width": width, "height": 700})
     for where in ("#runs", "#run?run=sweep/seed%3D0", "#leaderboard", "#run?run=grid"):
-        page.goto(f"{address}{where}")
+        visit(page, f"{address}{where}")
         page.wait_for_selector("table")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, where
 
@@ -310,7 +310,7 @@ def test_a_network_is_trained_from_the_page_and_reads_a_drawn_digit(page, tmp_pa
     with serving(folder, ["lc_snn"]) as (address, actions):
         open_table(page, address)
         assert page.locator("#actions_link").is_hidden()  # without the token
-        page.goto(f"{address}#token={actions.token}")
+        visit(page, f"{address}#token={actions.token}")
         page.reload()  # the token is kept, and out of the address
         assert "token" not in page.url
         page.click("#actions_link")
@@ -328,7 +328,7 @@ def test_a_network_is_trained_from_the_page_and_reads_a_drawn_digit(page, tmp_pa
             assert "ended with code 2" not in said
             assert time.monotonic() < end, said
             page.wait_for_timeout(500)
-        page.goto(f"{address}#run?run=tiny")
+        visit(page, f"{address}#run?run=tiny")
         weights = page.locator("img[alt='weights from X to Y']")
         weights.scroll_into_view_if_needed()
         page.wait_for_function("() => document.querySelector('img').naturalWidth > 0")

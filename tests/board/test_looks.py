@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.board.conftest import serving
+from tests.board.conftest import serving, visit
 from tests.board.runs import similarity, training, write_evaluation, write_lines, write_run
 
 pytestmark = pytest.mark.slow
@@ -16,10 +16,7 @@ _CHART = "figure:has(figcaption:has-text('{}'))"
 
 
 def open_run(page, address, *names):
-    page.goto("about:blank")
-    page.goto(f"{address}#run?" + "&".join(f"run={name.replace('=', '%3D')}" for name in names))
-    page.wait_for_selector("h2")
-    page.wait_for_load_state("networkidle")  # the sections come when their files have come
+    visit(page, f"{address}#run?" + "&".join(f"run={name.replace('=', '%3D')}" for name in names))
 
 
 def contrast(one, other):
@@ -38,7 +35,7 @@ def contrast(one, other):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_numbers_of_maps_are_legible_and_small_ones_are_near_the_page(page, address, scheme):
     page.emulate_media(color_scheme=scheme)
-    page.goto(address)
+    visit(page, address)
     shares = [n / 40 for n in range(41)]
     colours = page.evaluate(
         """values => {
@@ -145,7 +142,7 @@ def test_drawings_that_are_saved_look_as_on_the_page(page, address, tmp_path):
 
 def test_on_paper_the_leaderboard_has_all_columns_and_is_light(page, address):
     page.emulate_media(color_scheme="dark")
-    page.goto(f"{address}#leaderboard")
+    visit(page, f"{address}#leaderboard")
     page.wait_for_selector("#correlation")
     document = page.pdf(prefer_css_page_size=True)
     assert document.startswith(b"%PDF-")
@@ -164,7 +161,7 @@ def test_on_paper_the_leaderboard_has_all_columns_and_is_light(page, address):
 
 
 def test_points_of_two_measures_have_names_and_few_have_no_interval(page, address):
-    page.goto(f"{address}#leaderboard")
+    visit(page, f"{address}#leaderboard")
     page.wait_for_selector("#correlation")
     picture = page.locator("svg[role=group]")
     assert picture.locator("circle").count() >= 2  # measures that models share are chosen first
@@ -174,7 +171,7 @@ def test_points_of_two_measures_have_names_and_few_have_no_interval(page, addres
 
 def test_a_digit_is_drawn_by_keyboard(page, folder):
     with serving(folder, ["lc_snn"]) as (address, actions):
-        page.goto(f"{address}#token={actions.token}")
+        visit(page, f"{address}#token={actions.token}")
         page.wait_for_selector("#runs tbody tr")
         open_run(page, address, "spiking")
         digit = page.locator("#digit")
@@ -206,20 +203,20 @@ def test_runs_that_are_not_there_are_said_and_the_others_shown(page, folder):
             "() => !/fast train/.test(document.querySelector('figure').textContent)"
         )
         assert legend.count() == 2
-        page.goto(f"{address}#run?run=slow")
+        visit(page, f"{address}#run?run=slow")
         page.wait_for_selector("#scorecard")
         shutil.rmtree(folder / "slow")
         page.wait_for_selector("#view .bad:has-text('any more')")
         assert page.locator("#scorecard").is_visible()  # the last that was seen of it
-        page.goto(f"{address}#run?run=never")
+        visit(page, f"{address}#run?run=never")
         page.wait_for_selector("#view .bad:has-text(\"no run 'never'\")")
         assert page.locator("h2").first.is_hidden()
-        page.goto(f"{address}#run")
+        visit(page, f"{address}#run")
         page.wait_for_selector("#runs tbody tr")
 
 
 def test_points_without_neighbours_are_no_surface(page, address):
-    page.goto(address)
+    visit(page, address)
     page.wait_for_selector("#runs tbody tr")
     made = """points => {
       const found = surfaceOf(["a", "b", "c"], points.map((at) => ({ at, value: 0.5 })), "score");
@@ -242,7 +239,7 @@ def test_what_commands_say_is_followed_and_failures_are_marked(page, tmp_path, m
 
     with serving(tmp_path, ["lc_snn"]) as (address, actions):
         monkeypatch.setattr("subprocess.Popen", start)
-        page.goto(f"{address}#token={actions.token}")
+        visit(page, f"{address}#token={actions.token}")
         page.click("#actions_link")
         page.fill("input[aria-label='name of the run']", "../x")
         page.click("button:text-is('Start')")
@@ -259,7 +256,7 @@ def test_what_commands_say_is_followed_and_failures_are_marked(page, tmp_path, m
             pass
         page.wait_for_timeout(100)
         assert said.evaluate("pre => pre.scrollTop") == 0  # where one reads
-        page.goto(f"{address}#run?run=a")
+        visit(page, f"{address}#run?run=a")
         page.click("button:text-is('Evaluate')")
         page.click("text=what it says")
         page.wait_for_selector("pre")
