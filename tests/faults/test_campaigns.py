@@ -30,12 +30,11 @@ def test_malformed_files(tmp_path):
     assert ", 0 failures;" in said
 
 
-@pytest.mark.parametrize(
-    ("kind", "kills"), [("classification", 3), ("rdm", 1), ("stdp", 3), ("population", 3)]
-)
-def test_killed_runs_end_as_others(tmp_path, kind, kills):
-    said = _run("kills", tmp_path, f"--kind={kind}", f"--kills={kills}")
-    assert said.startswith(f"{kind}: {kills} kills")
+# One kill of rdm takes four minutes: docs/reliability.md has the command; tests/tasks/rdm resumes a run.
+@pytest.mark.parametrize("kind", ["classification", "stdp", "population"])
+def test_killed_runs_end_as_others(tmp_path, kind):
+    said = _run("kills", tmp_path, f"--kind={kind}", "--kills=3")
+    assert said.startswith(f"{kind}: 3 kills")
 
 
 def test_damaged_checkpoints(tmp_path):
