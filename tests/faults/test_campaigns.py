@@ -30,7 +30,7 @@ def test_malformed_files(tmp_path):
     assert ", 0 failures;" in said
 
 
-# One kill of rdm takes four minutes: docs/reliability.md has the command; tests/tasks/rdm resumes a run.
+# One kill of rdm takes four minutes: it is left to the command of docs/reliability.md.
 @pytest.mark.parametrize("kind", ["classification", "stdp", "population"])
 def test_killed_runs_end_as_others(tmp_path, kind):
     said = _run("kills", tmp_path, f"--kind={kind}", "--kills=3")
