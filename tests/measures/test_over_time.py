@@ -57,7 +57,7 @@ def session(tmp_path, name):
         arguments=arguments,
         variables=jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 3))),
         preprocessing=Preprocessing(32, config.data.mean, config.data.std),
-        source=SimpleNamespace(describe=lambda: {"source": "random"}),
+        source=SimpleNamespace(describe=lambda: {"source": "random"}, num_eval=12),
         mesh=make_mesh(),
         batches=lambda: iter([batch, batch]),
     )
