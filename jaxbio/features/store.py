@@ -39,7 +39,7 @@ _CHUNK_BYTES = 2**20
 _FINISH_BYTES = 2**20
 _SYNC_SECONDS = 5.0
 _TEXT = h5py.string_dtype()
-_TODO, _WRITTEN, _SKIPPED = 0, 1, 2
+_PENDING, _WRITTEN, _SKIPPED = 0, 1, 2
 
 
 class Writer:
@@ -177,8 +177,8 @@ class Writer:
             raise
         except Exception as error:  # whatever damaged bytes lead to
             raise InputError(f"{self._partial} is damaged ({reason(error)}): remove it") from error
-        todo = np.flatnonzero(self._status == _TODO)
-        self.done = int(todo[0]) if len(todo) else len(self._status)
+        pending = np.flatnonzero(self._status == _PENDING)
+        self.done = int(pending[0]) if len(pending) else len(self._status)
         self._rows = int(np.count_nonzero(self._status[: self.done] == _WRITTEN))
 
     def _check_room(self) -> None:
@@ -280,7 +280,7 @@ def _write_skeleton(
         file.attrs["layers"] = json.dumps(plain)
         images = file.create_dataset("image", data=np.array(names, _TEXT), chunks=True)
         images.make_scale("image")
-        file.create_dataset("status", data=np.full(len(names), _TODO, np.uint8))
+        file.create_dataset("status", data=np.full(len(names), _PENDING, np.uint8))
         for layer in layers.values():
             _write_layer(file, layer, images)
 

@@ -14,11 +14,6 @@ from jaxbio.corruptions import (
     reference,
 )
 
-needs_package = pytest.mark.skipif(
-    importlib.util.find_spec("imagecorruptions") is None,
-    reason="imagecorruptions is an optional extra",
-)
-
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
@@ -27,7 +22,6 @@ def images() -> np.ndarray:
     return np.clip(coarse + rng.normal(0, 8, coarse.shape), 0, 255).astype(np.uint8)
 
 
-@needs_package
 @pytest.mark.parametrize("name", corruption_names("all"))
 def test_reference_is_a_pure_function(name, images):
     np.random.seed(5)
@@ -42,7 +36,6 @@ def test_reference_is_a_pure_function(name, images):
         assert (corrupt_reference(images[0], name, 3, (1, 8)) != first).any()
 
 
-@needs_package
 @pytest.mark.parametrize(
     "name", ["brightness", "contrast", "saturate", "zoom_blur", "gaussian_blur", "defocus_blur"]
 )
@@ -52,7 +45,6 @@ def test_compiled_corruptions_equal_the_reference_at_severities_without_vectors(
     assert (np.abs(ours - theirs) > 1).mean() <= 1e-3
 
 
-@needs_package
 def test_grey_images_and_errors(images):
     grey = images[0, ..., 0]
     assert corrupt_reference(grey, "fog", 1, 0).shape == grey.shape
@@ -67,7 +59,6 @@ def test_grey_images_and_errors(images):
         corrupt_reference(images[0], "fog", 7, 0)
 
 
-@needs_package
 def test_corruptor_in_this_process(images):
     with ReferenceCorruptor("impulse_noise", 2, seed=3, workers=1) as corruptor:
         out = corruptor(list(images), [4, 5, 6])
@@ -80,7 +71,6 @@ def test_corruptor_in_this_process(images):
         ReferenceCorruptor("fog", 1, seed=0, workers=-1)
 
 
-@needs_package
 @pytest.mark.slow
 def test_worker_processes_give_the_same(images):
     alone = ReferenceCorruptor("glass_blur", 1, seed=3, workers=1)(list(images), [0, 1, 2])
