@@ -61,7 +61,8 @@ def measure(network: str, seed: int, options: argparse.Namespace) -> dict[str, f
         errors |= {name: kind["mean_error"] for name, kind in scores["corruptions"].items()}
         errors["mean of corruptions"] = scores["mean_error"]
     if options.epsilons:
-        kept = run / f"attacks_{network}.json"
+        radii = options.epsilons.replace("/", "-")
+        kept = run / f"attacks_{network}_{options.count}_{radii}.json"
         if not kept.exists():
             words = f"--epsilon={options.epsilons}", f"--count={options.count}", "--samples=8"
             call("evaluate.py", *tested, "--mode=attacks", "--preset=pgd20", *words)
@@ -86,6 +87,8 @@ def main() -> None:
     options = parser.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
     networks = options.networks.split(",")
+    if unknown := set(networks) - _NETWORKS.keys():
+        parser.error(f"--networks={','.join(unknown)}: use some of {', '.join(_NETWORKS)}")
     errors: dict[str, list[dict[str, float]]] = {network: [] for network in networks}
 
     def of_run(turn: tuple[str, int]) -> None:  # those that share a run, one after the other
@@ -108,7 +111,7 @@ def main() -> None:
 
 
 def _attack_errors(found: dict) -> dict[str, float]:
-    errors = {f"clean, first {found['images']}": 1 - found["clean"]["accuracy"]}
+    errors = {f"clean, {found['images']} images": 1 - found["clean"]["accuracy"]}
     curve = found["accuracy_under_attack"]["linf"]
     return errors | {f"L-inf {radius}": 1 - point["accuracy"] for radius, point in curve.items()}
 
