@@ -4,7 +4,8 @@
     python benchmarks/front_end_robustness.py --variant=mnist --severities=3 \
       --corruptions=gaussian_noise,glass_blur,snow,contrast,pixelate train.total_steps=600
     python benchmarks/front_end_robustness.py --variant=cifar10 --networks=plain,svp,vone \
-      --corruptions= --epsilons=1/1020,1/510,1/255,2/255 train.total_epochs=16
+      --v1=visual_degrees=8,sf_max=2 --corruptions= --epsilons=1/1020,1/510,1/255,2/255 \
+      train.total_epochs=16
 
 Trains configs/svp_resnet.py with each front-end at the same budget, evaluates it on the benchmark's
 corruptions, attacks it with PGD-20 (L-infinity; gradients over 8 samples of the noise), and prints
@@ -38,6 +39,8 @@ def measure(network: str, seed: int, options: argparse.Namespace) -> dict[str, f
     """Trains and tests one network: errors by name of the test."""
     trained, training, testing = _NETWORKS[network]
     changes = [f"seed={seed}", *training, *options.changes]
+    if trained != "plain":
+        changes += [f"model.v1.{change}" for change in options.v1.split(",") if change]
     filters = bool(options.v2_weights) and trained == "svp"
     if filters:
         changes.append(f"model.v2_weights={options.v2_weights}")
@@ -80,6 +83,7 @@ def main() -> None:
     parser.add_argument("--severities", default="all")
     parser.add_argument("--epsilons", default="", help="of the attack; empty: none")
     parser.add_argument("--count", type=int, default=1000, help="images that are attacked")
+    parser.add_argument("--v1", default="", help="KEY=VALUE,... of the front-ends' model.v1")
     parser.add_argument("--v2_weights", default="", help="a .pth; default: the seeded stand-in")
     parser.add_argument("--jobs", type=int, default=1, help="networks at once")
     parser.add_argument("--runs", type=Path, default=Path("runs/front_end_robustness"))

@@ -131,11 +131,12 @@ def measure_figures(result: dict[str, Any], limits: dict[str, Any]) -> dict[str,
     steps = sorted({row["step"] for row in timed})
     if len(steps) > 1:
         layers = list(dict.fromkeys(row["layer"] for row in timed))
-        scores = np.full((len(layers), len(steps)), np.nan)
+        scores, halves = np.full((2, len(layers), len(steps)), np.nan)
         for row in timed:
-            scores[layers.index(row["layer"]), steps.index(row["step"])] = row["score"]
-        figures[f"{heading}, over layers and steps."] = plot_heat_map(
-            scores, layers, [str(step) for step in steps], label
+            cell = layers.index(row["layer"]), steps.index(row["step"])
+            scores[cell], halves[cell] = row["score"], (row["high"] - row["low"]) / 2
+        figures[f"{heading}, over layers and steps. Interval: {measure.interval}."] = plot_heat_map(
+            scores, halves, layers, [str(step) for step in steps], label
         )
     return figures
 

@@ -56,12 +56,17 @@ def plot_rdms(rdms: Mapping[str, np.ndarray], labels: ArrayLike | None = None) -
 
 
 def plot_heat_map(
-    scores: np.ndarray, layers: Sequence[str], steps: Sequence[str], title: str
+    scores: np.ndarray,
+    halves: np.ndarray,
+    layers: Sequence[str],
+    steps: Sequence[str],
+    title: str,
 ) -> Figure:
-    """Draws a score per layer and time step.
+    """Draws a score per layer and time step, and how sure it is.
 
     Args:
         scores: ``[layers, steps]``, NaN where there is none.
+        halves: of the same shape, of the 95 % intervals; NaN where unknown.
         layers: names of the rows.
         steps: names of the columns.
         title: what the score is.
@@ -70,7 +75,7 @@ def plot_heat_map(
         A figure of one panel.
     """
     figure = Figure(
-        figsize=(2.8 + 0.75 * len(steps), 1.4 + 0.34 * len(layers)), layout="constrained"
+        figsize=(2.8 + 0.75 * len(steps), 1.7 + 0.42 * len(layers)), layout="constrained"
     )
     axes = figure.subplots()
     image = axes.imshow(np.ma.masked_invalid(scores), aspect="auto", cmap="magma")
@@ -78,8 +83,10 @@ def plot_heat_map(
     axes.set_yticks(range(len(layers)), layers, fontsize="small")
     axes.set_xlabel("time step")
     axes.set_ylabel("layer")
-    label_cells(image, ".2f")
+    label_cells(image, ".2f", halves)
     figure.colorbar(image, ax=axes, label=title)
+    if np.isfinite(halves).any():
+        axes.set_title("±: half of the 95 % interval", fontsize="medium")
     return figure
 
 

@@ -19,6 +19,14 @@ def test_each_run_has_its_training_and_test_curves():
     np.testing.assert_allclose(test.get_xydata(), [[20.0, 50.0]])
 
 
+def test_tests_that_say_of_how_many_images_have_intervals():
+    known = [*_LINES[:2], _LINES[2] | {"count": 100}]
+    accuracy = plot_curves({"a": known, "b": [*_LINES[:2], _LINES[2] | {"count": "ten"}]}).axes[1]
+    (bars,) = accuracy.containers
+    ((_, low), (_, high)) = bars.lines[2][0].get_segments()[0]
+    np.testing.assert_allclose([low, high], [40.4, 59.6], atol=0.05)  # Wilson, 50 of 100
+
+
 def test_no_run_is_an_error():
     with pytest.raises(ValueError, match="at least one"):
         plot_curves({})

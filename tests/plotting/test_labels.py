@@ -28,7 +28,7 @@ RNG = np.random.default_rng(0)
 RDM = np.abs(np.subtract.outer(np.arange(6.0), np.arange(6.0)))
 NOTE = "40 images"
 LINES = [
-    {"step": 1, "split": split, "loss": 2.0, "top1": 0.2, "rdm_loss": 0.3}
+    {"step": 1, "split": split, "loss": 2.0, "top1": 0.2, "count": 40, "rdm_loss": 0.3}
     | dict.fromkeys(("similarity", "similarity_train"), 0.4)
     | dict.fromkeys(("similarity_before", "similarity_train_before"), 0.1)
     for split in ("train", "test")
@@ -60,7 +60,7 @@ FIGURES = {
     ),
     behaviour.plot_behaviour: ((BEHAVIOUR,), True),
     confusion.plot_confusion: ((np.array([[15, 5], [10, 10]]), ["cat", "dog"], 0.1), True),
-    curves.plot_curves: (({"run": LINES}, 0.1), False),  # its lines do not know of how many images
+    curves.plot_curves: (({"run": LINES}, 0.1), True),
     front_end.plot_v1: ((np.zeros((8, 8, 3)), np.ones((2, 3, 3)), np.ones((2, 4, 4))), False),
     physiology.plot_tuning: (
         ([UNIT, UNIT], np.arange(4.0), np.arange(6) * 30.0, 2.0 ** np.arange(3), np.arange(1, 4)),
@@ -81,7 +81,7 @@ FIGURES = {
     robustness.plot_robustness_comparison: (({"a": [0.5], "b": [0.6]}, ["fog"], 0.1, 40), True),
     samples.plot_samples: (([("cat", [np.zeros((4, 4, 3), np.uint8)])],), False),
     similarity.plot_rdms: (({"IT": RDM, "fc": RDM}, [*"aabbcc"]), False),
-    similarity.plot_heat_map: ((np.eye(2), ["V1", "IT"], ["0", "1"], "RSA"), False),
+    similarity.plot_heat_map: ((np.eye(2), np.eye(2), ["V1", "IT"], ["0", "1"], "RSA"), False),
     similarity.plot_score_bars: ((["V1"], np.ones(1), np.array([[0, 2]]), (0.5, 1), "RSA"), False),
     similarity.plot_regions: (
         (["a", "b"], {"V1": np.ones(2)}, {"V1": np.ones((2, 2))}, {"V1": (0.5, 1)}, "RSA"),

@@ -33,8 +33,10 @@ def test_rdms_share_a_scale_and_mark_categories():
 
 def test_heat_map_leaves_out_what_is_missing():
     scores = np.array([[0.1, 0.2], [np.nan, 0.4]])
-    axes = plot_heat_map(scores, ["V1", "IT"], ["0", "1"], "SIT").axes[0]
-    assert sorted(text.get_text() for text in axes.texts) == ["0.10", "0.20", "0.40"]
+    halves = np.array([[0.01, 0.03], [np.nan, np.nan]])
+    axes = plot_heat_map(scores, halves, ["V1", "IT"], ["0", "1"], "SIT").axes[0]
+    texts = sorted(text.get_text() for text in axes.texts)
+    assert texts == ["0.10\n± 0.01", "0.20\n± 0.03", "0.40"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["V1", "IT"]
 
 
