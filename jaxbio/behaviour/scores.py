@@ -9,11 +9,12 @@ Reference:
 """
 
 import re
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxbio.behaviour.categories import CATEGORIES
+from jaxbio.behaviour.intervals import interval, resample
 from jaxbio.behaviour.trials import NO_ANSWER, Trials
 from jaxbio.errors import InputError
 from jaxbio.similarity.behaviour import error_consistency
@@ -106,7 +107,9 @@ def benchmark(model: Trials, humans: Trials, experiment: str = "") -> dict[str, 
         people), means over people of the fields of :class:`Agreement`, and with people among
         themselves ``human_error_consistency`` (None for one person). Beside it ``accuracy`` and
         ``human_accuracy`` of all trials that count, means over the conditions that count of the
-        agreements, and ``excluded``, the conditions that do not count.
+        agreements, and ``excluded``, the conditions that do not count. ``intervals``, there and of
+        each condition, holds ``(low, high)`` of each of these scores, the middle 95 % of bootstrap
+        samples of the images.
 
     Raises:
         InputError: several observers as the model, conditions or images that differ.
@@ -119,8 +122,9 @@ def benchmark(model: Trials, humans: Trials, experiment: str = "") -> dict[str, 
             f"condition {sorted(unknown)[0]!r} has trials of people or of {model.subjects[0]} only"
         )
     excluded = EXCLUDED_CONDITIONS.get(experiment, ())
-    conditions, counted = {}, []
-    for condition in model.conditions:
+    conditions: dict[str, dict[str, Any]] = {}
+    counted, samples, images = [], {}, {}
+    for number, condition in enumerate(model.conditions):
         own = model.of(condition=condition)
         people = [humans.of(subject=s, condition=condition) for s in humans.subjects]
         people = [p for p in people if len(p)]
@@ -134,6 +138,11 @@ def benchmark(model: Trials, humans: Trials, experiment: str = "") -> dict[str, 
             **dict(zip(Agreement._fields, map(float, with_people), strict=True)),
             "human_error_consistency": float(np.mean(among)) if among else None,
         }
+        right = [trials.correct[trials.by_image()[1]] for trials in (own, *people)]
+        samples[condition] = resample(np.stack(right), seed=number)
+        images[condition] = np.array([len(own), sum(map(len, people))])
+        found = {name: interval(scores) for name, scores in samples[condition].items()}
+        conditions[condition]["intervals"] = found
         if condition not in excluded:
             counted.append(condition)
     if not counted:
@@ -141,13 +150,28 @@ def benchmark(model: Trials, humans: Trials, experiment: str = "") -> dict[str, 
 
     def mean(name: str) -> float | None:
         values = [conditions[c][name] for c in counted]
-        return None if None in values else float(np.mean(cast("list[float]", values)))
+        return None if None in values else float(np.mean(values))
 
-    names = ("accuracy_difference", "observed_consistency", "error_consistency")
+    def together(name: str, weights: "np.ndarray | list[float]") -> tuple[float, float] | None:
+        if any(name not in samples[c] for c in counted):
+            return None
+        return interval(np.average([samples[c][name] for c in counted], 0, weights))
+
+    agreements = (
+        *("accuracy_difference", "observed_consistency", "error_consistency"),
+        "human_error_consistency",
+    )
+    trials = np.stack([images[c] for c in counted], 1)
+    intervals = {
+        "accuracy": together("accuracy", trials[0]),
+        "human_accuracy": together("human_accuracy", trials[1]),
+        **{name: together(name, [1.0] * len(counted)) for name in agreements},
+    }
     return {
         "accuracy": accuracy(model.where(np.isin(model.condition, counted))),
         "human_accuracy": accuracy(humans.where(np.isin(humans.condition, counted))),
-        **{name: mean(name) for name in (*names, "human_error_consistency")},
+        **{name: mean(name) for name in agreements},
+        "intervals": {name: ends for name, ends in intervals.items() if ends is not None},
         "excluded": [c for c in conditions if c not in counted],
         "conditions": conditions,
     }

@@ -244,17 +244,21 @@ def _of_behaviour(stem: str, found: Mapping[str, Any]) -> Iterator[dict[str, Any
     }  # fmt: skip
     if found.get("error_consistency") is not None:
         among = found.get("human_error_consistency")
+        ends: dict[str, Any] = {}
+        if known := found.get("intervals", {}).get("error_consistency"):
+            ends = {"low": known[0], "high": known[1], "interval": "bootstrap of the images"}
         yield {
             **common, "id": f"{stem}/error_consistency",
             "title": f"error consistency with people, {experiment}",
-            "value": found["error_consistency"], "chance": 0.0,
+            "value": found["error_consistency"], "chance": 0.0, **ends,
             "ceiling": None if among is None else (among, among), "note": "ceiling: among people",
         }  # fmt: skip
     if "shape_bias" in found:
-        bias = found.get("human_shape_bias")
+        bias, own = found.get("human_shape_bias"), found["shape_bias"]
+        decided = round((own["shape"] + own["texture"]) * found["images"])
         yield {
             **common, "id": f"{stem}/shape_bias", "title": f"shape bias, {experiment}",
-            "value": found["shape_bias"]["shape_bias"],
+            "value": own["shape_bias"], **(_share(own["shape_bias"], decided) if decided else {}),
             "note": "" if bias is None else f"people {bias['shape_bias']:.3f}",
         }  # fmt: skip
 

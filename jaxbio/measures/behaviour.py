@@ -134,6 +134,8 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
         left_out = " (left out)" if condition in result.get("excluded", ()) else ""
         rows.append((f"{condition}{left_out}", *(_number(cell.get(key)) for key in shown)))
     rows.append(("together", *(_number(result[key]) for key in shown)))
+    if ends := result.get("intervals"):
+        rows.append(("95 % interval", *(_ends(ends.get(key)) for key in shown)))
     text = format_table(rows)
     for key, of in (("shape_bias", "shape bias"), ("human_shape_bias", "shape bias of people")):
         if key in result:
@@ -147,6 +149,10 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
+
+
+def _ends(interval: "tuple[float, float] | None") -> str:
+    return "" if interval is None else f"{interval[0]:.3f} - {interval[1]:.3f}"
 
 
 def _check_classes(session: "Session") -> None:

@@ -15,8 +15,9 @@ def plot_behaviour(result: dict[str, Any]) -> Figure:
         result: of the behaviour measure: ``conditions``, ``confusion``, ``images``.
 
     Returns:
-        A figure of accuracy, error consistency where people are known, and confusions. Accuracies
-        of conditions that tell their ``images`` have 95 % intervals.
+        A figure of accuracy, error consistency where people are known, and confusions, with 95 %
+        intervals: those of the conditions' ``intervals``, else Wilson's of the network's accuracy
+        where conditions tell their ``images``.
     """
     conditions = result["conditions"]
     panels = [("accuracy", "human_accuracy", "accuracy (%)", 100)]
@@ -31,12 +32,8 @@ def plot_behaviour(result: dict[str, Any]) -> Figure:
             cells = [cell.get(key) for cell in conditions.values()]
             if None in cells:
                 continue
-            spread = None
-            if key == "accuracy" and all("images" in cell for cell in conditions.values()):
-                counts = [cell["images"] for cell in conditions.values()]
-                pairs = zip(cells, counts, strict=True)
-                spread = np.hstack([whiskers([share], count) for share, count in pairs])
             values = scale * np.asarray(cells)
+            spread = _spread(key, list(conditions.values()), values, scale)
             axes.errorbar(places, values, spread, capsize=3, label=who, **line_style(number))
         axes.set_xticks(places, list(conditions), **slanted(list(conditions)))
         axes.set_xlabel("condition")
@@ -55,7 +52,18 @@ def plot_behaviour(result: dict[str, Any]) -> Figure:
     right.set_ylabel("category answered (na: none)")
     figure.colorbar(picture, ax=right, label="answers to the category shown (%)", shrink=0.8)
     figure.suptitle(
-        f"Answers to {result['images']:,} images; the network's accuracy with 95 % intervals",
-        size="medium",
+        f"Answers to {result['images']:,} images; whiskers are 95 % intervals", size="medium"
     )
     return figure
+
+
+def _spread(
+    key: str, cells: list[dict[str, Any]], values: np.ndarray, scale: float
+) -> np.ndarray | None:
+    """Distances to the ends of the intervals ``[2, conditions]``, or None: they are not known."""
+    if all(key in cell.get("intervals", {}) for cell in cells):
+        ends = scale * np.array([cell["intervals"][key] for cell in cells]).T
+        return np.maximum([values - ends[0], ends[1] - values], 0)
+    if key == "accuracy" and all("images" in cell for cell in cells):
+        return np.hstack([whiskers([cell[key]], cell["images"]) for cell in cells])
+    return None

@@ -76,6 +76,36 @@ def test_the_benchmark_averages_conditions_then_people():
     assert result["excluded"] == []
 
 
+def test_intervals_are_those_of_other_images():
+    people = [observer(f"subject-0{i}", 0.8, i) for i in range(2)]
+    result = benchmark(observer("net", 0.5, 9), together(*people))
+    for cell in (result, *result["conditions"].values()):
+        assert len(cell["intervals"]) == 6
+        for name, (low, high) in cell["intervals"].items():
+            assert low < cell[name] < high, name
+    low, high = result["conditions"]["c10"]["intervals"]["accuracy"]
+    share = result["conditions"]["c10"]["accuracy"]
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(share * (1 - share) / 200), rel=0.1)
+    both = result["intervals"]["accuracy"]  # of two conditions: twice the images
+    assert both[1] - both[0] < high - low
+
+
+def test_intervals_hold_the_scores_of_other_draws_of_images():
+    """Of experiments with known observers, nine tenths and more: they are 95 % intervals."""
+    held = 0
+    for seed in range(40):
+        cell = benchmark(observer("net", 0.6, seed), observer("person", 0.7, 100 + seed))
+        low, high = cell["intervals"]["error_consistency"]
+        held += low <= 0.0 <= high  # independent errors
+    assert held >= 34  # 4 standard deviations below 38
+
+
+def test_one_person_has_nobody_to_agree_with():
+    result = benchmark(observer("net", 0.5, 9), observer("person", 0.7, 1))
+    assert result["human_error_consistency"] is None
+    assert "human_error_consistency" not in result["intervals"]
+
+
 def test_conditions_that_are_not_out_of_distribution_do_not_count():
     conditions = ("c100", "c10", "c01")
     person, model = (observer(n, 0.7, i, conditions) for i, n in enumerate(("subject-01", "net")))
