@@ -22,7 +22,7 @@ def recipe(
     config.model.name = name
     config.model.front_end = "none"
     datasets.apply_dataset(config, variant)
-    if variant == "imagenet":
+    if variant.startswith("imagenet"):
         config.data.mean = (0.485, 0.456, 0.406)
         config.data.std = (0.229, 0.224, 0.225)
         config.schedule.drop_every_epochs = drop_every

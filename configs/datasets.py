@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-VARIANTS = ("digits", "mnist", "cifar10", "cifar100", "imagenet")
+VARIANTS = ("digits", "mnist", "svhn", "cifar10", "cifar100", "imagenet100", "imagenet")
 
 
 def apply_dataset(config: ConfigDict, variant: str) -> ConfigDict:
@@ -29,16 +29,18 @@ def apply_dataset(config: ConfigDict, variant: str) -> ConfigDict:
         train.batch_size = 64
         train.total_epochs = 8.0 if variant == "digits" else 2.0
         _short_training(config)
-    elif variant in ("cifar10", "cifar100"):
+    elif variant in ("svhn", "cifar10", "cifar100"):
         data.source = variant
         data.image_size = 32
         data.augmentation = "crop_flip"
         data.crop_scale = (0.25, 1.0)
+        data.flip = variant != "svhn"  # digits
         train.batch_size = 128
         train.total_epochs = 70.0
         _short_training(config)
     else:  # the published protocol is base.py's optimiser and schedule
         data.source = "folder"
+        data.classes = variant if variant == "imagenet100" else ""
         data.image_size = 224
         data.resize_size = 256
         data.augmentation = "crop_flip"

@@ -12,32 +12,36 @@ ARR_COEFFICIENTS = {
     "digits": 10.0,
     "mnist": 10.0,
     "cifar10": 10.0,
+    "svhn": 10.0,
     "cifar100": 20.0,
+    "imagenet100": 20.0,
     "imagenet": 20.0,
 }
 
-_VITS = {"cifar10": "vit_tiny_patch4_32", "cifar100": "vit_tiny_patch4_32"}
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _NORMALISATION = {
+    "svhn": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "imagenet100": _IMAGENET,
+    "imagenet": _IMAGENET,
 }
 
 
 def vit_config(name: str, variant: str, activation: str) -> ConfigDict:
     """A vision transformer: Tiny as published, or jaxbio's small one on digits and MNIST."""
     config = _config(name, variant, activation)
-    small = {"digits": "vit_mini_patch8_32", "mnist": "vit_mini_patch8_32"}
-    names = {**small, **_VITS, "imagenet": "vit_tiny_patch16_224"}
-    config.model.name = names[variant]
-    config.model.drop_path = 0.0 if variant in small else 0.1
+    small = variant in ("digits", "mnist")
+    tiny = "vit_tiny_patch4_32" if config.data.image_size == 32 else "vit_tiny_patch16_224"
+    config.model.name = "vit_mini_patch8_32" if small else tiny
+    config.model.drop_path = 0.0 if small else 0.1
     return config
 
 
 def resnet_config(name: str, variant: str, activation: str) -> ConfigDict:
     """ResNet-18, or ResNet-50 on ImageNet; without a front-end."""
     config = _config(name, variant, activation)
-    config.model.name = "resnet50" if variant == "imagenet" else "resnet18"
+    config.model.name = "resnet50" if config.data.image_size == 224 else "resnet18"
     return config
 
 

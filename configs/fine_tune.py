@@ -11,15 +11,15 @@ Digits, offline, after jaxbio train svp_resnet:
 from jaxbio.configs import base
 
 # What the pictures bear: shifts of digits, crops and mirror images of photographs.
-_AUGMENTATIONS = {"digits": "shift", "mnist": "shift"}
+_AUGMENTATIONS = {"digits": "shift", "mnist": "shift", "svhn": "shift"}
 
 
 def get_config(variant: str = "folder"):
-    """``folder``, ``digits``, ``mnist``, ``cifar10`` or ``cifar100``.
+    """``folder``, ``digits``, ``mnist``, ``svhn``, ``cifar10`` or ``cifar100``.
 
     Network and images are those of ``model.init_from``, as far as nothing else is set.
     """
-    variants = ("folder", "digits", "mnist", "cifar10", "cifar100")
+    variants = ("folder", "digits", "mnist", "svhn", "cifar10", "cifar100")
     if variant not in variants:
         raise ValueError(f"unknown variant '{variant}' of fine_tune: use {', '.join(variants)}")
     config = base.get_config()

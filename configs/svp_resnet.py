@@ -11,5 +11,5 @@ def get_config(variant: str = "digits"):
     """One of configs/datasets.py's variants; ResNet-18 on small images, ResNet-50 on ImageNet."""
     config = base.get_config()
     config.name = "svp_resnet"
-    config.model.name = "resnet50" if variant == "imagenet" else "resnet18"
+    config.model.name = "resnet50" if variant.startswith("imagenet") else "resnet18"
     return datasets.apply_dataset(config, variant)

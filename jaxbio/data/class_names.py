@@ -88,11 +88,11 @@ def match_classes(names: Sequence[str], known: Sequence[str], where: str) -> lis
     """
     numbers = {name: number for number, name in enumerate(known)}
     if not set(names) <= set(numbers):
-        of_imagenet = {_imagenet_id(name): number for name, number in numbers.items()}
+        of_imagenet = {wordnet_id(name): number for name, number in numbers.items()}
         by_number = list(imagenet_ids()) if _are_numbers(names) else []
         found = {}
         for name in names:
-            wnid = by_number[int(name)] if by_number else _imagenet_id(name)
+            wnid = by_number[int(name)] if by_number else wordnet_id(name)
             number = numbers.get(name, of_imagenet.get(wnid) if wnid else None)
             if number is not None:
                 found[name] = number
@@ -136,7 +136,7 @@ def with_classes_of(
     same_count = source.num_classes == count
     if names is not None and list(names) == list(imagenet_ids()) and same_count:
         # Of converted weights: only taken for ImageNet's; 1,000 classes may also be others.
-        of_imagenet = any(map(_imagenet_id, source.class_names))
+        of_imagenet = any(map(wordnet_id, source.class_names))
         if not of_imagenet and not _are_numbers(source.class_names):
             names = None
     if names is None:
@@ -163,7 +163,8 @@ def with_classes_of(
     )
 
 
-def _imagenet_id(name: str) -> str | None:
+def wordnet_id(name: str) -> str | None:
+    """Of a class of ImageNet, by its id or its words where they name it alone; else None."""
     return name if name in _imagenet() else _ids_by_words().get(_simple(name))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from jaxbio.errors import InputError, suggest
 from jaxbio.options import option, read
 
-OF_SQUARES = ("digits", "mnist", "cifar10", "cifar100")  # all of one size
+OF_SQUARES = ("digits", "mnist", "cifar10", "cifar100", "svhn")  # all of one size
 SOURCES = (*OF_SQUARES, "folder", "shards")
 AUGMENTATIONS = ("none", "crop_flip", "shift")
 
@@ -48,6 +48,9 @@ class Settings(Place):
     flip: bool = option(True, "crop_flip: mirror every second image")
     max_shift: float = option(0.1, "shift: largest translation, a share of image_size", "[0, 1)")
     max_zoom: float = option(0.1, "shift: largest enlargement or reduction", "[0, 1)")
+    classes: str = option(
+        "", "these alone: imagenet100, or a text file with a name on each line; empty: all"
+    )
     split: float = option(
         0.0,
         "share of the training set that is held out and tested on, of every class alike; 0: the "

@@ -28,6 +28,10 @@ def open_source(cfg: Any) -> Source:
     """
     settings = read_settings(cfg)
     source = _open(settings)
+    if settings.classes:
+        from jaxbio.data.subset import only_classes
+
+        source = only_classes(source, settings.classes)
     if not settings.split:
         return source
     from jaxbio.data.holdout import hold_out
@@ -56,6 +60,10 @@ def _open(settings: Settings) -> Source:
         from jaxbio.data.cifar import open_cifar
 
         return open_cifar(settings, settings.source)
+    if settings.source == "svhn":
+        from jaxbio.data.svhn import open_svhn
+
+        return open_svhn(settings)
     if settings.source == "folder" and settings.data_dir and is_tar(settings.data_dir):
         from jaxbio.data.archive import open_archive
 

@@ -169,7 +169,7 @@ def _stimuli(options: argparse.Namespace) -> "tuple[list[str], Textures | None]"
 
 
 def _own(file: str | None) -> "dict[str, Distribution]":
-    from jaxbio.neural.matlab import read_mat
+    from jaxbio.files.matlab import read_mat
     from jaxbio.physiology.distributions import from_columns, read_csv
 
     if file is None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxbio.errors import InputError
+from jaxbio.files.matlab import read_mat, require
 from jaxbio.neural.images import image_files, read_member, zip_members
-from jaxbio.neural.matlab import read_mat, require
 from jaxbio.neural.recordings import Recordings, StimulusSet
 
 _FILES = "NeuralData_{area}_multiunits.mat"

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial.distance import squareform
 
 from jaxbio.errors import InputError
-from jaxbio.neural.matlab import read_mat, require, struct_field, text
+from jaxbio.files.matlab import read_mat, require, struct_field, text
 from jaxbio.neural.npz import read_npz
 from jaxbio.neural.recordings import Recordings, StimulusSet
 

@@ -4,11 +4,11 @@ import zipfile
 from pathlib import Path
 
 from jaxbio.errors import InputError
+from jaxbio.files.matlab import read_mat
 from jaxbio.files.reading import check_regular, reading
 from jaxbio.neural.brainio import load_brainio
 from jaxbio.neural.cadieu import OBJECTS_PER_CATEGORY, load_cadieu
 from jaxbio.neural.kriegeskorte import BRAIN_RDMS, SUPPLEMENT, load_kriegeskorte
-from jaxbio.neural.matlab import read_mat
 from jaxbio.neural.npz import npz_names
 from jaxbio.neural.nwb import load_nwb
 from jaxbio.neural.portable import SUFFIXES, read_portable

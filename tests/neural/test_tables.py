@@ -136,7 +136,7 @@ def test_matlab_7_3(tmp_path):
 
 
 def test_structs_and_cells_of_matlab_7_3(tmp_path):
-    from jaxbio.neural.matlab import read_mat, struct_field, text
+    from jaxbio.files.matlab import read_mat, struct_field, text
 
     path = tmp_path / "s.mat"
     with h5py.File(path, "w", userblock_size=512) as file:
