@@ -30,8 +30,11 @@ class Rdm:
     """``rdm``: the recordings, what is learnt from them, and by whom."""
 
     neural: str = option(
-        "synthetic", "file or folder of recordings (docs/neural.md), or the stand-in"
+        "synthetic",
+        "file or folder of recordings (docs/neural.md), or the stand-in; or a data set such as "
+        "cifar10, svhn or tfds:NAME, whose RDM is that of rdm.teacher",
     )
+    pictures: int = option(200, "of each class of a data set, drawn at random", "[2, 1000000]")
     region: str | None = option(None, "of the recordings: IT, V4, human_it, ...")
     stimuli: str | None = option(None, "where the images are, if not beside the recordings")
     teacher: str = option("", '"": the recordings; a run directory, or random:<model>')

@@ -20,9 +20,10 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest, layer_shapes
 from jaxbio.features.layers import Layer, select_layers
-from jaxbio.neural import Recordings, open_recordings
+from jaxbio.neural import Recordings, StimulusSet, open_recordings
 from jaxbio.plotting.similarity import plot_fine_tuning
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
@@ -50,6 +51,7 @@ from jaxbio.tasks.rdm.networks import (
     open_student,
     open_teacher,
 )
+from jaxbio.tasks.rdm.pictures import draw_stimuli, is_data_set
 from jaxbio.tasks.rdm.scores import StudentMeasures, measure_student
 from jaxbio.tasks.rdm.step import make_rdm_step
 from jaxbio.tasks.task import Results, made_with
@@ -98,7 +100,9 @@ class RdmFineTuning:
             InputError: wrong configuration or recordings.
         """
         rdm = config.rdm
-        read = _recordings(config)
+        mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+        teacher = open_teacher(config) if rdm.teacher else None
+        read = _recordings(config, teacher, mesh)
         learnt, recordings = split_people(read, rdm.held_out_people, rdm.split_seed)
         partition = split_images(read.stimuli, rdm.held_out, rdm.split_seed, rdm.validation)
         conditions = len(np.unique(recordings.stimuli.objects[partition.train]))
@@ -115,14 +119,13 @@ class RdmFineTuning:
             )
         if frozen is not None:
             optimizer = optax.masked(optimizer, frozen.learning)
-        mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
         task = cls(
             config=config,
             learnt=learnt,
             recordings=recordings,
             partition=partition,
             student=student,
-            teacher=open_teacher(config) if config.rdm.teacher else None,
+            teacher=teacher,
             mesh=mesh,
             periods=periods,
             images_per_step=images_per_step,
@@ -266,7 +269,7 @@ class RdmFineTuning:
             "teacher": None if self.teacher is None else self.teacher.origin,
             "data": {
                 **self.recordings.describe(),
-                "target_checksum": _checksum(neural_target(self.learnt)),
+                "target_checksum": self._checksum,
                 "training_images": len(part.train),
                 "held_out_images": len(part.test),
                 **({"validation_images": len(part.validation)} if len(part.validation) else {}),
@@ -274,6 +277,15 @@ class RdmFineTuning:
             "steps": self.periods.total,
             **made_with(),
         }
+
+    @property
+    def _checksum(self) -> int:
+        """Of what is given: of a data set the pictures, since a teacher's answers round anew."""
+        if is_data_set(self.config.rdm.neural):
+            return zlib.crc32(np.ascontiguousarray(self.recordings.stimuli.images).tobytes())
+        target = neural_target(self.learnt)
+        values = target.patterns if target.patterns is not None else target.dissimilarities
+        return zlib.crc32(np.ascontiguousarray(values).tobytes())
 
     @property
     def _target_name(self) -> str:
@@ -300,12 +312,10 @@ class RdmFineTuning:
 
     @cached_property
     def _target(self) -> Target:
-        if self.teacher is None:
+        if self.teacher is None or is_data_set(self.config.rdm.neural):
             return neural_target(self.learnt)
-        images = self.recordings.stimuli.read_images(self.teacher.preprocessing.image_size)
-        variables = initial_variables(self.teacher, self.config.seed)
-        layer = self.config.rdm.layer
-        return Target(layer_features(self.teacher, variables, images, layer, self.mesh))
+        stimuli = self.recordings.stimuli
+        return Target(_seen_by(self.teacher, stimuli, self.config, self.mesh))
 
     @cached_property
     def _balanced(self) -> BalancedBatches:
@@ -357,9 +367,26 @@ class RdmFineTuning:
         )
 
 
-def _recordings(config: ConfigDict) -> Recordings:
+def _recordings(config: ConfigDict, teacher: Backbone | None, mesh: Mesh) -> Recordings:
     rdm = config.rdm
+    if is_data_set(rdm.neural):
+        if teacher is None:
+            raise InputError(
+                f"rdm.neural={rdm.neural} has pictures and no recordings: name the network whose "
+                "RDM is to be learnt, rdm.teacher=RUN"
+            )
+        stimuli = draw_stimuli(rdm.neural, rdm.pictures, rdm.split_seed)
+        seen = _seen_by(teacher, stimuli, config, mesh)
+        name = f"{teacher.arguments['name']} on {rdm.neural}"
+        return Recordings(name, stimuli, responses=seen[..., None], source=teacher.origin)
     return open_recordings(rdm.neural, region=rdm.region, stimuli=rdm.stimuli, seed=rdm.split_seed)
+
+
+def _seen_by(teacher: Backbone, stimuli: StimulusSet, config: ConfigDict, mesh: Mesh) -> np.ndarray:
+    """A teacher's features ``[S, units]``."""
+    images = stimuli.read_images(teacher.preprocessing.image_size)
+    variables = initial_variables(teacher, config.seed)
+    return layer_features(teacher, variables, images, config.rdm.layer, mesh)
 
 
 def _new_state(
@@ -368,8 +395,3 @@ def _new_state(
     variables = dict(initial_variables(student, config.seed, config.model.v2_weights))
     params, constants = variables.pop("params"), variables.pop("constants")
     return make_state(params, variables, constants, optimizer)
-
-
-def _checksum(target: Target) -> int:
-    values = target.patterns if target.patterns is not None else target.dissimilarities
-    return zlib.crc32(np.ascontiguousarray(values).tobytes())

@@ -367,6 +367,25 @@ def test_a_student_goes_on_from_a_run_and_a_run_can_teach(tmp_path):
     assert opened.step == 2
 
 
+def test_pictures_of_a_data_set_teach_what_a_network_sees(tmp_path):
+    changes = {
+        "rdm.pictures": 10,
+        "rdm.held_out": 0.5,
+        "rdm.teacher": "random:alexnet",
+        "optimizer.learning_rate": 3e-3,
+    }
+    results = loop.train(_config("digits", **changes), str(tmp_path / "run"))
+    assert results["rdm_loss"] < results["rdm_loss_before"]  # another network, other weights
+    record = json.loads((tmp_path / "run" / "config.json").read_text())["resolved"]
+    assert record["data"]["stimuli"] == 100
+    assert record["data"]["objects"] == 10
+    assert record["teacher"] == "random weights"
+    with pytest.raises(InputError, match=r"rdm\.teacher"):
+        loop.train(_config("digits", **changes | {"rdm.teacher": ""}), str(tmp_path / "other"))
+    with pytest.raises(InputError, match=r"rdm\.pictures=2000"):
+        loop.train(_config("digits", **changes | {"rdm.pictures": 2000}), str(tmp_path / "other"))
+
+
 @pytest.mark.slow
 def test_every_teacher_is_tried_once_and_tabulated(neural_file, tmp_path, capsys):
     config = _config(
