@@ -369,7 +369,7 @@ def test_a_student_goes_on_from_a_run_and_a_run_can_teach(tmp_path):
 
 def test_pictures_of_a_data_set_teach_what_a_network_sees(tmp_path):
     changes = {
-        "rdm.pictures": 10,
+        "rdm.pictures": 16,
         "rdm.held_out": 0.5,
         "rdm.teacher": "random:alexnet",
         "optimizer.learning_rate": 3e-3,
@@ -377,7 +377,7 @@ def test_pictures_of_a_data_set_teach_what_a_network_sees(tmp_path):
     results = loop.train(_config("digits", **changes), str(tmp_path / "run"))
     assert results["rdm_loss"] < results["rdm_loss_before"]  # another network, other weights
     record = json.loads((tmp_path / "run" / "config.json").read_text())["resolved"]
-    assert record["data"]["stimuli"] == 100
+    assert record["data"]["stimuli"] == 160
     assert record["data"]["objects"] == 10
     assert record["teacher"] == "random weights"
     with pytest.raises(InputError, match=r"rdm\.teacher"):
