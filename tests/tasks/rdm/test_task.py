@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 from flax import linen as nn
 
 from configs import rdm_finetune
+from jaxbio.data import open_source
 from jaxbio.errors import InputError
 from jaxbio.neural import synthetic_recordings, write_recordings
 from jaxbio.neural.recordings import Recordings, StimulusSet
@@ -29,6 +31,7 @@ from jaxbio.tasks.rdm.data import (
     split_images,
     split_people,
 )
+from jaxbio.tasks.rdm.pictures import draw_stimuli
 from jaxbio.tasks.rdm.step import make_rdm_step
 
 _SIZE = 32
@@ -367,23 +370,39 @@ def test_a_student_goes_on_from_a_run_and_a_run_can_teach(tmp_path):
     assert opened.step == 2
 
 
+@pytest.mark.slow
 def test_pictures_of_a_data_set_teach_what_a_network_sees(tmp_path):
-    changes = {
-        "rdm.pictures": 16,
-        "rdm.held_out": 0.5,
-        "rdm.teacher": "random:alexnet",
-        "optimizer.learning_rate": 3e-3,
-    }
-    results = loop.train(_config("digits", **changes), str(tmp_path / "run"))
-    assert results["rdm_loss"] < results["rdm_loss_before"]  # another network, other weights
+    changes = {"rdm.pictures": 16, "rdm.held_out": 0.5, "optimizer.learning_rate": 3e-3}
+    teacher = str(tmp_path / "teacher")
+    first = {"rdm.teacher": "random:alexnet", "seed": 1, "train.total_steps": 1}
+    loop.train(_config("digits", **changes, **first), teacher)
+    config = _config("digits", **changes, **{"rdm.teacher": teacher})
+    results = loop.train(config, str(tmp_path / "run"))
+    assert 0 < results["rdm_loss"] < results["rdm_loss_before"]
     record = json.loads((tmp_path / "run" / "config.json").read_text())["resolved"]
     assert record["data"]["stimuli"] == 160
     assert record["data"]["objects"] == 10
-    assert record["teacher"] == "random weights"
-    with pytest.raises(InputError, match=r"rdm\.teacher"):
-        loop.train(_config("digits", **changes | {"rdm.teacher": ""}), str(tmp_path / "other"))
-    with pytest.raises(InputError, match=r"rdm\.pictures=2000"):
-        loop.train(_config("digits", **changes | {"rdm.pictures": 2000}), str(tmp_path / "other"))
+    assert record["teacher"] == "teacher, step 1"
+
+
+def test_pictures_are_drawn_from_every_class():
+    stimuli = draw_stimuli("digits", 6, seed=0)
+    assert np.unique(stimuli.labels, return_counts=True)[1].tolist() == [6] * 10
+    source = open_source(SimpleNamespace(source="digits"))
+    index = stimuli.ids.astype(int)
+    np.testing.assert_array_equal(source.train.labels[index], stimuli.labels.astype(int))
+    np.testing.assert_array_equal(stimuli.images[..., 1:2], source.train.images[index])
+    assert (index != draw_stimuli("digits", 6, seed=1).ids.astype(int)).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"rdm.teacher": ""}, r"rdm\.teacher"), ({"rdm.pictures": 2000}, r"rdm\.pictures=2000")],
+)
+def test_pictures_without_a_network_or_too_many(tmp_path, changes, words):
+    config = _config("digits", **{"rdm.teacher": "random:alexnet"} | changes)
+    with pytest.raises(InputError, match=words):
+        loop.train(config, str(tmp_path))
 
 
 @pytest.mark.slow
