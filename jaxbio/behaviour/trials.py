@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import itertools
+import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,8 +75,8 @@ class Trials:
 
     @property
     def conditions(self) -> list[str]:
-        """Conditions, in the order of their first trials."""
-        return list(dict.fromkeys(self.condition.tolist()))
+        """Conditions, by the numbers in their names, those without numbers last."""
+        return sorted(set(self.condition.tolist()), key=_strength)
 
     def by_image(self) -> tuple[list[str], np.ndarray]:
         """Names of the images without what belongs to the experiment, sorted; and their order.
@@ -120,6 +122,11 @@ def image_id(name: str) -> str:
     if len(parts) == 1:
         return name
     return "_".join(parts[-2:]) if parts[-2].startswith("n0") else parts[-1]
+
+
+def _strength(condition: str) -> tuple[list[float], str]:
+    numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", condition)]
+    return numbers or [math.inf], condition
 
 
 def read_trials(paths: str | Path | Iterable[str | Path]) -> Trials:

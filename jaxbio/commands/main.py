@@ -22,6 +22,7 @@ COMMANDS = {
     "board": "all runs in the browser, live; or as static files",
     "spiking": "list, show and try spiking networks",
     "corruptions": "a picture under the 19 corruptions",
+    "stimuli": "distorted pictures to show networks and people",
     "curves": "loss and accuracy over the steps of runs",
     "responses": "responses by class and activation curves of runs",
     "reproduce": "published tables, measured again",

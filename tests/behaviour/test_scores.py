@@ -110,7 +110,7 @@ def test_conditions_that_are_not_out_of_distribution_do_not_count():
     conditions = ("c100", "c10", "c01")
     person, model = (observer(n, 0.7, i, conditions) for i, n in enumerate(("subject-01", "net")))
     result = benchmark(model, person, "contrast")
-    assert result["excluded"] == ["c100", "c01"]
+    assert result["excluded"] == ["c01", "c100"]
     assert result["accuracy"] == accuracy(model.of(condition="c10"))
     assert set(result["conditions"]) == set(conditions)
     assert result["human_error_consistency"] is None

@@ -44,9 +44,8 @@ class Rdm:
     student: str = option(
         "", 'run directory or converted weights to start from; "": random weights'
     )
-    layer: str = option(
-        "penultimate", "of the student and of teachers: the endpoint whose RDM counts"
-    )
+    layer: str = option("penultimate", "of the student: the endpoint whose RDM counts")
+    teacher_layer: str = option("", 'of the teacher; "": the student\'s')
     images_per_object: int = option(4, "in a batch, of every object", "[1, 65536]")
     held_out: float = option(
         0.2, "share of each object's images (single images: of each category's)", "(0, 1)"

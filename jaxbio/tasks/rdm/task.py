@@ -291,7 +291,9 @@ class RdmFineTuning:
     def _target_name(self) -> str:
         if self.teacher is None:
             return self._recordings_name
-        return f"{self.teacher.arguments['name']} ({self.teacher.origin})"
+        layer = self.config.rdm.teacher_layer
+        origin = f"{self.teacher.origin}, {layer}" if layer else self.teacher.origin
+        return f"{self.teacher.arguments['name']} ({origin})"
 
     @property
     def _recordings_name(self) -> str:
@@ -386,7 +388,8 @@ def _seen_by(teacher: Backbone, stimuli: StimulusSet, config: ConfigDict, mesh: 
     """A teacher's features ``[S, units]``."""
     images = stimuli.read_images(teacher.preprocessing.image_size)
     variables = initial_variables(teacher, config.seed)
-    return layer_features(teacher, variables, images, config.rdm.layer, mesh)
+    layer = config.rdm.teacher_layer or config.rdm.layer
+    return layer_features(teacher, variables, images, layer, mesh)
 
 
 def _new_state(

@@ -376,7 +376,9 @@ def test_pictures_of_a_data_set_teach_what_a_network_sees(tmp_path):
     teacher = str(tmp_path / "teacher")
     first = {"rdm.teacher": "random:alexnet", "seed": 1, "train.total_steps": 1}
     loop.train(_config("digits", **changes, **first), teacher)
-    config = _config("digits", **changes, **{"rdm.teacher": teacher})
+    config = _config(
+        "digits", **changes, **{"rdm.teacher": teacher, "rdm.teacher_layer": "in_time"}
+    )
     results = loop.train(config, str(tmp_path / "run"))
     assert 0 < results["rdm_loss"] < results["rdm_loss_before"]
     record = json.loads((tmp_path / "run" / "config.json").read_text())["resolved"]
