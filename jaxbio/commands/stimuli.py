@@ -9,6 +9,7 @@ every condition, grey, as published; docs/behaviour.md lists experiments and con
 """
 
 import argparse
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
     """Writes the stimuli."""
     from jaxbio.corruptions.parametric import CONDITIONS
     from jaxbio.data import open_source
+    from jaxbio.runs.progress import say
 
     if options.experiment not in CONDITIONS:
         raise InputError(
@@ -57,7 +59,10 @@ def run(options: argparse.Namespace) -> None:
         raise InputError(f"--output={options.output} is not empty: give another folder")
     source = open_source(SimpleNamespace(source="folder", data_dir=options.pictures))
     categories = _categories(source)
-    _write(source, categories, conditions, options)
+    shown, left_out = _of_categories(source, categories)
+    _write(shown, categories, conditions, options)
+    if left_out:
+        say(f"{left_out} pictures of classes that belong to none of the 16 categories are left out")
 
 
 def _categories(source: "Source") -> list[str | None]:
@@ -80,6 +85,17 @@ def _categories(source: "Source") -> list[str | None]:
     return found
 
 
+def _of_categories(source: "Source", categories: list[str | None]) -> tuple["Source", int]:
+    """The pictures that belong to a category, and how many do not."""
+    import numpy as np
+
+    from jaxbio.data.splits import labels_of, taken
+
+    belongs = np.array([category is not None for category in categories])[labels_of(source.eval)]
+    part = taken(source.eval, np.flatnonzero(belongs))
+    return dataclasses.replace(source, eval=part), int((~belongs).sum())
+
+
 def _write(
     source: "Source",
     categories: list[str | None],
@@ -90,39 +106,34 @@ def _write(
     import numpy as np
 
     from jaxbio.corruptions.parametric import distort
-    from jaxbio.runs.progress import say
+    from jaxbio.runs.progress import Pace, say
+    from jaxbio.runs.waiting import waiting
 
-    shown = np.array([category is not None for category in categories])
     spectrum = None
     if options.experiment == "power-equalisation":
-        say("spectra of all pictures")
-        spectrum = _mean_amplitude(source, shown, options.size)
-    key, written, left_out = jax.random.key(options.seed), 0, 0
+        with waiting("spectra of all pictures"):
+            spectrum = _mean_amplitude(source, options.size)
+    key, pace, written = jax.random.key(options.seed), Pace(5.0), 0
     for batch in _batches(source, options.size):
-        chosen = np.flatnonzero(batch["mask"] & shown[batch["label"]])
-        left_out += int(batch["mask"].sum()) - len(chosen)
-        if not len(chosen):
-            continue
+        count = int(batch["mask"].sum())  # padding comes last
         for condition in conditions:
-            try:
+            with waiting(f"{options.experiment} {condition}"):
                 distorted = distort(
                     batch["image"], options.experiment, condition, key,
                     indices=batch["index"], spectrum=spectrum,
                 )  # fmt: skip
-            except ValueError as error:
-                raise InputError(f"{options.experiment} {condition}: {error}") from error
-            pictures = np.asarray(distorted)
-            for i in chosen.tolist():
-                category = categories[int(batch["label"][i])]
-                number = int(batch["index"][i])
+                pictures = np.asarray(distorted)
+            for picture, label, number in zip(
+                pictures[:count], batch["label"].tolist(), batch["index"].tolist(), strict=False
+            ):
                 name = _picture_name(source.eval.example_name(number), number)
-                file = f"{number:05d}_{options.experiment}_dnn_{condition}_{category}_10_{name}.png"
-                _save(pictures[i], options.output / "dnn" / "session-1" / file)
-        written += len(chosen)
-        say(f"{written} pictures in {len(conditions)} conditions")
-    if left_out:
-        say(f"{left_out} pictures of classes that belong to none of the 16 categories are left out")
-    say(f"written to {options.output}")
+                experiment = f"{number:05d}_{options.experiment}_dnn_{condition}"
+                file = f"{experiment}_{categories[label]}_10_{name}.png"
+                _save(picture, options.output / "dnn" / "session-1" / file)
+        written += count
+        if pace.due():
+            say(f"{written} pictures in {len(conditions)} conditions")
+    say(f"{written} pictures in {len(conditions)} conditions, written to {options.output}")
 
 
 def _batches(source: "Source", size: int) -> "Iterator[dict[str, Any]]":
@@ -132,18 +143,16 @@ def _batches(source: "Source", size: int) -> "Iterator[dict[str, Any]]":
     return iter(eval_batches(source, settings, global_batch_size=min(_BATCH, source.num_eval)))
 
 
-def _mean_amplitude(source: "Source", shown: "np.ndarray", size: int) -> "np.ndarray":
+def _mean_amplitude(source: "Source", size: int) -> "np.ndarray":
     import numpy as np
 
     from jaxbio.corruptions.parametric import mean_amplitude
 
-    total, count = np.zeros((size, size)), 0
+    total = np.zeros((size, size))
     for batch in _batches(source, size):
-        images = batch["image"][batch["mask"] & shown[batch["label"]]]
-        if len(images):
-            total += len(images) * np.asarray(mean_amplitude(images))
-            count += len(images)
-    return (total / count).astype(np.float32)
+        images = batch["image"][batch["mask"]]
+        total += len(images) * np.asarray(mean_amplitude(images))
+    return (total / source.num_eval).astype(np.float32)
 
 
 def _picture_name(path: str, number: int) -> str:
