@@ -263,6 +263,17 @@ def _of_behaviour(stem: str, found: Mapping[str, Any]) -> Iterator[dict[str, Any
         }  # fmt: skip
 
 
+def _of_choices(stem: str, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, score in found["scores"].items():
+        yield {
+            "section": "behaviour", "id": f"{stem}/{name}",
+            "title": f"{name}, share of the ceiling",
+            "value": score["score"], "low": score["low"], "high": score["high"],
+            "interval": "halves of the trials", "chance": 0.0, "step": found["step"],
+            "note": f"{found['images']} pictures, {found['trials']} trials",
+        }  # fmt: skip
+
+
 _READERS = {
     "accuracy": _of_accuracy,
     "robustness": _of_robustness,
@@ -270,6 +281,7 @@ _READERS = {
     "physiology": _of_physiology,
     "similarity": _of_similarity,
     "behaviour": _of_behaviour,
+    "choices": _of_choices,
 }
 
 

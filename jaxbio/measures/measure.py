@@ -23,6 +23,7 @@ _MODULES = (
     "robustness",
     "attacks",
     "behaviour",
+    "choices",
     "features",
     "similarity",
     "over_time",

@@ -1,0 +1,108 @@
+"""Two-choice trials of people as a CSV has them, and as indices of pictures and objects."""
+
+import csv
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxbio.errors import InputError
+from jaxbio.files.reading import check_regular, reading
+from jaxbio.similarity.behaviour import Trials
+
+# Each column, and what else it may be called (as in the recordings of Rajalingham et al. 2018).
+COLUMNS = {
+    "image": ("image", "imagename", "image_id", "stimulus_id", "id"),
+    "distractor": ("distractor", "dist_obj"),
+    "choice": ("choice",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """Trials by names.
+
+    Attributes:
+        image: which picture was shown: a file's name, with or without its suffix.
+        distractor: which object was offered beside the picture's own.
+        choice: which of the two was chosen.
+    """
+
+    image: list[str]
+    distractor: list[str]
+    choice: list[str]
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def numbered(self, pictures: Sequence[str], objects: Sequence[str]) -> Trials:
+        """The trials by numbers of pictures and objects.
+
+        Args:
+            pictures: names of files, by number; told apart by name alone.
+            objects: names, by number.
+
+        Raises:
+            InputError: a picture or an object that is not among them, or two pictures of one name.
+        """
+        numbers: dict[str, int] = {}
+        for number, picture in enumerate(pictures):
+            for name in {Path(picture).name, Path(picture).stem}:
+                if name in numbers:
+                    raise InputError(f"two pictures are called {name}: rename one of them")
+                numbers[name] = number
+        of_object = {name: number for number, name in enumerate(objects)}
+        return Trials(
+            _numbers(self.image, numbers, "picture", len(pictures)),
+            _numbers(self.distractor, of_object, "object", len(objects)),
+            _numbers(self.choice, of_object, "object", len(objects)),
+        )
+
+
+def read_choices(paths: str | Path | Iterable[str | Path]) -> Choices:
+    """Reads CSV files with the columns ``image``, ``distractor`` and ``choice`` (or ``COLUMNS``).
+
+    Args:
+        paths: a file, or several.
+
+    Raises:
+        InputError: no such file, a column that is missing, an empty cell, or no trials.
+    """
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    files = [Path(path) for path in paths]
+    rows = [row for file in files for row in _rows(file)]
+    if not rows:
+        raise InputError(f"no trials in {', '.join(map(str, files)) or 'an empty list of files'}")
+    return Choices(*(list(column) for column in zip(*rows, strict=True)))
+
+
+def _rows(file: Path) -> list[tuple[str, ...]]:
+    check_regular(file)
+    with reading(file, "a CSV of trials"), file.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.DictReader(lines)
+        there = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+        columns = []
+        for column, names in COLUMNS.items():
+            found = [there[name] for name in names if name in there]
+            if not found:
+                raise InputError(
+                    f"{file}: column {column} is missing; needed: {', '.join(COLUMNS)}"
+                )
+            columns.append(found[0])
+        rows = []
+        for row in reader:
+            cells = tuple((row.get(column) or "").strip() for column in columns)
+            if not all(cells):
+                raise InputError(f"{file}, line {reader.line_num}: a cell is empty")
+            rows.append(cells)
+        return rows
+
+
+def _numbers(names: list[str], known: dict[str, int], what: str, count: int) -> np.ndarray:
+    unknown = sorted(set(names) - known.keys())
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise InputError(f"the trials' {what} {unknown[0]!r}{more} is none of the {count} {what}s")
+    return np.array([known[name] for name in names])
