@@ -149,8 +149,8 @@ class Network(ABC):
         """Takes a measure, prints and writes it as ``jaxbio evaluate --mode=MEASURE`` does.
 
         Args:
-            measure: accuracy, robustness, attacks, behaviour, features, similarity, time or
-                physiology.
+            measure: accuracy, robustness, attacks, behaviour, choices, features, similarity, time
+                or physiology.
             data: labelled pictures, where the measure needs them: a folder ``DIR/CLASS/*`` (or
                 ``DIR/val/CLASS/*``), or (images, labels): uint8 ``[N, H, W, 3]`` or paths, and
                 numbers or names of classes. Default: a run's own test set. Results on other data
