@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from jaxbio.data.splits import labels_of, relabelled, taken
 from jaxbio.data.types import Source, Split
 from jaxbio.errors import suggest
 from jaxbio.files.reading import check_regular, reading
+
+_logger = logging.getLogger("jaxbio.data")
 
 # By name, a file beside this one: WordNet ids, one a line.
 LISTS = {"imagenet100": "imagenet100_classes.txt"}
@@ -31,7 +34,8 @@ def only_classes(source: Source, which: str) -> Source:
         The source of these classes.
 
     Raises:
-        DataError: no such list, an empty one, or a class that the data lack.
+        DataError: no such list, an empty one, or a class that the data lack; data for evaluation
+            alone (ImageNet-A, say) need have only one of them.
         InputError: the file cannot be read.
 
     Reference:
@@ -39,7 +43,8 @@ def only_classes(source: Source, which: str) -> Source:
     """
     wanted = {wordnet_id(name) or name: name for name in _names(which)}
     numbers = {wordnet_id(name) or name: i for i, name in enumerate(source.class_names)}
-    if lacking := [name for key, name in wanted.items() if key not in numbers]:
+    lacking = [name for key, name in wanted.items() if key not in numbers]
+    if lacking and (source.num_train or len(lacking) == len(wanted)):
         others = [name for name in source.class_names if (wordnet_id(name) or name) not in wanted]
         close = difflib.get_close_matches(lacking[0], others, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
@@ -48,7 +53,10 @@ def only_classes(source: Source, which: str) -> Source:
             f"{len(wanted)} classes, such as {lacking[0]!r}: {hint}data.classes= takes all that "
             "are there"
         )
-    chosen = sorted(numbers[key] for key in wanted)
+    if lacking:
+        _logger.info("%s has %d of the %d classes of %s", source.name, len(wanted) - len(lacking),
+                     len(wanted), which)  # fmt: skip
+    chosen = sorted(numbers[key] for key in wanted if key in numbers)
     table = np.full(source.num_classes, -1)
     table[chosen] = range(len(chosen))
 

@@ -42,6 +42,16 @@ def test_files_and_a_held_out_part(image_folder, tmp_path):
     assert batch["label"].max() < part.num_classes
 
 
+def test_data_for_evaluation_may_have_fewer(image_folder, tmp_path):
+    whole = open_source(config(source="folder", data_dir=str(image_folder / "val")))
+    assert whole.num_train == 0
+    some = _listed(tmp_path, whole.class_names[0], "zebra")
+    part = open_source(config(source="folder", data_dir=str(image_folder / "val"), classes=some))
+    assert part.class_names == whole.class_names[:1]
+    with pytest.raises(InputError, match="'zebra'"):
+        open_source(config(source="folder", data_dir=str(image_folder), classes=some))
+
+
 def test_imagenet100_by_id_and_by_words():
     listed = _names("imagenet100")
     assert len(set(listed)) == 100
