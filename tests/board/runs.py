@@ -140,7 +140,14 @@ def behaviour():
         "human_accuracy": 0.8,
         "error_consistency": 0.2,
         "human_error_consistency": 0.37,
-        "conditions": {"0": {"accuracy": 0.6, "error_consistency": 0.2}},
+        "intervals": {"error_consistency": (0.05, 0.35)},
+        "conditions": {
+            "0": {
+                "accuracy": 0.6,
+                "error_consistency": 0.2,
+                "intervals": {"error_consistency": (0.05, 0.35)},
+            }
+        },
         "confusion": {"answers": answers, "shares": [[0.5, 0.25], [0.25, 0.5], [0.25, 0.25]]},
     }
 

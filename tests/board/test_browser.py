@@ -145,6 +145,9 @@ def test_everything_of_a_run_is_on_its_page(page, address):
     for part in ("Robustness", "Attacks", "Similarity", "Physiology", "Behaviour", "Configuration"):
         assert part in heads
     assert "SYNTHETIC" in page.locator("#scorecard").inner_text()
+    behaviour = page.locator("section:has(h2:text-is('Behaviour'))").inner_text()
+    assert "0.200 (0.050 to 0.350)" in behaviour
+    assert "intervals" not in behaviour.split("in brackets")[0]  # no column of that name
     assert "masked" in page.locator(".warning").inner_text()
     assert page.locator(".heat td").count() >= 12
     picture = page.locator("img[alt='report/curves.png']")

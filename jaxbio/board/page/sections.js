@@ -146,12 +146,18 @@ function physiologyPart(run) {
 
 function behaviourPart(run) {
   return run.behaviour?.flatMap((one) => {
-    const keys = [...new Set(Object.values(one.conditions).flatMap(Object.keys))];
-    const rows = Object.entries(one.conditions).map(([name, cell]) => [name, ...keys.map((k) => score(cell[k]))]);
+    const keys = [...new Set(Object.values(one.conditions).flatMap(Object.keys))].filter((k) => k !== "intervals");
+    const shown = (cell, key) => {
+      const ends = cell.intervals?.[key];
+      return ends ? `${score(cell[key])} (${score(ends[0])} to ${score(ends[1])})` : score(cell[key]);
+    };
+    const rows = Object.entries(one.conditions).map(([name, cell]) => [name, ...keys.map((k) => shown(cell, k))]);
     const shares = one.confusion;
     // Rows are answers or categories, whichever the measure wrote first; both carry their names.
     const columns = one.labels.slice(0, shares[0]?.length);
     return [el("h3", {}, one.title), tableOf(["condition", ...keys.map((k) => k.replaceAll("_", " "))], rows),
+      Object.values(one.conditions).some((cell) => cell.intervals)
+        ? el("p", {}, "in brackets: 95 % intervals, bootstrap of the images") : null,
       heatMap("shares of answers", one.labels.slice(0, shares.length), columns, shares)];
   });
 }
