@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxbio.data.class_names import readable
 from jaxbio.files import csv_text
+from jaxbio.measures.measure import told
 from jaxbio.runs.mesh import put_batches, replicated
 from jaxbio.runs.progress import format_table
 from jaxbio.tasks.classification.losses import summarise
@@ -59,7 +60,8 @@ def answer_test_set(session: Session) -> tuple[dict[str, float], Answers]:
     everywhere = replicated(session.mesh)
     program = jax.jit(step, out_shardings=(everywhere, everywhere))
     sums, parts = None, []
-    for batch in put_batches(session.batches(), session.mesh):
+    batches = told(session.batches(), session.source.num_eval)
+    for batch in put_batches(batches, session.mesh):
         new, found = program(session.variables, batch)
         sums = new if sums is None else jax.tree.map(jnp.add, sums, new)
         parts.append(found)

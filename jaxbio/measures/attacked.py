@@ -4,6 +4,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from jaxbio.runs.progress import say
+from jaxbio.runs.waiting import waiting
+
 if TYPE_CHECKING:
     import jax
     import numpy as np
@@ -145,29 +148,32 @@ def controls(
     Returns:
         Accuracies by control, and sentences on what does not fit.
     """
+    import jax
+
     from jaxbio.attacks import masking_warnings
     from jaxbio.attacks.ball import largest
 
     epsilon = max(attack.epsilons)
     _, _, correct = target.look(batch)
 
-    def accuracy(by: Target, attack: "Attack", epsilon: float, **changes: Any) -> float:
-        attacked = by.attack(attack, batch, epsilon, **changes)
-        (fooled,) = by.fetch((attacked.fooled,), batch)
-        return float((by.look(batch)[2] & ~fooled).mean())
+    found: dict[str, float] = {}
+    tell = say if jax.process_index() == 0 else None
+
+    def control(name: str, by: Target, attack: "Attack", epsilon: float, **changes: Any) -> None:
+        with waiting(f"control attack: {name.replace('_', ' ')}", tell=tell):
+            attacked = by.attack(attack, batch, epsilon, **changes)
+            (fooled,) = by.fetch((attacked.fooled,), batch)
+            found[name] = float((by.look(batch)[2] & ~fooled).mean())
 
     plain = dataclasses.replace(attack, method="pgd", options={"steps": 1, "step": 1.0})
     size = session.preprocessing.image_size
-    found = {
-        "attacked": accuracy(target, attack, epsilon),
-        "one_step": accuracy(target, plain, epsilon, keep="last"),
-        "unbounded": accuracy(target, attack, largest((size, size, 3), attack.norm)),
-    }
+    control("attacked", target, attack, epsilon)
+    control("one_step", target, plain, epsilon, keep="last")
+    control("unbounded", target, attack, largest((size, size, 3), attack.norm))
     if target.stochastic:
-        quiet = Target.of(session, noise=False)
-        found["noise_off"] = accuracy(quiet, attack, epsilon)
+        control("noise_off", Target.of(session, noise=False), attack, epsilon)
         more = dataclasses.replace(attack, samples=_MORE_SAMPLES * attack.samples)
-        found["more_samples"] = accuracy(target, more, epsilon, samples=more.samples)
+        control("more_samples", target, more, epsilon, samples=more.samples)
     if other is not None:
         attacked = other.attack(attack, batch, epsilon)
         said = target.answers(batch, attacked.images)

@@ -33,7 +33,8 @@ from jaxbio.measures.measure import (
     result_file,
 )
 from jaxbio.ops.intervals import wilson
-from jaxbio.runs.progress import format_table
+from jaxbio.runs.progress import format_table, say
+from jaxbio.runs.waiting import waiting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,6 +122,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         InputError: a radius outside the range of the images, a preset without attacks in the norm,
             a model whose gradients are zero.
     """
+    import jax
     import numpy as np
 
     from jaxbio.measures.parts import Parts
@@ -156,18 +158,24 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     )
     cells, shown = [], {}
     work = [(attack, epsilon) for attack in attacks for epsilon in attack.epsilons]
-    for place, (attack, epsilon) in enumerate(
-        tqdm(work, unit="attack", disable=not sys.stderr.isatty())
-    ):
+    first_process, terminal = jax.process_index() == 0, sys.stderr.isatty()
+    tell = say if first_process and not terminal else None
+    total = len(work) * len(looks)
+    bar = tqdm(total=total, unit="batch", disable=not (first_process and terminal))
+    for place, (attack, epsilon) in enumerate(work):
         found = []
         for number, batch in enumerate(_batches(session, options.count)):
             show = (number, attack, epsilon) == (0, attacks[0], max(attacks[0].epsilons))
             measure = functools.partial(_attacked, target, attack, epsilon, batch, show)
-            part = parts.get(f"{place}_{number}", measure)
+            doing = f"{attack.name}, epsilon {epsilon:.3g}, batch {number + 1} of {len(looks)}"
+            with waiting(doing, tell=tell):
+                part = parts.get(f"{place}_{number}", measure)
+            bar.update()
             found.append((part["fooled"], part["margin"]))
             if show:
                 shown = part
         cells.append(Cell(attack, epsilon, *(np.concatenate(x) for x in zip(*found, strict=True))))
+    bar.close()
     result = {
         **identity(session),
         "preset": options.preset,

@@ -16,6 +16,7 @@ from jaxbio.measures.measure import (
     never,
     publish,
     result_file,
+    told,
 )
 from jaxbio.runs.progress import format_table
 
@@ -181,7 +182,8 @@ def _probabilities(session: "Session", stimuli: "list[Stimulus]") -> "np.ndarray
 
     pictures = given_pictures([s.path for s in stimuli])
     settings = dataclasses.replace(read_settings(session.config.data), max_bad_files=0)
-    found = predict(session, pictures.batches(settings, session.config.eval.batch_size))
+    batches = pictures.batches(settings, session.config.eval.batch_size)
+    found = predict(session, told(batches, len(stimuli)))
     if found.probabilities.shape[1] != 1000:
         return found.probabilities
     return np.asarray(category_probabilities(found.probabilities))

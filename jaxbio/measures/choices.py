@@ -9,7 +9,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import a_list, network_identity, never, publish
+from jaxbio.measures.measure import a_list, network_identity, never, publish, told
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _probabilities(
 
     def pictures(index: "np.ndarray") -> Any:
         part = dataclasses.replace(source, eval=taken(source.eval, index))
-        return test_pictures(part).batches(settings, size)
+        return told(test_pictures(part).batches(settings, size), len(index))
 
     known = read_json(session.run.config_file).get("resolved", {}).get("class_names") or []
     if set(source.class_names) <= set(known):

@@ -9,11 +9,13 @@ inside their functions, so that ``--help`` is immediate.
 
 import argparse
 import importlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jaxbio.errors import InputError, suggest
 from jaxbio.files import write_json
+from jaxbio.runs.progress import Pace, say
 
 if TYPE_CHECKING:
     from jaxbio.tasks.classification.opened import Session
@@ -109,6 +111,23 @@ def _as_words(action: argparse.Action, option: str, value: Any) -> list[str]:
 def take(session: "Session", chosen: Measure, options: argparse.Namespace) -> Any:
     """Runs and reports a measure whose options are complete."""
     return chosen.report(session, chosen.run(session, options))
+
+
+def told(batches: Iterable[dict[str, Any]], pictures: int) -> Iterator[dict[str, Any]]:
+    """The batches; the first process says every few seconds how many pictures they had so far.
+
+    Args:
+        batches: with a ``mask`` of the pictures that count.
+        pictures: in all.
+    """
+    import jax
+
+    pace, seen = Pace(5.0), 0
+    for batch in batches:
+        yield batch
+        seen += int(batch["mask"].sum())
+        if pace.due() and jax.process_index() == 0:
+            say(f"{seen} of {pictures} pictures")
 
 
 def split_list(text: str) -> list[str]:

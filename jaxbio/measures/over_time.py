@@ -9,7 +9,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import always, identity, need_all_classes, publish
+from jaxbio.measures.measure import always, identity, need_all_classes, publish, told
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         return sums, {name: endpoints[name] for name in arrival}
 
     totals, shown = None, None
-    for batch in put_batches(session.batches(), session.mesh):
+    batches = told(session.batches(), session.source.num_eval)
+    for batch in put_batches(batches, session.mesh):
         sums, _ = step(session.variables, batch)
         totals = sums if totals is None else jax.tree.map(jnp.add, totals, sums)
     if jax.process_count() == 1:

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from jaxbio.errors import InputError, suggest
 from jaxbio.files import read_json, write_json
-from jaxbio.measures.measure import always, identity, publish, result_file, split_list
-from jaxbio.runs.progress import format_table
+from jaxbio.measures.measure import always, identity, publish, result_file, split_list, told
+from jaxbio.runs.progress import format_table, say
+from jaxbio.runs.waiting import waiting
 
 if TYPE_CHECKING:
     from jaxbio.tasks.classification.opened import Session
@@ -110,16 +111,18 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
             write_json(file, {**whole_identity, **record})
 
     if "clean" not in record:
-        record["clean"] = session.measure(session.batches())
+        record["clean"] = session.measure(told(session.batches(), session.source.num_eval))
         keep()
     wanted = plan.cells
     missing = [cell for cell in wanted if _key(*cell) not in record["cells"]]
+    speaks = jax.process_index() == 0 and not sys.stderr.isatty()
     for name, severity in tqdm(missing, unit="cell", disable=not sys.stderr.isatty()):
-        measured = plan.measure(name, severity)
+        with waiting(f"{name} {severity}", tell=say if speaks else None):
+            measured = plan.measure(name, severity)
         record["cells"][_key(name, severity)] = measured
         keep()
-        if not sys.stderr.isatty() and jax.process_index() == 0:
-            print(f"{name} {severity}: top-1 {100 * measured['top1']:.2f} %", flush=True)
+        if speaks:
+            say(f"{name} {severity}: top-1 {100 * measured['top1']:.2f} %")
 
     errors = {cell: 1.0 - record["cells"][_key(*cell)]["top1"] for cell in wanted}
     scores = robustness_scores(
