@@ -24,7 +24,7 @@ class Choices:
     """Trials by names.
 
     Attributes:
-        image: which picture was shown: a file's name, with or without its suffix.
+        image: which picture was shown: a file's name, with or without its suffix, or OBJECT/NAME.
         distractor: which object was offered beside the picture's own.
         choice: which of the two was chosen.
     """
@@ -40,18 +40,24 @@ class Choices:
         """The trials by numbers of pictures and objects.
 
         Args:
-            pictures: names of files, by number; told apart by name alone.
+            pictures: files in folders by object, by number.
             objects: names, by number.
 
         Raises:
-            InputError: a picture or an object that is not among them, or two pictures of one name.
+            InputError: a picture or an object that is not among them, or a name of two pictures.
         """
         numbers: dict[str, int] = {}
+        ambiguous = set()
         for number, picture in enumerate(pictures):
-            for name in {Path(picture).name, Path(picture).stem}:
-                if name in numbers:
-                    raise InputError(f"two pictures are called {name}: rename one of them")
-                numbers[name] = number
+            path = Path(picture)
+            within = f"{path.parent.name}/{path.name}"
+            for name in {path.name, path.stem, within}:
+                if numbers.setdefault(name, number) != number:
+                    ambiguous.add(name)
+        if unclear := ambiguous & set(self.image):
+            raise InputError(
+                f"several pictures are called {min(unclear)}: call them OBJECT/NAME in the trials"
+            )
         of_object = {name: number for number, name in enumerate(objects)}
         return Trials(
             _numbers(self.image, numbers, "picture", len(pictures)),

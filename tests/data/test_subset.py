@@ -5,7 +5,7 @@ import pytest
 
 from jaxbio.data import open_source, train_batches
 from jaxbio.data.class_names import imagenet_ids, readable
-from jaxbio.data.subset import LISTS, _names, only_classes
+from jaxbio.data.subset import _names, only_classes
 from jaxbio.data.types import FileSplit, Source
 from jaxbio.errors import InputError
 
@@ -72,7 +72,3 @@ def test_bad_lists(tmp_path, names, words):
     which = str(tmp_path / "none.txt") if names is None else _listed(tmp_path, *names)
     with pytest.raises(InputError, match=words):
         open_source(config(source="digits", classes=which))
-
-
-def test_every_list_is_there():
-    assert all(_names(which) for which in LISTS)

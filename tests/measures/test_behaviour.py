@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import svp_resnet
 from jaxbio.behaviour import CATEGORIES, read_trials
 from jaxbio.errors import InputError
 from jaxbio.measures.measure import measure
-from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
-from tests.tasks.tiny import Tiny
+from tests.measures.folder_run import folder_run
 
 
 def _draw(path, category, noise):
@@ -31,24 +29,8 @@ def run(tmp_path_factory):
         for category in CATEGORIES:
             for number in range(2):
                 _draw(root / "data" / split / category / f"{number}.png", category, number)
-    config = svp_resnet.get_config()
-    config.update_from_flattened_dict(
-        {
-            "data.source": "folder",
-            "data.data_dir": str(root / "data"),
-            "data.image_size": 32,
-            "train.batch_size": 32,
-            "train.total_steps": 2,
-            "eval.batch_size": 32,
-            "eval.every_epochs": 0.0,
-            "checkpoint.every_epochs": 0.0,
-            "log.tensorboard": False,
-        }
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
-        loop.train(config, str(root / "run"))
-        yield root / "run"
+    with folder_run(root / "data", root / "run") as run:
+        yield run
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import svp_resnet
+from jaxbio.behaviour.choices import Choices
 from jaxbio.board.scorecard import _of_choices
 from jaxbio.errors import InputError
 from jaxbio.measures.measure import measure
-from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
-from tests.tasks.tiny import Tiny
+from tests.measures.folder_run import folder_run
 
 _OBJECTS = ("bear", "crane", "hanger", "tank")
 
@@ -34,23 +33,8 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("choices")
     for split in ("train", "val"):
         _pictures(root / "data" / split, ("dark", "light"), 8)
-    config = svp_resnet.get_config()
-    config.update_from_flattened_dict(
-        {
-            "data.source": "folder",
-            "data.data_dir": str(root / "data"),
-            "train.batch_size": 8,
-            "train.total_steps": 1,
-            "eval.batch_size": 16,
-            "eval.every_epochs": 0.0,
-            "checkpoint.every_epochs": 0.0,
-            "log.tensorboard": False,
-        }
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "build_model", lambda arguments: Tiny(arguments["num_classes"]))
-        loop.train(config, str(root / "run"))
-        yield root / "run"
+    with folder_run(root / "data", root / "run") as run:
+        yield run
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +94,14 @@ def test_wrong_trials(run, stimuli, tmp_path, change, words):
     (tmp_path / "trials.csv").write_text(change((stimuli / "trials.csv").read_text()))
     with pytest.raises(InputError, match=words):
         _measure(run, stimuli, tmp_path / "trials.csv")
+
+
+def test_pictures_of_one_name_are_told_apart_by_their_folders():
+    pictures = ["a/bear/1.png", "a/tank/1.png", "a/tank/2.png"]
+    trials = Choices(["bear/1.png", "tank/1.png", "2"], ["tank", "bear", "bear"], ["bear"] * 3)
+    assert trials.numbered(pictures, ["bear", "tank"]).image.tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match=r"called 1\.png: call them OBJECT/NAME"):
+        Choices(["1.png"], ["tank"], ["bear"]).numbered(pictures, ["bear", "tank"])
 
 
 def test_pictures_for_the_readout_are_missing(run, stimuli, tmp_path):
