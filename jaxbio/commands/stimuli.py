@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> None:
     conditions = options.conditions or known
     if unknown := [name for name in conditions if name not in known]:
         raise InputError(f"--conditions={unknown[0]}: {suggest(unknown[0], known)}")
+    if not Path(options.pictures).exists():
+        raise InputError(f"{options.pictures} does not exist: give the folder or tar of pictures")
     if not 32 <= options.size <= 4096:
         raise InputError(f"--size={options.size}: use 32 to 4096 pixels")
     if options.output.exists() and (not options.output.is_dir() or any(options.output.iterdir())):

@@ -84,6 +84,11 @@ def test_wrong_words(pictures, tmp_path, capsys, words, named):
     assert not (tmp_path / "new").exists()
 
 
+def test_no_pictures(tmp_path, capsys):
+    assert _run(tmp_path / "none", tmp_path / "new", "--experiment=contrast") == 2
+    assert f"{tmp_path / 'none'} does not exist" in capsys.readouterr().err
+
+
 def test_other_classes_and_a_full_folder(pictures, tmp_path, capsys):
     assert _run(pictures, pictures, "--experiment=contrast") == 2
     assert "not empty" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Students and teachers: networks at random weights, of runs, or converted."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -49,7 +50,7 @@ def open_student(config: ConfigDict, num_classes: int) -> Backbone:
     """
     if not config.rdm.student:
         return _fresh(config, model_arguments(config, num_classes))
-    network = _of_run(config, config.rdm.student)
+    network = _of_run(config, "rdm.student")
     _adopt(config, network)
     if not config.rdm.class_weight or network.arguments["num_classes"] == num_classes:
         return network
@@ -65,7 +66,7 @@ def open_teacher(config: ConfigDict) -> Backbone:
     """
     name = config.rdm.teacher
     if not name.startswith(RANDOM):
-        return _of_run(config, name)
+        return _of_run(config, "rdm.teacher")
     arguments = {
         "name": name.removeprefix(RANDOM),
         "num_classes": 2,  # nobody reads its logits
@@ -136,7 +137,13 @@ def _fresh(config: ConfigDict, arguments: dict[str, Any]) -> Backbone:
     )
 
 
-def _of_run(config: ConfigDict, path: str) -> Backbone:
+def _of_run(config: ConfigDict, key: str) -> Backbone:
+    path = config.rdm[key.removeprefix("rdm.")]
+    if not (Path(path) / "config.json").is_file():
+        raise InputError(
+            f"{key}={path} is no run directory: give that of a trained classifier or of converted "
+            "weights"
+        )
     session = open_network(config, path)
     data = session.config.data
     size = session.arguments.get("image_size", data.image_size)

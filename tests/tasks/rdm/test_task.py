@@ -399,7 +399,12 @@ def test_pictures_are_drawn_from_every_class():
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"rdm.teacher": ""}, r"rdm\.teacher"), ({"rdm.pictures": 2000}, r"rdm\.pictures=2000")],
+    [
+        ({"rdm.teacher": ""}, r"rdm\.teacher"),
+        ({"rdm.teacher": "nowhere"}, r"rdm\.teacher=nowhere is no run"),
+        ({"rdm.student": "nowhere", "rdm.pictures": 20}, r"rdm\.student=nowhere is no run"),
+        ({"rdm.pictures": 2000}, r"rdm\.pictures=2000"),
+    ],
 )
 def test_pictures_without_a_network_or_too_many(tmp_path, changes, words):
     config = _config("digits", **{"rdm.teacher": "random:alexnet"} | changes)
@@ -445,7 +450,7 @@ def test_all_teachers_are_the_runs_of_a_folder(neural_file, tmp_path):
     [
         ({"rdm.layer": "penultimat"}, "did you mean 'penultimate'"),
         ({"rdm.region": "V1"}, "no such region"),
-        ({"rdm.student": "nowhere"}, "does not exist"),
+        ({"rdm.student": "nowhere"}, r"rdm\.student=.* is no run"),
         ({"rdm.neural": "nowhere.npz"}, "nowhere.npz does not exist"),
     ],
 )
