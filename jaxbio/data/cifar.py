@@ -5,20 +5,19 @@ Reference:
 """
 
 import dataclasses
-import hashlib
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
-from jaxbio.data.archive import pictures_of
+from jaxbio.data.archive import open_archive
 from jaxbio.data.cifar_files import read_batch, read_binary, read_npz
-from jaxbio.data.class_names import match_classes
+from jaxbio.data.class_names import match_classes, renumbered
 from jaxbio.data.decoded import decoded, kept
 from jaxbio.data.settings import DataError, Settings
-from jaxbio.data.splits import relabelled
-from jaxbio.data.types import ArraySplit, Source, existing_data_path
+from jaxbio.data.types import ArraySplit, Source, array_source, existing_data_path
 from jaxbio.files.tars import SUFFIXES, Tar, is_tar
 
 _TEN = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -46,7 +45,7 @@ _FOLDERS = {
 }
 
 
-def open_cifar(settings: Settings, name: str) -> Source:
+def open_cifar(settings: Settings) -> Source:
     """Opens CIFAR-10 or CIFAR-100.
 
     ``data_dir``, or the folder ``<name>`` in it, is or has one of: the published binary files or
@@ -56,14 +55,13 @@ def open_cifar(settings: Settings, name: str) -> Source:
     decoded once and kept in the user's cache.
 
     Args:
-        settings: ``data_dir``.
-        name: ``cifar10`` or ``cifar100``.
+        settings: ``source``, ``cifar10`` or ``cifar100``, and ``data_dir``.
 
     Raises:
         DataError: nothing of this kind is there, or it is damaged or something else.
         InputError: an archive that cannot be read.
     """
-    place = Path(existing_data_path(settings))
+    name, place = settings.source, Path(existing_data_path(settings))
     found = find_cifar(place, name)
     if found is None:
         _missing(place, name)
@@ -145,9 +143,9 @@ def _open_file(path: Path, name: str) -> Source:
         files = {file.rpartition("/")[2]: i for i, file in enumerate(tar.names)}
         stems = [stem for stems in _FILES[name].values() for stem in stems]
         if any(stem in files or f"{stem}.bin" in files for stem in stems):
-            contents = {file: _Reader(tar, i) for file, i in files.items()}
+            contents = {file: functools.partial(tar.read, i) for file, i in files.items()}
             return _from_files(contents, name, str(path))
-        arrays = decoded(_with_names(pictures_of(tar, name), name, str(path)), SIDE, key)
+        arrays = decoded(_with_names(open_archive(tar, name), name, str(path)), SIDE, key)
     return _source(name, arrays, str(path))
 
 
@@ -163,21 +161,7 @@ def _from_folder(settings: Settings, folder: Path, name: str) -> Source:
 
 
 def _with_names(source: Source, name: str, where: str) -> Source:
-    numbers = match_classes(source.class_names, NAMES[name], where)
-    return dataclasses.replace(
-        source,
-        train=relabelled(source.train, numbers),
-        eval=relabelled(source.eval, numbers),
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Reader:
-    tar: Tar
-    index: int
-
-    def __call__(self) -> bytes:
-        return self.tar.read(self.index)
+    return renumbered(source, match_classes(source.class_names, NAMES[name], where), NAMES[name])
 
 
 def _from_files(contents: Mapping[str, Callable[[], bytes]], name: str, where: str) -> Source:
@@ -201,7 +185,7 @@ def _from_files(contents: Mapping[str, Callable[[], bytes]], name: str, where: s
 
 def _source(name: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], where: str) -> Source:
     names = NAMES[name]
-    splits: dict[str, Any] = {}
+    splits = {}
     for split, (images, labels) in arrays.items():
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
             raise DataError(
@@ -209,19 +193,4 @@ def _source(name: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], wher
                 f"{len(names) - 1}"
             )
         splits[split] = ArraySplit(images, labels.astype(np.int32))
-    return Source(
-        name=name,
-        class_names=list(names),
-        **splits,
-        one_size=True,
-        fingerprint=lambda: _fingerprint(splits),
-    )
-
-
-def _fingerprint(splits: Mapping[str, ArraySplit]) -> str:
-    digest = hashlib.sha256()
-    for split in splits.values():
-        for array in (split.images, split.labels):
-            values: Any = np.ascontiguousarray(array)
-            digest.update(values)
-    return digest.hexdigest()[:16]
+    return array_source(name, names, splits)

@@ -11,7 +11,7 @@ from jaxbio.data.types import RecordSplit, Source
 _MEMORY_LIMIT = 2 * 2**30  # bytes of encoded images that cache="auto" keeps in memory
 
 
-def open_tfds(settings: Settings, name: str) -> Source:
+def open_tfds(settings: Settings, name: str = "") -> Source:
     """Opens a prepared data set: its train split, and validation or else test for evaluation.
 
     Images stay encoded. A set prepared in the array_record format is read at random from disk, or
@@ -20,7 +20,8 @@ def open_tfds(settings: Settings, name: str) -> Source:
 
     Args:
         settings: ``data_dir`` (default: that of tfds), ``cache``.
-        name: ``name``, ``name/config`` or ``name/config:version``, as in tfds.
+        name: ``name``, ``name/config`` or ``name/config:version``, as in tfds; by default what
+            ``source`` names.
 
     Raises:
         DataError: tensorflow_datasets is missing, the set is unknown, not prepared, not a labelled
@@ -35,6 +36,7 @@ def open_tfds(settings: Settings, name: str) -> Source:
             f"data.source='tfds:{name}' needs tensorflow_datasets: pip install 'jaxbio[tfds]'"
         ) from error
 
+    name = name or settings.source.removeprefix("tfds:")
     prepare = f"prepare it with `tfds build {name} --file_format=array_record"
     prepare += f" --data_dir={settings.data_dir}`" if settings.data_dir else "`"
     try:
