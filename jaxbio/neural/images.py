@@ -1,9 +1,9 @@
 """Stimulus images: in memory, in a folder or in a zip archive, resized when they are read."""
 
+import contextlib
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -41,9 +41,13 @@ class ImageFiles:
             InputError: a file is missing or does not decode.
         """
         images = np.empty((len(self), size, size, 3), np.uint8)
-        with _opener(self.root) as open_bytes:
-            for i, name in enumerate(self.names):
-                images[i] = _decode(open_bytes(str(name)), size, f"{self.root}: image {name}")
+        with contextlib.ExitStack() as stack:
+            archive = None if self.root.is_dir() else stack.enter_context(_open_zip(self.root))
+            for i, name in enumerate(map(str, self.names)):
+                content = archive.read(name) if archive else self.root / name
+                # As a presentation program shows it: whatever EXIF says.
+                image = open_picture(content, upright=False, name=f"{self.root}: image {name}")
+                images[i] = _to_square(image.convert("RGB"), size)
         return images
 
 
@@ -117,33 +121,11 @@ def read_member(archive: Path, member: str) -> bytes:
         return file.read(member)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _open_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
     check_regular(archive)
     with reading(archive, "a zip archive"), zipfile.ZipFile(archive) as file:
         yield file
-
-
-@contextmanager
-def _opener(root: Path) -> Iterator[Callable[[str], bytes]]:
-    if root.is_dir():
-
-        def read(name: str) -> bytes:
-            check_regular(root / name)
-            try:
-                return (root / name).read_bytes()
-            except OSError as error:
-                raise InputError(f"{root}: image {name} cannot be read ({error})") from error
-
-        yield read
-        return
-    with _open_zip(root) as file:
-        yield file.read
-
-
-def _decode(data: bytes, size: int, what: str) -> np.ndarray:
-    # As a presentation program shows it: whatever EXIF says.
-    return _to_square(open_picture(data, upright=False, name=what).convert("RGB"), size)
 
 
 def _to_square(image: Image.Image, size: int) -> np.ndarray:
