@@ -13,7 +13,7 @@ from typing import NoReturn
 import numpy as np
 
 from jaxbio.data.archive import open_archive
-from jaxbio.data.cifar_files import read_batch, read_binary, read_npz
+from jaxbio.data.cifar_files import read_arrays, read_batch, read_binary
 from jaxbio.data.class_names import match_classes, renumbered
 from jaxbio.data.decoded import decoded, kept
 from jaxbio.data.settings import DataError, Settings
@@ -51,7 +51,7 @@ def open_cifar(settings: Settings) -> Source:
     ``data_dir``, or the folder ``<name>`` in it, is or has one of: the published binary files or
     Python batches (which are read without running anything in them), unpacked or as the published
     ``.tar.gz``; pictures in ``train/<class>/`` and ``test/<class>/``, also in a tar; an ``.npz``
-    (see :func:`jaxbio.data.cifar_files.read_npz`); a set that tfds has prepared. Pictures are
+    (see :func:`jaxbio.data.cifar_files.read_arrays`); a set that tfds has prepared. Pictures are
     decoded once and kept in the user's cache.
 
     Args:
@@ -130,7 +130,7 @@ def _official(folder: Path, name: str) -> dict[str, list[Path]]:
 
 def _open_file(path: Path, name: str) -> Source:
     if path.suffix == ".npz":
-        return _source(name, read_npz(path, SIDE), str(path))
+        return _source(name, read_arrays(path, SIDE), str(path))
     if not is_tar(path):
         raise DataError(
             f"data.data_dir={str(path)!r}: {name} is a folder, an .npz or a {' '.join(SUFFIXES)}"
