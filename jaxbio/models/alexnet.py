@@ -6,9 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models import layers
 from jaxbio.models.body import Body
-from jaxbio.models.layers import Conv, Linear, adaptive_avg_pool, max_pool
+from jaxbio.models.layers import Linear, TorchConv, adaptive_avg_pool, max_pool
 
 # Input: (features, kernel, stride, padding) per convolution; "pool" is a 3x3 max-pool of stride 2.
 _FEATURES = {
@@ -71,17 +70,8 @@ class AlexNet(Body, kw_only=True):
                 endpoints[f"pool{pools}"] = x
                 continue
             features, kernel, stride, padding = cast("tuple[int, int, int, int]", layer)
-            x = Conv(
-                features,
-                kernel,
-                stride,
-                padding,
-                use_bias=True,
-                kernel_init=layers.torch_default,
-                bias_init=None,
-                dtype=self.dtype,
-                name=f"features_{index}",
-            )(x)
+            name = f"features_{index}"
+            x = TorchConv(features, kernel, stride, padding, dtype=self.dtype, name=name)(x)
             x = self.act(name=f"features_{index + 1}")(x)
             index += 2
         endpoints["features"] = x

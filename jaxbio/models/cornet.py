@@ -27,6 +27,12 @@ READOUTS = ("last", "all")
 # Collection of what single operations put out; filled only where ``apply`` has it mutable.
 OPERATIONS = "operations"
 
+# How all but CORnet-S start.
+XAVIER: dict[str, Any] = {
+    "kernel_init": nn.initializers.xavier_uniform(),
+    "bias_init": nn.initializers.zeros,
+}
+
 _LONGEST_UNROLLED = 8
 
 

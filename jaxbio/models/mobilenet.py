@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.models.body import Body
-from jaxbio.models.layers import BatchNorm, Conv, Linear, global_avg_pool, normal
+from jaxbio.models.layers import BatchNorm, Conv, NormalLinear, global_avg_pool
 
 # Stages: expansion, channels, blocks, stride of the first.
 _STAGES = (
@@ -158,7 +158,6 @@ class MobileNetV2(Body, kw_only=True):
         x = nn.Dropout(self.dropout, deterministic=not train, name="classifier_0")(
             endpoints["penultimate"]
         )
-        logits = Linear(
-            self.num_classes, normal(0.01), nn.initializers.zeros, self.dtype, name="classifier_1"
-        )(x).astype(jnp.float32)
+        logits = NormalLinear(self.num_classes, dtype=self.dtype, name="classifier_1")(x)
+        logits = logits.astype(jnp.float32)
         return logits, endpoints | {"logits": logits}

@@ -19,8 +19,9 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.models import create_model
 from jaxbio.models.body import Body
-from jaxbio.models.front_end import bank_to_constants, v2_constants
+from jaxbio.models.front_end import v2_constants
 from jaxbio.models.pathway import Pathway
+from jaxbio.ops.v1 import bank_to_constants
 from jaxbio.weights.state_dict import StateDict, find_state_dict, is_array
 
 _logger = logging.getLogger("jaxbio")
