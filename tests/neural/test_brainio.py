@@ -96,7 +96,7 @@ def test_a_csv_without_ids(tmp_path):
     with pytest.raises(InputError, match="column 'stimulus_id' is missing; found name, file"):
         load_brainio(path)
     (tmp_path / "set.csv").write_text("stimulus_id,filename\na\n")
-    with pytest.raises(InputError, match="line 2 has not 2 fields"):
+    with pytest.raises(InputError, match="line 2 has 1 cells, the header has 2"):
         load_brainio(path)
 
 
