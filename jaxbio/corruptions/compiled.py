@@ -115,9 +115,7 @@ def corrupt(
     check_name(name)
     check_severity(severity)
     check_protocol(protocol)
-    if not isinstance(images, jax.Array):
-        images = np.asarray(images)
-    batch = check_images(images)
+    images, batch = checked_images(images)
     keys = image_keys(key, indices, batch)
     shape = images.shape
     channels = shape[-1] if len(shape) > 2 else 1
@@ -152,8 +150,14 @@ def _corrupt(images: Array, keys: Array, *, name: str, severity: int, protocol: 
     return (y / 255.0).astype(images.dtype)
 
 
-def check_images(images: Array | np.ndarray) -> int | None:
-    """The batch size, or None for a single image; ValueError if they cannot be corrupted."""
+def checked_images(images: ArrayLike) -> tuple[Any, int | None]:
+    """The images as an array, and the batch size, or None for a single image.
+
+    Raises:
+        ValueError: they cannot be corrupted.
+    """
+    if not isinstance(images, jax.Array):
+        images = np.asarray(images)
     shape, dtype = images.shape, images.dtype
     coloured = len(shape) > 2 and shape[-1] in (1, 3)
     if not (len(shape) == 2 or (len(shape) in (3, 4) and coloured)):
@@ -178,7 +182,7 @@ def check_images(images: Array | np.ndarray) -> int | None:
                     f"floating images span {low:.4g}..{high:.4g}; expected [0, 1]: divide by 255, "
                     "undo a normalisation, or pass uint8"
                 )
-    return shape[0] if len(shape) == 4 else None
+    return images, shape[0] if len(shape) == 4 else None
 
 
 def image_keys(key: ArrayLike, indices: ArrayLike | None, batch: int | None) -> Array:
