@@ -153,32 +153,6 @@ UNITS = {
     "spatial_frequency_bandwidth": "%",
 }
 
-# Ceilings as published: the data against itself.
-PUBLISHED_CEILINGS = {
-    "preferred_orientation": 0.962,
-    "peak_spatial_frequency": 0.967,
-    "spatial_frequency_selective": 0.963,
-    "spatial_frequency_bandwidth": 0.933,
-    "surround_suppression_index": 0.958,
-    "grating_summation_field": 0.956,
-    "surround_diameter": 0.955,
-    "circular_variance": 0.959,
-    "bandwidth": 0.964,
-    "orthogonal_preferred_ratio": 0.962,
-    "orientation_selective": 0.994,
-    "circular_variance_bandwidth_ratio": 0.968,
-    "orthogonal_preferred_ratio_circular_variance_difference": 0.967,
-    "modulation_ratio": 0.959,
-    "max_dc": 0.968,
-    "texture_modulation_index": 0.948,
-    "absolute_texture_modulation_index": 0.958,
-    "texture_selectivity": 0.940,
-    "texture_sparseness": 0.935,
-    "variance_ratio": 0.939,
-    "max_texture": 0.946,
-    "max_noise": 0.945,
-}
-
 
 def from_columns(columns: Mapping[str, np.ndarray], source: str) -> dict[str, Distribution]:
     """Distributions of a user's own neurons.
