@@ -114,13 +114,6 @@ def _open_split(
             "be read at random: prepare it with `tfds build --file_format=array_record`, or set "
             "data.cache=True to keep it in memory"
         )
-    memory = _read_all(tfds, builder, split, image_key, label_key, decoders)
-    return RecordSplit(title, size, memory=memory)
-
-
-def _read_all(
-    tfds: Any, builder: Any, split: str, image_key: str, label_key: str, decoders: Any
-) -> tuple[np.ndarray, np.ndarray]:
     dataset = builder.as_dataset(
         split=split,
         decoders=decoders,
@@ -128,9 +121,9 @@ def _read_all(
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
     )
     batches = list(dataset.batch(1024).as_numpy_iterator())
-    images = np.concatenate([batch[image_key] for batch in batches])
-    labels = np.concatenate([batch[label_key] for batch in batches]).astype(np.int32)
-    return images, labels
+    whole = {key: np.concatenate([b[key] for b in batches]) for key in (image_key, label_key)}
+    memory = whole[image_key], whole[label_key].astype(np.int32)
+    return RecordSplit(title, size, memory=memory)
 
 
 def _fingerprint(info: Any) -> str:

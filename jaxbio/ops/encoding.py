@@ -84,8 +84,7 @@ def bernoulli(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0)
     Raises:
         InputError: as :func:`renewal`.
     """
-    intensity = _checked(intensity, steps, dt)
-    return _independent_steps("bernoulli", key, intensity, steps, dt)
+    return _independent_steps("bernoulli", key, _checked(intensity, steps, dt), steps, dt)
 
 
 def poisson(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
@@ -105,8 +104,7 @@ def poisson(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -
     Raises:
         InputError: as :func:`renewal`.
     """
-    intensity = _checked(intensity, steps, dt)
-    return _independent_steps("poisson", key, intensity, steps, dt)
+    return _independent_steps("poisson", key, _checked(intensity, steps, dt), steps, dt)
 
 
 def latency(key: jax.Array | None, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:

@@ -146,7 +146,9 @@ def svm_accuracy(
     Returns:
         Accuracies ``[k, splits]``.
     """
-    x = _isometric(jnp.asarray(features))
+    x = jnp.asarray(features)
+    if x.shape[1] > x.shape[0]:
+        x = _principal(x)
     return _accuracy(
         x, *(jnp.asarray(i) for i in (labels, train, test)), jnp.asarray(cs, x.dtype), n_classes
     )
@@ -186,13 +188,9 @@ def _nested(x, index, strata, splits, cs, n_classes, n_splits, seed) -> np.ndarr
     return np.array(best)
 
 
-def _isometric(x: jax.Array) -> jax.Array:
-    """At most n features with the same inner products: a smaller problem, the same machine."""
-    return x if x.shape[1] <= x.shape[0] else _principal(x)
-
-
 @checks.compiled
 def _principal(x):
+    """As many features as examples, with the same inner products: the same machine."""
     values, vectors = jnp.linalg.eigh(x @ x.T)
     return vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
 
