@@ -75,7 +75,8 @@ class CorruptedSet:
     def _array(self, place: Path, severity: int) -> Source:
         images, labels = read_npy(place, "r"), read_npy(self.folder / _LABELS, "r")
         count = len(labels) // len(SEVERITIES)
-        if len(images) != len(labels) or len(labels) % len(SEVERITIES) or images.ndim != 4:
+        whole = len(images) == len(labels) > 0 == len(labels) % len(SEVERITIES)
+        if not whole or images.ndim != 4 or labels.ndim != 1:
             raise DataError(
                 f"{place} has an array {images.shape}, {_LABELS} {labels.shape}: the pictures of "
                 "all five severities one after another are needed"
