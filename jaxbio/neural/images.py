@@ -74,8 +74,11 @@ def image_files(root: Path, names: np.ndarray) -> ImageFiles | None:
     if root.is_dir():
         found = [str(name) for name in names if (root / str(name)).is_file()]
     else:
-        members = set(zip_members(root))
-        prefix = next((_above(m, str(names[0])) for m in members if _ends(m, str(names[0]))), "")
+        members = dict.fromkeys(
+            zip_members(root)
+        )  # in the archive's order: the first folder counts
+        first = str(names[0])
+        prefix = next((m.removesuffix(first) for m in members if _ends(m, first)), "")
         found = [prefix + str(name) for name in names if prefix + str(name) in members]
     if not found:
         return None
@@ -135,7 +138,3 @@ def _to_square(image: Image.Image, size: int) -> np.ndarray:
 def _ends(member: str, name: str) -> bool:
     """Whether a member is ``name`` itself or ``name`` below some folder."""
     return member == name or member.endswith(f"/{name}")
-
-
-def _above(member: str, name: str) -> str:
-    return member[: len(member) - len(name)]

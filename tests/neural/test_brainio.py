@@ -75,6 +75,16 @@ def test_images_in_an_archive_of_the_csv_s_name(tmp_path):
     assert load_brainio(path).stimuli.read_images(4)[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
 
 
+def test_of_several_folders_in_an_archive_the_first_counts(tmp_path):
+    path = Assembly().write_hdf5(tmp_path / "assembly.nc")
+    write_csv(tmp_path / "set.csv")
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as file:
+        for number in range(40):
+            for name in "abcd":
+                file.writestr(f"{number}/{name}.png", b"")
+    assert load_brainio(path).stimuli.images.names.tolist() == [f"0/{name}.png" for name in "abcd"]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
