@@ -6,9 +6,10 @@ Reference:
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from jaxbio.data.cifar_files import read_arrays, read_batch, read_binary
 from jaxbio.data.class_names import match_classes, renumbered
 from jaxbio.data.decoded import decoded, kept
 from jaxbio.data.settings import DataError, Settings
-from jaxbio.data.types import ArraySplit, Source, array_source, existing_data_path
+from jaxbio.data.types import ArraySplit, FileSplit, Source, array_source, existing_data_path
 from jaxbio.files.tars import SUFFIXES, Tar, is_tar
 
 _TEN = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -153,7 +154,10 @@ def _from_folder(settings: Settings, folder: Path, name: str) -> Source:
     from jaxbio.data.folder import open_image_folder
 
     opened = open_image_folder(dataclasses.replace(settings, data_dir=str(folder), cache="auto"))
-    key = f"{folder.resolve()} {opened.fingerprint()} {name}"
+    # With the times: another picture may have as many bytes.
+    paths = [*cast(FileSplit, opened.train).paths, *cast(FileSplit, opened.eval).paths]
+    times = sum(os.stat(path).st_mtime_ns for path in paths if os.path.exists(path))
+    key = f"{folder.resolve()} {opened.fingerprint()} {times} {name}"
     arrays = kept(key)
     if arrays is None:
         arrays = decoded(_with_names(opened, name, str(folder)), SIDE, key)
