@@ -135,3 +135,9 @@ def test_columns_of_other_shapes_are_flattened():
     found = from_columns({"max_dc": np.array([[1.0], [50.0]])}, "here")
     assert found["max_dc"].neurons == 2
     assert found["max_dc"].source == "here"
+
+
+def test_too_few_defined_neurons_give_no_ceiling():
+    table = from_columns({"bandwidth": np.array([20.0, *[np.nan] * 29])}, "mine.csv")["bandwidth"]
+    with pytest.raises(InputError, match=r"mine\.csv: 1 of 30 neurons"):
+        score(np.array([20.0]), table)
