@@ -86,9 +86,9 @@ def score(
     model = _resampled(rng, counts, undefined, measured, samples)
     ceiling, _ = _summary(itself)
     if not ceiling:
+        known = f"{measured.counts.sum()} of {measured.neurons} neurons have a value"
         raise InputError(
-            f"{measured.source}: {measured.counts.sum()} of {measured.neurons} neurons have a value, "
-            "too few for a ceiling: give more of them, or leave the property out"
+            f"{measured.source}: {known}, too few for a ceiling: give more, or leave the property out"
         )
     raw, error = _summary(model)
     p = (1 + np.count_nonzero(itself <= raw)) / (1 + samples)
