@@ -150,13 +150,8 @@ class Decoder(nn.Module):
             ``penultimate`` (both the last step's mean, ``[B, C]``) and ``logits``: the same logits,
             or with ``readout="all"`` those of every step, ``[T, B, num_classes]``.
         """
-        linear = Linear(
-            self.num_classes,
-            kernel_init=self.kernel_init,
-            bias_init=self.bias_init,
-            dtype=self.dtype,
-            name="linear",
-        )
+        inits = self.kernel_init, self.bias_init
+        linear = Linear(self.num_classes, *inits, self.dtype, name="linear")
         pooled = global_avg_pool(states[-1])
         endpoints = {"avgpool": pooled, "penultimate": pooled}
         if self.readout == "last":

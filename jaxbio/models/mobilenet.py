@@ -142,14 +142,8 @@ class MobileNetV2(Body, kw_only=True):
             expansion, features, blocks, stride = _STAGES[stage]
             keeps = self.small and stage == 1
             for i in range(blocks):
-                x = block(
-                    features,
-                    expansion,
-                    1 if keeps or i else stride,
-                    self.act,
-                    self.dtype,
-                    name=f"features_{number}",
-                )(x, train)
+                step, name = 1 if keeps or i else stride, f"features_{number}"
+                x = block(features, expansion, step, self.act, self.dtype, name=name)(x, train)
                 endpoints[f"block{number}"] = x
                 number += 1
         x = ConvNorm(1280, dtype=self.dtype, name=f"features_{number}")(x, train)
