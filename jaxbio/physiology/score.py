@@ -88,7 +88,7 @@ def score(
     if not ceiling:
         known = f"{measured.counts.sum()} of {measured.neurons} neurons have a value"
         raise InputError(
-            f"{measured.source}: {known}, too few for a ceiling: give more, or leave the property out"
+            f"{measured.source}: {known}, too few for a ceiling: give more, or leave it out"
         )
     raw, error = _summary(model)
     p = (1 + np.count_nonzero(itself <= raw)) / (1 + samples)

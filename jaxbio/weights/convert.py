@@ -268,7 +268,8 @@ class Plan:
             arrays = [take(name, shape) for name, shape in shapes.items()]
             if all(array is not None for array in arrays):
                 if part == "v1":
-                    value = bank_to_constants(*arrays, self.model.v1.simple_channels)
+                    q0, q1 = arrays
+                    value = bank_to_constants(q0, q1, self.model.v1.simple_channels)
                 else:
                     value = v2_constants(*arrays)
                 _insert(variables, ("constants", part), value)
