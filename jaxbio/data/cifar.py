@@ -9,7 +9,7 @@ import functools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import cast
 
 import numpy as np
 
@@ -65,10 +65,15 @@ def open_cifar(settings: Settings) -> Source:
     name, place = settings.source, Path(existing_data_path(settings))
     found = find_cifar(place, name)
     if found is None:
-        _missing(place, name)
+        raise DataError(
+            f"{place} has no {name}: put cifar-{name.removeprefix('cifar')}-binary.tar.gz of "
+            f"https://www.cs.toronto.edu/~kriz/cifar.html into {place / name}, as it is; pictures "
+            "in train/<class>/ and test/<class>/ (also in a tar), an .npz or a set of tfds will "
+            "do, too"
+        )
     if found.is_file():
         return _open_file(found, name)
-    if any(_official(found, name).values()):
+    if _is_official(found, name):
         contents = {path.name: path.read_bytes for path in found.iterdir()}
         return _from_files(contents, name, str(found))
     if (found / "train").is_dir():
@@ -91,42 +96,26 @@ def find_cifar(place: Path, name: str) -> Path | None:
         if not folder.is_dir():
             continue
         for inner in (*(folder / n for n in _FOLDERS[name]), folder):
-            if inner.is_dir() and any(_official(inner, name).values()):
+            if _is_official(inner, name):
                 return inner
         if folder != place and (folder / "train").is_dir():
             return folder
         for path in sorted(folder.iterdir()):
-            if _is_candidate(path, name, anything=folder != place):
+            named = path.name.startswith((name, f"cifar-{name.removeprefix('cifar')}-"))
+            if (named or folder != place) and (is_tar(path) or path.suffix == ".npz"):
                 return path
         if folder != place and any(folder.glob("*/dataset_info.json")):
             return folder
     return None
 
 
-def _missing(place: Path, name: str) -> NoReturn:
-    number = name.removeprefix("cifar")
-    raise DataError(
-        f"{place} has no {name}: put cifar-{number}-binary.tar.gz of "
-        f"https://www.cs.toronto.edu/~kriz/cifar.html into {place / name}, as it is; pictures in "
-        "train/<class>/ and test/<class>/ (also in a tar), an .npz or a set of tfds will do, too"
-    )
+def _official(name: str) -> set[str]:
+    """What the published files may be called."""
+    return {stem + end for stems in _FILES[name].values() for stem in stems for end in ("", ".bin")}
 
 
-def _is_candidate(path: Path, name: str, anything: bool) -> bool:
-    known = path.name.startswith((name, f"cifar-{name.removeprefix('cifar')}-"))
-    return (known or anything) and (is_tar(path) or path.suffix == ".npz")
-
-
-def _official(folder: Path, name: str) -> dict[str, list[Path]]:
-    return {
-        split: [
-            path
-            for stem in stems
-            for path in (folder / f"{stem}.bin", folder / stem)
-            if path.is_file()
-        ]
-        for split, stems in _FILES[name].items()
-    }
+def _is_official(folder: Path, name: str) -> bool:
+    return any((folder / file).is_file() for file in _official(name))
 
 
 def _open_file(path: Path, name: str) -> Source:
@@ -142,8 +131,7 @@ def _open_file(path: Path, name: str) -> Source:
     if arrays is None:
         tar = Tar(path)
         files = {file.rpartition("/")[2]: i for i, file in enumerate(tar.names)}
-        stems = [stem for stems in _FILES[name].values() for stem in stems]
-        if any(stem in files or f"{stem}.bin" in files for stem in stems):
+        if _official(name) & files.keys():
             contents = {file: functools.partial(tar.read, i) for file, i in files.items()}
             return _from_files(contents, name, str(path))
         arrays = decoded(_with_names(open_archive(tar, name), name, str(path)), SIDE, key)
