@@ -95,6 +95,7 @@ def create_model(
     defaults = {"vone": VONE_DEFAULTS, "svp": SVP_DEFAULTS, "evnet": EVNET_DEFAULTS}[front_end]
     retina = None
     if front_end == "evnet":
+        shared: dict[str, Any]
         shared = {"image_size": image_size, "visual_degrees": options.get("visual_degrees")}
         of_retina = options.pop("retina", {})
         _check_options(Retina, shared, of_retina, "key of front_end_options['retina']")
