@@ -74,9 +74,8 @@ class CorruptedSet:
 
     def _array(self, place: Path, severity: int) -> Source:
         images, labels = read_npy(place, "r"), read_npy(self.folder / _LABELS, "r")
-        count = len(labels) // len(SEVERITIES)
-        whole = len(images) == len(labels) > 0 == len(labels) % len(SEVERITIES)
-        if not whole or images.ndim != 4 or labels.ndim != 1:
+        fits = images.ndim == 4 and labels.ndim == 1 and len(images) == len(labels) > 0
+        if not fits or len(labels) % len(SEVERITIES):
             raise DataError(
                 f"{place} has an array {images.shape}, {_LABELS} {labels.shape}: the pictures of "
                 "all five severities one after another are needed"
@@ -87,6 +86,7 @@ class CorruptedSet:
         names = NAMES["cifar10" if labels.max() < 10 else "cifar100"]
         if not 0 <= labels.min() <= labels.max() < len(names):
             raise DataError(f"{self.folder / _LABELS} has labels to {labels.max()}: use 0 to 99")
+        count = len(labels) // len(SEVERITIES)
         rows = slice((severity - 1) * count, severity * count)
         split = ArraySplit(np.array(images[rows]), labels[rows].astype(np.int32))
         return _source(split, list(names), one_size=True)
