@@ -74,9 +74,7 @@ def image_files(root: Path, names: np.ndarray) -> ImageFiles | None:
     if root.is_dir():
         found = [str(name) for name in names if (root / str(name)).is_file()]
     else:
-        members = dict.fromkeys(
-            zip_members(root)
-        )  # in the archive's order: the first folder counts
+        members = dict.fromkeys(zip_members(root))  # in their order: the first folder counts
         first = str(names[0])
         prefix = next((m.removesuffix(first) for m in members if _ends(m, first)), "")
         found = [prefix + str(name) for name in names if prefix + str(name) in members]
