@@ -173,17 +173,11 @@ def svm_fit(features: Any, labels: Any, c: float, *, n_classes: int) -> tuple[ja
 
 def _nested(x, index, strata, splits, cs, n_classes, n_splits, seed) -> np.ndarray:
     """Index of the C that is best within the training images of each split."""
-    inner = [
-        stratified_splits(strata[rows], n_splits, train_size=0.8, seed=seed)
-        for rows in splits.train
-    ]
-    train, test = (
-        np.stack([rows[pair[i]] for rows, pair in zip(splits.train, inner, strict=True)])
-        for i in (0, 1)
-    )  # [splits, inner, images]
     best = []
-    for one_train, one_test in zip(train, test, strict=True):  # one shape: compiled once
-        table = svm_accuracy(x, index, one_train, one_test, cs, n_classes=n_classes)
+    for rows in splits.train:  # of one length: compiled once
+        inner = stratified_splits(strata[rows], n_splits, train_size=0.8, seed=seed)
+        train, test = (rows[part] for part in inner)  # [inner splits, images]
+        table = svm_accuracy(x, index, train, test, cs, n_classes=n_classes)
         best.append(int(table.mean(1).argmax()))
     return np.array(best)
 
