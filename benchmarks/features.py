@@ -31,7 +31,7 @@ from jaxbio.features.content_key import describe, digest_variables
 from jaxbio.features.pictures import open_pictures
 from jaxbio.features.store import Writer
 from jaxbio.features.streaming import fill
-from jaxbio.ops.images import Preprocessing, normalise
+from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.checkpoints import export_variables
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -76,7 +76,7 @@ def compare(
 
     @jax.jit
     def forward(variables, images):
-        return model.apply(variables, normalise(images, _MEAN, _STD))[0]
+        return model.apply(variables, Preprocessing(0, _MEAN, _STD).normalise(images))[0]
 
     images = jnp.zeros((batch, size, size, 3), jnp.uint8)
     extraction = Extraction(name, model, variables, layers, size, batch, folder)

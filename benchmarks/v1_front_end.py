@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxbio.models.front_end import V1, constants_to_bank
+from jaxbio.models.front_end import V1
+from jaxbio.ops.v1 import constants_to_bank
 
 try:
     import torch

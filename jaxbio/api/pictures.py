@@ -8,10 +8,10 @@ import jax
 import numpy as np
 
 from jaxbio.data.settings import Settings
-from jaxbio.data.types import ArraySplit, Source
+from jaxbio.data.types import ArraySplit
 from jaxbio.errors import InputError
 from jaxbio.features import Extractor, FeatureRequest
-from jaxbio.features.pictures import Pictures, given_pictures
+from jaxbio.features.pictures import Pictures, given_pictures, named_pictures
 
 # Uint8 ``[n, H, W, C]``, or files.
 Group = np.ndarray | Pictures
@@ -118,15 +118,7 @@ def _checked(item: Any) -> np.ndarray:
 
 def _from_array(array: np.ndarray, one_size: bool) -> Pictures:
     split = ArraySplit(array, np.zeros(len(array), np.int32))
-    source = Source(
-        name="images",
-        class_names=["image"],
-        train=split,
-        eval=split,
-        one_size=one_size,
-        fingerprint=lambda: "",
-    )
-    return Pictures([str(number) for number in range(len(array))], source)
+    return named_pictures(split, [str(number) for number in range(len(array))], one_size)
 
 
 def _as_they_are(array: np.ndarray, batch_size: int) -> Iterator[dict[str, np.ndarray]]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from jaxbio.errors import InputError, suggest
+from jaxbio.files.npz import read_npy
 from jaxbio.measures.brain import Brain, brains
 from jaxbio.measures.scores import MEASURES, choose_measures
 from jaxbio.neural import Recordings, open_recordings
-from jaxbio.neural.npz import check_npy
 from jaxbio.neural.recordings import StimulusSet
 
 
@@ -130,11 +130,7 @@ def _brain(recordings: Any, n: int, region: Any, stimuli: Any, seed: int) -> Bra
 def _read(path: Path) -> np.ndarray:
     if not path.exists():
         raise InputError(f"{path} does not exist: give an .npy of images x neurons")
-    check_npy(path)
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as an .npy file ({error})") from error
+    return read_npy(path)
 
 
 def _from_array(array: np.ndarray, n: int, name: str) -> Recordings:

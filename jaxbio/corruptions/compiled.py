@@ -115,16 +115,10 @@ def corrupt(
     check_name(name)
     check_severity(severity)
     check_protocol(protocol)
-    if not isinstance(images, jax.Array):
-        images = np.asarray(images)
-    batch = check_images(images)
+    pictures, shape, batch = as_batch(images)
     keys = image_keys(key, indices, batch)
-    shape = images.shape
-    channels = shape[-1] if len(shape) > 2 else 1
-    images = jnp.asarray(images).reshape(batch or 1, *shape[1 if batch else 0 :][:2], channels)
-    return _corrupt(images, keys, name=name, severity=int(severity), protocol=protocol).reshape(
-        shape
-    )
+    corrupted = _corrupt(pictures, keys, name=name, severity=int(severity), protocol=protocol)
+    return corrupted.reshape(shape)
 
 
 @functools.partial(jax.jit, static_argnames=("name", "severity", "protocol"))
@@ -152,8 +146,13 @@ def _corrupt(images: Array, keys: Array, *, name: str, severity: int, protocol: 
     return (y / 255.0).astype(images.dtype)
 
 
-def check_images(images: Array | np.ndarray) -> int | None:
-    """The batch size, or None for a single image; ValueError if they cannot be corrupted."""
+def as_batch(images: Any) -> tuple[Array, tuple[int, ...], int | None]:
+    """Images ``[B, H, W, C]``, the shape that they had, and B, or None for a single image.
+
+    Raises:
+        ValueError: they cannot be corrupted.
+    """
+    images = images if isinstance(images, jax.Array) else np.asarray(images)
     shape, dtype = images.shape, images.dtype
     coloured = len(shape) > 2 and shape[-1] in (1, 3)
     if not (len(shape) == 2 or (len(shape) in (3, 4) and coloured)):
@@ -178,7 +177,9 @@ def check_images(images: Array | np.ndarray) -> int | None:
                     f"floating images span {low:.4g}..{high:.4g}; expected [0, 1]: divide by 255, "
                     "undo a normalisation, or pass uint8"
                 )
-    return shape[0] if len(shape) == 4 else None
+    batch = shape[0] if len(shape) == 4 else None
+    channels = shape[-1] if coloured else 1
+    return jnp.asarray(images).reshape(batch or 1, height, width, channels), shape, batch
 
 
 def image_keys(key: ArrayLike, indices: ArrayLike | None, batch: int | None) -> Array:

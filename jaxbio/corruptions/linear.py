@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import jax.numpy as jnp
@@ -93,12 +94,10 @@ def gaussian_filter(x: Array, sigma: float) -> Array:
     return separable(rows, columns, x)
 
 
-def _blocks(matrix: np.ndarray) -> list[tuple[np.ndarray, int, int]]:
+def _blocks(matrix: np.ndarray) -> Iterator[tuple[np.ndarray, int, int]]:
     """Splits a matrix by rows and drops the zero columns on both sides of each part."""
-    parts = []
     for start in range(0, len(matrix), _BLOCK):
         block = matrix[start : start + _BLOCK]
         used = np.flatnonzero(block.any(0))
         low, high = int(used[0]), int(used[-1]) + 1
-        parts.append((block[:, low:high], low, high))
-    return parts
+        yield block[:, low:high], low, high

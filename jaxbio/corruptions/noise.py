@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxbio.corruptions import fields
+from jaxbio.ops.alias import alias_columns
 
 GAUSSIAN_STD = (0.08, 0.12, 0.18, 0.26, 0.38)
 SHOT_PHOTONS = (60, 25, 12, 5, 3)
@@ -65,18 +66,7 @@ def _poisson_alias_table(photons: int) -> np.ndarray:
     table = np.zeros((256, n), np.uint32)
     for level in range(256):
         share = poisson.pmf(np.arange(n), level * photons / 255.0)
-        share = share / share.sum() * n
-        alias = np.arange(n)
-        small = [i for i in range(n) if share[i] < 1]
-        large = [i for i in range(n) if share[i] >= 1]
-        while small and large:
-            i, j = small.pop(), large[-1]
-            alias[i] = j
-            share[j] -= 1 - share[i]
-            if share[j] < 1:
-                small.append(large.pop())
-        for i in (*small, *large):  # leftovers are full columns up to rounding
-            share[i], alias[i] = 1.0, i
+        share, alias = alias_columns(share / share.sum())
         threshold = np.minimum(np.round(share * 2**24), 2**24 - 1).astype(np.uint32)
         table[level] = alias.astype(np.uint32) << 24 | threshold
     return table

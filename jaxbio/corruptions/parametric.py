@@ -21,7 +21,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from jaxbio.corruptions.compiled import check_images, image_keys
+from jaxbio.corruptions.compiled import as_batch, image_keys
 
 _REACHES = (1, 2, 4, 8, 16, 32, 64, 128)
 CONDITIONS: dict[str, tuple[str, ...]] = {
@@ -80,11 +80,8 @@ def distort(
             f"unknown condition {condition!r} of {experiment}; one of "
             f"{', '.join(CONDITIONS[experiment])}"
         )
-    if not isinstance(images, jax.Array):
-        images = np.asarray(images)
-    batch = check_images(images)
-    shape = images.shape
-    height, width, channels = (*shape, 1)[:3] if batch is None else shape[1:]
+    pictures, shape, batch = as_batch(images)
+    _, height, width, _ = pictures.shape
     if condition in ("90", "270") and experiment == "rotation" and height != width:
         raise ValueError(f"pictures of {height}x{width} cannot be rotated by {condition} degrees")
     if condition == "pow" and (spectrum is None or jnp.shape(spectrum) != (height, width)):
@@ -93,8 +90,7 @@ def distort(
             f"power-equalisation needs {height}x{width}, from mean_amplitude(images)"
         )
     keys = image_keys(key, indices, batch)
-    images = jnp.asarray(images).reshape(batch or 1, height, width, channels)
-    distorted = _distort(images, keys, spectrum, experiment=experiment, condition=condition)
+    distorted = _distort(pictures, keys, spectrum, experiment=experiment, condition=condition)
     return distorted.reshape(shape)
 
 
@@ -108,11 +104,10 @@ def mean_amplitude(images: ArrayLike) -> Array:
     Raises:
         ValueError: pictures that do not fit.
     """
-    if not isinstance(images, jax.Array):
-        images = np.asarray(images)
-    if check_images(images) is None:
+    pictures, _, batch = as_batch(images)
+    if batch is None:
         raise ValueError("mean_amplitude needs a batch of pictures")
-    return jnp.abs(jnp.fft.fft2(_grey(_unit(jnp.asarray(images))))).mean(0)
+    return jnp.abs(jnp.fft.fft2(_grey(_unit(pictures)))).mean(0)
 
 
 @functools.partial(jax.jit, static_argnames=("experiment", "condition"))
@@ -203,9 +198,7 @@ def draw_phases(keys: Array, shape: tuple[int, ...], width: float) -> Array:
     As published, the mean and, for even sizes, the highest frequencies keep their phases.
     """
     height, wide = shape
-    shifts = jax.vmap(
-        functools.partial(jax.random.uniform, shape=shape, minval=-width, maxval=width)
-    )(keys)
+    shifts = draw_uniform(keys, shape, width)
     opposite = jnp.roll(shifts[:, ::-1, ::-1], (1, 1), (1, 2))
     v, u = np.indices(shape)
     first = v * wide + u < (-v % height) * wide + (-u % wide)

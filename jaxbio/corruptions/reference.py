@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any, cast
 
 import numpy as np
@@ -182,10 +183,6 @@ def _worker_init() -> None:
     cv2.setNumThreads(1)
 
 
-def _corrupt_one(args: tuple[np.ndarray, str, int, tuple[int, int]]) -> np.ndarray:
-    return corrupt_reference(*args)
-
-
 class ReferenceCorruptor:
     """``corrupt_reference`` over lists of images, on a pool of processes.
 
@@ -216,18 +213,16 @@ class ReferenceCorruptor:
         """Corrupts ``images``; ``indices`` are the examples' numbers in the data set."""
         if len(images) != len(indices):
             raise ValueError(f"{len(images)} images but {len(indices)} indices")
-        jobs = [
-            (np.asarray(image), self.name, self.severity, (self.seed, int(index)))
-            for image, index in zip(images, indices, strict=True)
-        ]
+        seeds = [(self.seed, int(index)) for index in indices]
+        jobs: Any = map(np.asarray, images), repeat(self.name), repeat(self.severity), seeds
         if self.workers == 1:
-            return [_corrupt_one(job) for job in jobs]
+            return list(map(corrupt_reference, *jobs))
         if self._pool is None:  # spawn: a forked JAX process may deadlock
             self._pool = ProcessPoolExecutor(
                 self.workers, multiprocessing.get_context("spawn"), initializer=_worker_init
             )
-        chunk = max(1, len(jobs) // (4 * self.workers))
-        return list(self._pool.map(_corrupt_one, jobs, chunksize=chunk))
+        chunk = max(1, len(images) // (4 * self.workers))
+        return list(self._pool.map(corrupt_reference, *jobs, chunksize=chunk))
 
     def close(self) -> None:
         """Stops the worker processes; the next call would start new ones."""

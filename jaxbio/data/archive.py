@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from pathlib import Path
 
 import numpy as np
 
@@ -15,24 +14,18 @@ from jaxbio.files.tars import Tar
 _SPLITS = {"train": "train", "val": "eval", "test": "eval"}
 
 
-def open_archive(path: Path, name: str = "folder") -> Source:
+def open_archive(tar: Tar, name: str = "folder") -> Source:
     """Opens a tar of pictures in the layout of folders, which may lie deeper in it.
 
     Nothing is unpacked. An archive of class folders alone is a test set.
 
     Args:
-        path: of the archive.
+        tar: the archive.
         name: of the source.
 
     Raises:
         DataError: no such layout, or classes that collide or differ between the splits.
-        InputError: see :class:`jaxbio.files.tars.Tar`.
     """
-    return pictures_of(Tar(path), name)
-
-
-def pictures_of(tar: Tar, name: str) -> Source:
-    """See :func:`open_archive`."""
     found: dict[str, list[tuple[str, str, int]]] = {"train": [], "eval": []}
     pictures = [i for i, file in enumerate(tar.names) if file.lower().endswith(SUFFIXES)]
     layout = [_place(tar.names[i].split("/")) for i in pictures]

@@ -3,7 +3,6 @@
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,18 +14,6 @@ from jaxbio.data.types import ArraySplit, Batch, Source
 from jaxbio.data.windows import DRAWS, Samples, sample_positions
 
 
-class Plan(NamedTuple):
-    """What a training step reads, and where it samples it.
-
-    Attributes:
-        index: int32 ``[b]``, the examples.
-        positions: rows and columns to sample at; None: the images stay.
-    """
-
-    index: np.ndarray  # type: ignore[assignment]
-    positions: tuple[Samples, Samples] | None
-
-
 def plans(
     num_examples: int,
     settings: Settings,
@@ -35,8 +22,12 @@ def plans(
     seed: int,
     start_step: int,
     num_steps: int | None,
-) -> Iterator[Plan]:
-    """This process's part of the training steps from ``start_step`` on."""
+) -> Iterator[tuple[np.ndarray, tuple[Samples, Samples] | None]]:
+    """What this process reads in the training steps from ``start_step`` on, and where it samples.
+
+    Yields:
+        The examples, int32 ``[b]``, and rows and columns to sample at; None: the images stay.
+    """
     per_epoch = num_examples // global_batch_size
     order = functools.lru_cache(maxsize=1)(functools.partial(shuffled, num_examples, 2 * seed))
     shape = (global_batch_size, DRAWS[settings.augmentation])
@@ -48,7 +39,7 @@ def plans(
         index = order(epoch)[first : first + global_batch_size][rows]
         # Drawn for the global batch and cut, so that the number of processes makes no difference.
         draws = uniform(2 * seed + 1, step, shape)[rows]
-        yield Plan(index, sample_positions(settings, draws, settings.image_size))
+        yield index, sample_positions(settings, draws, settings.image_size)
 
 
 def train_batches(

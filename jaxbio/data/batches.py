@@ -75,7 +75,7 @@ def train_batches(
         raise DataError(f"seed={seed}: use an integer of at most 62 bits")
     make: Any = arrays
     if not isinstance(source.train, ArraySplit):
-        from jaxbio.data import pipeline as make  # imports tensorflow
+        from jaxbio.data import encoded as make  # imports tensorflow
 
     return make.train_batches(
         source, settings, global_batch_size, rows, int(seed), int(start_step), num_steps
@@ -127,7 +127,7 @@ def eval_batches(
     chosen = source.train if split == "train" else source.eval
     make: Any = arrays
     if not isinstance(chosen, ArraySplit):
-        from jaxbio.data import pipeline as make  # imports tensorflow
+        from jaxbio.data import encoded as make  # imports tensorflow
 
     whole = transform is not None
     batches = make.eval_batches(source, chosen, settings, global_batch_size, rows, whole)

@@ -5,20 +5,20 @@ Reference:
 """
 
 import dataclasses
-import hashlib
+import functools
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import cast
 
 import numpy as np
 
-from jaxbio.data.archive import pictures_of
-from jaxbio.data.cifar_files import read_batch, read_binary, read_npz
-from jaxbio.data.class_names import match_classes
+from jaxbio.data.archive import open_archive
+from jaxbio.data.cifar_files import read_arrays, read_batch, read_binary
+from jaxbio.data.class_names import match_classes, renumbered
 from jaxbio.data.decoded import decoded, kept
 from jaxbio.data.settings import DataError, Settings
-from jaxbio.data.splits import relabelled
-from jaxbio.data.types import ArraySplit, Source, existing_data_path
+from jaxbio.data.types import ArraySplit, FileSplit, Source, array_source, existing_data_path
 from jaxbio.files.tars import SUFFIXES, Tar, is_tar
 
 _TEN = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -46,30 +46,34 @@ _FOLDERS = {
 }
 
 
-def open_cifar(settings: Settings, name: str) -> Source:
+def open_cifar(settings: Settings) -> Source:
     """Opens CIFAR-10 or CIFAR-100.
 
     ``data_dir``, or the folder ``<name>`` in it, is or has one of: the published binary files or
     Python batches (which are read without running anything in them), unpacked or as the published
     ``.tar.gz``; pictures in ``train/<class>/`` and ``test/<class>/``, also in a tar; an ``.npz``
-    (see :func:`jaxbio.data.cifar_files.read_npz`); a set that tfds has prepared. Pictures are
+    (see :func:`jaxbio.data.cifar_files.read_arrays`); a set that tfds has prepared. Pictures are
     decoded once and kept in the user's cache.
 
     Args:
-        settings: ``data_dir``.
-        name: ``cifar10`` or ``cifar100``.
+        settings: ``source``, ``cifar10`` or ``cifar100``, and ``data_dir``.
 
     Raises:
         DataError: nothing of this kind is there, or it is damaged or something else.
         InputError: an archive that cannot be read.
     """
-    place = Path(existing_data_path(settings))
+    name, place = settings.source, Path(existing_data_path(settings))
     found = find_cifar(place, name)
     if found is None:
-        _missing(place, name)
+        raise DataError(
+            f"{place} has no {name}: put cifar-{name.removeprefix('cifar')}-binary.tar.gz of "
+            f"https://www.cs.toronto.edu/~kriz/cifar.html into {place / name}, as it is; pictures "
+            "in train/<class>/ and test/<class>/ (also in a tar), an .npz or a set of tfds will "
+            "do, too"
+        )
     if found.is_file():
         return _open_file(found, name)
-    if any(_official(found, name).values()):
+    if _is_official(found, name):
         contents = {path.name: path.read_bytes for path in found.iterdir()}
         return _from_files(contents, name, str(found))
     if (found / "train").is_dir():
@@ -92,47 +96,31 @@ def find_cifar(place: Path, name: str) -> Path | None:
         if not folder.is_dir():
             continue
         for inner in (*(folder / n for n in _FOLDERS[name]), folder):
-            if inner.is_dir() and any(_official(inner, name).values()):
+            if _is_official(inner, name):
                 return inner
         if folder != place and (folder / "train").is_dir():
             return folder
         for path in sorted(folder.iterdir()):
-            if _is_candidate(path, name, anything=folder != place):
+            named = path.name.startswith((name, f"cifar-{name.removeprefix('cifar')}-"))
+            if (named or folder != place) and (is_tar(path) or path.suffix == ".npz"):
                 return path
         if folder != place and any(folder.glob("*/dataset_info.json")):
             return folder
     return None
 
 
-def _missing(place: Path, name: str) -> NoReturn:
-    number = name.removeprefix("cifar")
-    raise DataError(
-        f"{place} has no {name}: put cifar-{number}-binary.tar.gz of "
-        f"https://www.cs.toronto.edu/~kriz/cifar.html into {place / name}, as it is; pictures in "
-        "train/<class>/ and test/<class>/ (also in a tar), an .npz or a set of tfds will do, too"
-    )
+def _official(name: str) -> set[str]:
+    """What the published files may be called."""
+    return {stem + end for stems in _FILES[name].values() for stem in stems for end in ("", ".bin")}
 
 
-def _is_candidate(path: Path, name: str, anything: bool) -> bool:
-    known = path.name.startswith((name, f"cifar-{name.removeprefix('cifar')}-"))
-    return (known or anything) and (is_tar(path) or path.suffix == ".npz")
-
-
-def _official(folder: Path, name: str) -> dict[str, list[Path]]:
-    return {
-        split: [
-            path
-            for stem in stems
-            for path in (folder / f"{stem}.bin", folder / stem)
-            if path.is_file()
-        ]
-        for split, stems in _FILES[name].items()
-    }
+def _is_official(folder: Path, name: str) -> bool:
+    return any((folder / file).is_file() for file in _official(name))
 
 
 def _open_file(path: Path, name: str) -> Source:
     if path.suffix == ".npz":
-        return _source(name, read_npz(path, SIDE), str(path))
+        return _source(name, read_arrays(path, SIDE), str(path))
     if not is_tar(path):
         raise DataError(
             f"data.data_dir={str(path)!r}: {name} is a folder, an .npz or a {' '.join(SUFFIXES)}"
@@ -143,11 +131,10 @@ def _open_file(path: Path, name: str) -> Source:
     if arrays is None:
         tar = Tar(path)
         files = {file.rpartition("/")[2]: i for i, file in enumerate(tar.names)}
-        stems = [stem for stems in _FILES[name].values() for stem in stems]
-        if any(stem in files or f"{stem}.bin" in files for stem in stems):
-            contents = {file: _Reader(tar, i) for file, i in files.items()}
+        if _official(name) & files.keys():
+            contents = {file: functools.partial(tar.read, i) for file, i in files.items()}
             return _from_files(contents, name, str(path))
-        arrays = decoded(_with_names(pictures_of(tar, name), name, str(path)), SIDE, key)
+        arrays = decoded(_with_names(open_archive(tar, name), name, str(path)), SIDE, key)
     return _source(name, arrays, str(path))
 
 
@@ -155,7 +142,10 @@ def _from_folder(settings: Settings, folder: Path, name: str) -> Source:
     from jaxbio.data.folder import open_image_folder
 
     opened = open_image_folder(dataclasses.replace(settings, data_dir=str(folder), cache="auto"))
-    key = f"{folder.resolve()} {opened.fingerprint()} {name}"
+    # With the times: another picture may have as many bytes.
+    paths = [*cast(FileSplit, opened.train).paths, *cast(FileSplit, opened.eval).paths]
+    times = sum(os.stat(path).st_mtime_ns for path in paths if os.path.exists(path))
+    key = f"{folder.resolve()} {opened.fingerprint()} {times} {name}"
     arrays = kept(key)
     if arrays is None:
         arrays = decoded(_with_names(opened, name, str(folder)), SIDE, key)
@@ -163,21 +153,7 @@ def _from_folder(settings: Settings, folder: Path, name: str) -> Source:
 
 
 def _with_names(source: Source, name: str, where: str) -> Source:
-    numbers = match_classes(source.class_names, NAMES[name], where)
-    return dataclasses.replace(
-        source,
-        train=relabelled(source.train, numbers),
-        eval=relabelled(source.eval, numbers),
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Reader:
-    tar: Tar
-    index: int
-
-    def __call__(self) -> bytes:
-        return self.tar.read(self.index)
+    return renumbered(source, match_classes(source.class_names, NAMES[name], where), NAMES[name])
 
 
 def _from_files(contents: Mapping[str, Callable[[], bytes]], name: str, where: str) -> Source:
@@ -201,7 +177,7 @@ def _from_files(contents: Mapping[str, Callable[[], bytes]], name: str, where: s
 
 def _source(name: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], where: str) -> Source:
     names = NAMES[name]
-    splits: dict[str, Any] = {}
+    splits = {}
     for split, (images, labels) in arrays.items():
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
             raise DataError(
@@ -209,19 +185,4 @@ def _source(name: str, arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], wher
                 f"{len(names) - 1}"
             )
         splits[split] = ArraySplit(images, labels.astype(np.int32))
-    return Source(
-        name=name,
-        class_names=list(names),
-        **splits,
-        one_size=True,
-        fingerprint=lambda: _fingerprint(splits),
-    )
-
-
-def _fingerprint(splits: Mapping[str, ArraySplit]) -> str:
-    digest = hashlib.sha256()
-    for split in splits.values():
-        for array in (split.images, split.labels):
-            values: Any = np.ascontiguousarray(array)
-            digest.update(values)
-    return digest.hexdigest()[:16]
+    return array_source(name, names, splits)

@@ -1,6 +1,5 @@
 """The files of CIFAR: the published binary ones, the published Python batches, ``.npz``."""
 
-import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -8,9 +7,9 @@ import numpy as np
 
 from jaxbio.data.settings import DataError
 from jaxbio.errors import InputError
+from jaxbio.files.npz import npz_names, read_npz
 from jaxbio.files.pickle_values import KNOWN, Values, plain
 from jaxbio.files.pickles import Budget, Stream
-from jaxbio.files.sizes import check_size
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -78,7 +77,7 @@ def read_batch(content: bytes, side: int, where: str) -> Arrays:
     return _upright(data, side), labels
 
 
-def read_npz(path: Path, side: int) -> dict[str, Arrays]:
+def read_arrays(path: Path, side: int) -> dict[str, Arrays]:
     """``train_images``, ``train_labels``, ``test_images``, ``test_labels``, or ``x_train``, ...
 
     Returns:
@@ -87,27 +86,18 @@ def read_npz(path: Path, side: int) -> dict[str, Arrays]:
 
     Raises:
         DataError: fields are missing or of another shape or type.
+        InputError: it cannot be read.
     """
-    try:
-        with zipfile.ZipFile(path) as file:
-            for info in file.infolist():
-                check_size(path, f"field '{info.filename}'", info.file_size)
-        with np.load(path, allow_pickle=False) as arrays:
-            names = next((n for n in _FIELDS if set(n) <= set(arrays.files)), None)
-            if names is None:
-                raise DataError(
-                    f"{path} has the fields {', '.join(arrays.files)}: {', '.join(_FIELDS[0])} are "
-                    "needed"
-                )
-            found = [arrays[name] for name in names]
-    except InputError:
-        raise
-    except Exception as error:  # damaged members raise whatever their decoders do
-        raise DataError(f"{path} cannot be read as an .npz file ({error})") from None
+    there = npz_names(path)
+    names = next((names for names in _FIELDS if set(names) <= set(there)), None)
+    if names is None:
+        raise DataError(
+            f"{path} has the fields {', '.join(there)}: {', '.join(_FIELDS[0])} are needed"
+        )
+    arrays = read_npz(path, names)
     splits = {}
-    for split, images, labels, name in zip(
-        ("train", "eval"), found[::2], found[1::2], names[::2], strict=True
-    ):
+    for split, name, of_labels in zip(("train", "eval"), names[::2], names[1::2], strict=True):
+        images, labels = arrays[name], arrays[of_labels]
         if images.ndim == 4 and images.shape[1] == 3 and images.shape[3] != 3:
             images = images.transpose(0, 2, 3, 1)
         labels = labels.reshape(-1)

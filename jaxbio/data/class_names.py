@@ -152,15 +152,13 @@ def with_classes_of(
     numbers = match_classes(source.class_names, names, where)
     if len(numbers) < count:
         _logger.info("%s has %d of the network's %d classes", where, len(numbers), count)
-    return (
-        dataclasses.replace(
-            source,
-            class_names=list(names),
-            train=relabelled(source.train, numbers),
-            eval=relabelled(source.eval, numbers),
-        ),
-        tuple(sorted(numbers)),
-    )
+    return renumbered(source, numbers, names), tuple(sorted(numbers))
+
+
+def renumbered(source: Source, numbers: Sequence[int], names: Sequence[str]) -> Source:
+    """The source with label ``numbers[i]`` where it has ``i``, and the names of the new labels."""
+    train, evaluation = (relabelled(split, numbers) for split in (source.train, source.eval))
+    return dataclasses.replace(source, class_names=list(names), train=train, eval=evaluation)
 
 
 def wordnet_id(name: str) -> str | None:

@@ -16,8 +16,8 @@ from jaxbio.data.cifar import NAMES
 from jaxbio.data.folder import list_classes
 from jaxbio.data.settings import DataError
 from jaxbio.data.types import ArraySplit, FileSplit, Source
+from jaxbio.files.npz import read_npy
 from jaxbio.files.pictures import open_picture
-from jaxbio.files.sizes import check_size
 
 SEVERITIES = (1, 2, 3, 4, 5)
 _LABELS = "labels.npy"
@@ -54,7 +54,8 @@ class CorruptedSet:
         """A cell as a test set.
 
         Raises:
-            DataError: it is not there, damaged or without pictures.
+            DataError: it is not there, or without pictures.
+            InputError: it is damaged.
         """
         place = self.places.get((kind, severity))
         if place is None:
@@ -72,9 +73,9 @@ class CorruptedSet:
         return width if width == height else 0
 
     def _array(self, place: Path, severity: int) -> Source:
-        images, labels = _mapped(place), _mapped(self.folder / _LABELS)
-        count = len(labels) // len(SEVERITIES)
-        if len(images) != len(labels) or len(labels) % len(SEVERITIES) or images.ndim != 4:
+        images, labels = read_npy(place, "r"), read_npy(self.folder / _LABELS, "r")
+        fits = images.ndim == 4 and labels.ndim == 1 and len(images) == len(labels) > 0
+        if not fits or len(labels) % len(SEVERITIES):
             raise DataError(
                 f"{place} has an array {images.shape}, {_LABELS} {labels.shape}: the pictures of "
                 "all five severities one after another are needed"
@@ -85,6 +86,7 @@ class CorruptedSet:
         names = NAMES["cifar10" if labels.max() < 10 else "cifar100"]
         if not 0 <= labels.min() <= labels.max() < len(names):
             raise DataError(f"{self.folder / _LABELS} has labels to {labels.max()}: use 0 to 99")
+        count = len(labels) // len(SEVERITIES)
         rows = slice((severity - 1) * count, severity * count)
         split = ArraySplit(np.array(images[rows]), labels[rows].astype(np.int32))
         return _source(split, list(names), one_size=True)
@@ -139,13 +141,3 @@ def _folder(place: Path) -> Source:
 def _source(split: ArraySplit | FileSplit, names: list[str], one_size: bool) -> Source:
     none = FileSplit([], np.zeros(0, np.int32))
     return Source("corrupted", names, none, split, one_size, lambda: "")
-
-
-def _mapped(path: Path) -> np.ndarray:
-    """An array whose pages are read when they are used."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise DataError(f"{path} cannot be read as an .npy file ({error})") from None
-    check_size(path, "the array", array.nbytes, path.stat().st_size)
-    return array

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,15 +48,13 @@ def decoded(source: Source, side: int, key: str) -> Arrays:
     arrays = {s: _arrays(getattr(source, s), side, source.name) for s in _SPLITS}
     try:
         with atomic(_file(key)) as temporary, open(temporary, "wb") as file:
-            fields = {f"{s}_{kind}": a for s in _SPLITS for kind, a in _named(arrays[s]).items()}
-            np.savez(file, **fields)  # type: ignore[arg-type]
+            fields: dict[str, Any] = {}
+            for s, (images, labels) in arrays.items():
+                fields |= {f"{s}_images": images, f"{s}_labels": labels}
+            np.savez(file, **fields)
     except (WriteError, OSError) as error:
         _logger.warning("%s: the decoded pictures are not kept: %s", source.name, error)
     return arrays
-
-
-def _named(arrays: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
-    return dict(zip(("images", "labels"), arrays, strict=True))
 
 
 def _arrays(split: Split, side: int, name: str) -> tuple[np.ndarray, np.ndarray]:

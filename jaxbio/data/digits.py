@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from jaxbio.data.settings import Settings
 from jaxbio.data.types import ArraySplit, Source
 
 TEST_EVERY = 5
 
 
-def open_digits() -> Source:
+def open_digits(_: Settings) -> Source:
     """Opens the digits.
 
     The split is fixed and stratified: of each class, in file order, examples 0, 5, 10, ... (every

@@ -1,4 +1,6 @@
-"""Pipelines over encoded images: decoded one by one, in parallel and in order.
+"""Pipelines over encoded images, graphs of tf.data: decoded one by one, in parallel and in order.
+
+Images in memory need none of it: :mod:`jaxbio.data.arrays`.
 
 An image that does not decode drops out of the stream of examples (tf's ``ignore_errors``), which
 costs nothing where all is well. Every example carries its slot, so that :func:`_whole_batches` sees
@@ -14,10 +16,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from jaxbio.data import decoding, geometry, order, preparation
+from jaxbio.data import decoding, geometry, order
+from jaxbio.data.background import closed_at_exit
 from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.tensorflow_cpu import plain_graph, tf
 from jaxbio.data.types import Batch, EncodedSplit, Source
+from jaxbio.data.windows import DRAWS, WINDOW_DRAWS
 from jaxbio.errors import InputError
 
 # Graph function: (step, position in the global batch, index) -> uint8 image and int32 label.
@@ -37,12 +41,13 @@ def train_batches(
     rows: slice,
     seed: int,
     start_step: int,
-    steps: "tf.data.Dataset",
+    num_steps: int | None,
 ) -> Iterator[Batch]:
-    """Training batches; ``steps`` is what :func:`jaxbio.data.order.training_steps` returns."""
+    """See :func:`jaxbio.data.train_batches`; ``rows`` are this process's of the global batch."""
     split = cast(EncodedSplit, source.train)
+    steps = order.training_steps(len(split), global_batch_size, rows, seed, start_step, num_steps)
     read = split.reader()
-    draws_shape = (1, preparation.DRAWS[settings.augmentation])
+    draws_shape = (1, DRAWS[settings.augmentation])
 
     def example(
         step: "tf.Tensor", position: "tf.Tensor", index: "tf.Tensor"
@@ -53,9 +58,11 @@ def train_batches(
         draws = tf.random.stateless_uniform(draws_shape, key)
         if settings.augmentation == "crop_flip":
             return _random_crop(contents, draws, settings), label
-        image = decoding.decode(contents, settings.exif_rotation)[None]
-        image = preparation.resized(image, settings, source.one_size)
-        return preparation.rgb(preparation.augmented(image, draws, settings))[0], label
+        image = decoding.decode(contents, settings.exif_rotation)
+        images = _resized(image, settings, source.one_size)
+        if settings.augmentation == "shift":
+            images = geometry.shift_zoom(images, draws, settings.max_shift, settings.max_zoom)
+        return geometry.to_uint8(images)[0], label
 
     def next_good(turn: int, row: int) -> dict[str, Any]:
         """The example, or the first one after it that decodes; same place, same augmentation."""
@@ -80,21 +87,13 @@ def eval_batches(
     settings: Settings,
     global_batch_size: int,
     rows: slice,
-    steps: "tf.data.Dataset",
     whole: bool,
 ) -> Iterator[Batch]:
-    """Evaluation batches; ``steps`` is what :func:`jaxbio.data.order.evaluation_steps` returns.
+    """See :func:`jaxbio.data.eval_batches`; ``whole`` leaves the images at their sizes.
 
-    Args:
-        source: that ``split`` belongs to.
-        split: to go through.
-        settings: for sizes, threads and the limit of bad files.
-        global_batch_size: over all processes.
-        rows: this process's of the global batch.
-        steps: step numbers with their indices.
-        whole: leave the images as they are: ``image`` is then an object array of uint8 ``[H, W,
-            3]``.
+    ``image`` is then an object array of uint8 ``[H, W, 3]``.
     """
+    steps = order.evaluation_steps(len(split), global_batch_size, rows)
     read = split.reader()
 
     def example(
@@ -104,7 +103,7 @@ def eval_batches(
         contents, label = read(index)
         image = decoding.decode(contents, settings.exif_rotation)
         if not whole:
-            image = preparation.rgb(preparation.resized(image[None], settings, source.one_size))[0]
+            image = geometry.to_uint8(_resized(image, settings, source.one_size))[0]
         return image, label
 
     def masked_out(turn: int, row: int) -> dict[str, Any]:
@@ -124,18 +123,32 @@ def eval_batches(
     return _whole_batches(chunks, names, rows.stop - rows.start, masked_out)
 
 
+def finisher(settings: Settings, one_size: bool) -> Callable[[np.ndarray], np.ndarray]:
+    """Evaluation's resize and crop of one image: uint8 ``[H, W, 3]`` to ``[S, S, 3]``."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)], autograph=False)
+    def finish(image: "tf.Tensor") -> "tf.Tensor":
+        return geometry.to_uint8(_resized(image, settings, one_size))[0]
+
+    return lambda image: finish(image).numpy()
+
+
+def _resized(image: "tf.Tensor", settings: Settings, one_size: bool) -> "tf.Tensor":
+    """Evaluation's resize and crop: ``[H, W, 3]`` to float32 ``[1, S, S, 3]``."""
+    sides = settings.resize_side(one_size), settings.image_size
+    return geometry.resize_and_centre_crop(image[None], *sides)
+
+
 def _random_crop(contents: "tf.Tensor", draws: "tf.Tensor", settings: Settings) -> "tf.Tensor":
     def choose(height: "tf.Tensor", width: "tf.Tensor") -> Any:
-        window = geometry.random_window(
-            draws[:, : geometry.WINDOW_DRAWS], height, width, settings.crop_scale
-        )
-        return [x[0] for x in window]
+        windows = draws[:, :WINDOW_DRAWS]
+        return [x[0] for x in geometry.random_window(windows, height, width, settings.crop_scale)]
 
     image = decoding.decode_window(contents, choose, settings.exif_rotation)[None]
-    image = preparation.rgb(geometry.resize(image, settings.image_size))[0]
+    image = geometry.to_uint8(geometry.resize(image, settings.image_size))[0]
     if not settings.flip:
         return image
-    return tf.cond(draws[0, geometry.WINDOW_DRAWS] < 0.5, lambda: image[:, ::-1], lambda: image)
+    return tf.cond(draws[0, WINDOW_DRAWS] < 0.5, lambda: image[:, ::-1], lambda: image)
 
 
 def _chunks(
@@ -178,8 +191,21 @@ def _chunks(
     examples = examples.ignore_errors(log_warning=False)
     if None not in shape:
         # At most all rows of a step and its marker: the common chunk is one whole batch.
-        return preparation.iterate(examples.batch(count + 1), settings)
-    return map(_single, preparation.iterate(examples.prefetch(count), settings))
+        return _iterate(examples.batch(count + 1), settings)
+    return map(_single, _iterate(examples.prefetch(count), settings))
+
+
+def _iterate(dataset: "tf.data.Dataset", settings: Settings) -> Iterator[dict[str, np.ndarray]]:
+    """Runs a dataset ahead of its consumer; its elements come as (read-only) arrays."""
+    options = tf.data.Options()
+    options.deterministic = True
+    # All parallelism is explicit; the tuning thread would warn on stderr when it is cancelled.
+    options.autotune.enabled = False
+    options.experimental_warm_start = True  # work begins now: a model compiles meanwhile
+    if settings.num_threads:
+        options.threading.private_threadpool_size = settings.num_threads
+    ahead = dataset.prefetch(settings.prefetch).with_options(options).as_numpy_iterator()
+    return closed_at_exit(element for element in ahead)
 
 
 def _single(example: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

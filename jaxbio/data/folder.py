@@ -6,10 +6,12 @@ import os
 
 import numpy as np
 
+from jaxbio.data.archive import open_archive
 from jaxbio.data.class_names import check_distinct
 from jaxbio.data.settings import DataError, Settings
 from jaxbio.data.types import FileSplit, Source, existing_data_dir
 from jaxbio.files.pictures import SUFFIXES, find_pictures
+from jaxbio.files.tars import Tar, is_tar
 
 _FINGERPRINT_FILES = 10_000
 
@@ -22,11 +24,14 @@ def open_image_folder(settings: Settings) -> Source:
     Classes are the folders' names, sorted; examples are sorted by class and path. Images may lie
     deeper within a class folder. :func:`jaxbio.files.pictures.find_pictures` says which files
     count; they are decoded by content. Others are warned about. Without ``train/`` the data are
-    for evaluation alone; a folder that has the class folders themselves is such a test set.
+    for evaluation alone; a folder that has the class folders themselves is such a test set. A tar
+    of such a folder will do as well, see :func:`jaxbio.data.archive.open_archive`.
 
     Raises:
         DataError: no such folders, no images, or classes that collide or differ between the splits.
     """
+    if settings.data_dir and is_tar(settings.data_dir):
+        return open_archive(Tar(settings.data_dir))
     if settings.cache is True:
         raise DataError(
             "data.cache=True: the system's file cache serves folders; use auto or False"

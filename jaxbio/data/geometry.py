@@ -7,12 +7,7 @@ Randomness comes in as uniform numbers, so that the caller decides what it is ke
 import math
 
 from jaxbio.data.tensorflow_cpu import tf
-
-_TRIES = 10
-WINDOW_DRAWS = 4 * _TRIES  # uniform numbers that random_window uses
-SHIFT_DRAWS = 3  # uniform numbers that shift_zoom uses
-
-_RATIO = (3 / 4, 4 / 3)
+from jaxbio.data.windows import RATIO, TRIES
 
 
 def resize(images: "tf.Tensor", size: int) -> "tf.Tensor":
@@ -78,7 +73,7 @@ def random_window(
     first of ten tries that fits, else the largest central window within the ratios.
 
     Args:
-        draws: uniform numbers in [0, 1), ``[B, WINDOW_DRAWS]``.
+        draws: uniform numbers in [0, 1), ``[B, windows.WINDOW_DRAWS]``.
         height: of the image in pixels, int32 scalar.
         width: likewise.
         scale: smallest and largest area, as shares of the image.
@@ -86,18 +81,18 @@ def random_window(
     Returns:
         ``(top, left, height, width)`` in pixels, int32 ``[B]`` each.
     """
-    draws = tf.reshape(draws, [-1, _TRIES, 4])
+    draws = tf.reshape(draws, [-1, TRIES, 4])
     h, w = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     area = h * w * (scale[0] + (scale[1] - scale[0]) * draws[..., 0])
-    low, high = (math.log(ratio) for ratio in _RATIO)
+    low, high = (math.log(ratio) for ratio in RATIO)
     ratio = tf.exp(low + (high - low) * draws[..., 1])
     try_w, try_h = tf.round(tf.sqrt(area * ratio)), tf.round(tf.sqrt(area / ratio))
     fits = (try_w >= 1) & (try_w <= w) & (try_h >= 1) & (try_h <= h)
     first = tf.argmax(tf.cast(fits, tf.int32), axis=1)
     any_fits = tf.reduce_any(fits, axis=1)
 
-    largest_h = tf.minimum(h, tf.maximum(1.0, tf.round(w / _RATIO[0])))
-    largest_w = tf.minimum(w, tf.maximum(1.0, tf.round(h * _RATIO[1])))
+    largest_h = tf.minimum(h, tf.maximum(1.0, tf.round(w / RATIO[0])))
+    largest_w = tf.minimum(w, tf.maximum(1.0, tf.round(h * RATIO[1])))
 
     def chosen(tries: "tf.Tensor", otherwise: "tf.Tensor") -> "tf.Tensor":
         return tf.where(any_fits, tf.gather(tries, first, axis=1, batch_dims=1), otherwise)
@@ -116,7 +111,7 @@ def shift_zoom(
 
     Args:
         images: float32 ``[B, S, S, C]``.
-        draws: uniform numbers, ``[B, SHIFT_DRAWS]``.
+        draws: uniform numbers, ``[B, 3]``.
         max_shift: largest translation each way, as a share of S.
         max_zoom: the zoom factor is uniform in 1 - max_zoom..1 + max_zoom.
 
@@ -129,18 +124,12 @@ def shift_zoom(
     centre = (size - 1) / 2
     start_y = centre - step * (centre + max_shift * size * draws[:, 1])
     start_x = centre - step * (centre + max_shift * size * draws[:, 2])
-    return _sample(images, step, start_y, step, start_x, fill_mode="CONSTANT")
-
-
-def _sample(images, step_y, start_y, step_x, start_x, fill_mode: str) -> "tf.Tensor":
-    """Bilinear samples at (start + step * output pixel); steps and starts are ``[B]``."""
-    zero = tf.zeros_like(step_x)
-    transforms = tf.stack([step_x, zero, start_x, zero, step_y, start_y, zero, zero], axis=1)
+    zero = tf.zeros_like(step)
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
-        transforms=transforms,
+        transforms=tf.stack([step, zero, start_x, zero, step, start_y, zero, zero], axis=1),
         output_shape=tf.shape(images)[1:3],
         fill_value=0.0,
         interpolation="BILINEAR",
-        fill_mode=fill_mode,
+        fill_mode="CONSTANT",
     )

@@ -1,17 +1,15 @@
 """MNIST from its IDX files, and a strict reader of such files."""
 
 import gzip
-import hashlib
 import math
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
-from jaxbio.data.types import ArraySplit, Source, existing_data_dir
+from jaxbio.data.types import ArraySplit, Source, array_source, existing_data_dir
 from jaxbio.files.sizes import check_size, inflated
 
 _IMAGES = 3  # dimensions, the last byte of the file's magic number
@@ -36,16 +34,9 @@ def open_mnist(settings: Settings) -> Source:
         LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998.
     """
     folder = Path(existing_data_dir(settings)) / "mnist"
-    paths: dict[str, list[Any]] = {
-        split: [_find(folder, stem) for stem in stems] for split, stems in _FILES.items()
-    }
-    missing = [
-        stem
-        for split, stems in _FILES.items()
-        for stem, path in zip(stems, paths[split], strict=True)
-        if path is None
-    ]
-    if len(missing) == 4 and any(folder.glob("*/dataset_info.json")):
+    paths = {stem: _find(folder, stem) for stems in _FILES.values() for stem in stems}
+    missing = [stem for stem, path in paths.items() if path is None]
+    if len(missing) == len(paths) and any(folder.glob("*/dataset_info.json")):
         from jaxbio.data.tfds import open_tfds
 
         return open_tfds(settings, "mnist")
@@ -54,17 +45,14 @@ def open_mnist(settings: Settings) -> Source:
             f"{folder} has no {missing[0]}-idx{_dimensions(missing[0])}-ubyte[.gz]: put the four "
             "MNIST files there, or set data.data_dir to the folder that has mnist/"
         )
-    splits: dict[str, Any] = {split: _read_split(*pair) for split, pair in paths.items()}
+    splits = {
+        split: _read_split(*(cast(Path, paths[stem]) for stem in stems))
+        for split, stems in _FILES.items()
+    }
     shapes = {split.images.shape[1:] for split in splits.values()}
     if len(shapes) > 1:
         raise DataError(f"{folder}: training and test images differ in size: {sorted(shapes)}")
-    return Source(
-        name="mnist",
-        class_names=[str(digit) for digit in range(10)],
-        **splits,
-        one_size=True,
-        fingerprint=lambda: _fingerprint(splits),
-    )
+    return array_source("mnist", [str(digit) for digit in range(10)], splits)
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
@@ -134,12 +122,3 @@ def _read_split(image_path: Path, label_path: Path) -> ArraySplit:
     if labels.max() > 9:
         raise DataError(f"{label_path} has label {labels.max()}: labels are 0..9")
     return ArraySplit(images[..., None], labels.astype(np.int32))
-
-
-def _fingerprint(splits: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256()
-    for split in splits.values():
-        images: Any = np.ascontiguousarray(split.images)
-        digest.update(images)
-        digest.update(split.labels)
-    return digest.hexdigest()[:16]

@@ -1,11 +1,22 @@
 """What data there is: a source has a training and an evaluation split and class names."""
 
-from pathlib import Path
+import importlib
 from typing import Any
 
-from jaxbio.data.settings import Settings, read_settings
+from jaxbio.data.settings import read_settings
 from jaxbio.data.types import Source
-from jaxbio.files.tars import is_tar
+
+# By ``data.source``, module and function; of tfds:<name> those of tfds. Each is imported where it
+# is needed: a run pays for its own source only.
+_OPENERS = {
+    "digits": "digits.open_digits",
+    "mnist": "mnist.open_mnist",
+    "cifar10": "cifar.open_cifar",
+    "cifar100": "cifar.open_cifar",
+    "svhn": "svhn.open_svhn",
+    "folder": "folder.open_image_folder",
+    "shards": "shards.open_shards",
+}
 
 
 def open_source(cfg: Any) -> Source:
@@ -27,7 +38,8 @@ def open_source(cfg: Any) -> Source:
         (10, 1433, 364)
     """
     settings = read_settings(cfg)
-    source = _open(settings)
+    module, _, opener = _OPENERS.get(settings.source, "tfds.open_tfds").partition(".")
+    source: Source = getattr(importlib.import_module(f"jaxbio.data.{module}"), opener)(settings)
     if settings.classes:
         from jaxbio.data.subset import only_classes
 
@@ -44,38 +56,3 @@ def source_of(place: str) -> str:
     from jaxbio.data.shards import is_sharded
 
     return "shards" if is_sharded(place) else "folder"
-
-
-def _open(settings: Settings) -> Source:
-    # Each opener is imported where it is needed: a run pays for its own source only.
-    if settings.source == "digits":
-        from jaxbio.data.digits import open_digits
-
-        return open_digits()
-    if settings.source == "mnist":
-        from jaxbio.data.mnist import open_mnist
-
-        return open_mnist(settings)
-    if settings.source in ("cifar10", "cifar100"):
-        from jaxbio.data.cifar import open_cifar
-
-        return open_cifar(settings, settings.source)
-    if settings.source == "svhn":
-        from jaxbio.data.svhn import open_svhn
-
-        return open_svhn(settings)
-    if settings.source == "folder" and settings.data_dir and is_tar(settings.data_dir):
-        from jaxbio.data.archive import open_archive
-
-        return open_archive(Path(settings.data_dir))
-    if settings.source == "folder":
-        from jaxbio.data.folder import open_image_folder
-
-        return open_image_folder(settings)
-    if settings.source == "shards":
-        from jaxbio.data.shards import open_shards
-
-        return open_shards(settings)
-    from jaxbio.data.tfds import open_tfds
-
-    return open_tfds(settings, settings.source.removeprefix("tfds:"))

@@ -5,15 +5,12 @@ Reference:
     workshop on deep learning and unsupervised feature learning.
 """
 
-import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jaxbio.data.settings import DataError, Settings
-from jaxbio.data.types import ArraySplit, Source, existing_data_dir
+from jaxbio.data.types import ArraySplit, Source, array_source, existing_data_dir
 
 _FILES = {"train": "train_32x32.mat", "eval": "test_32x32.mat"}
 _SIDE = 32
@@ -47,14 +44,8 @@ def open_svhn(settings: Settings) -> Source:
             f"http://ufldl.stanford.edu/housenumbers into {place / 'svhn'}, or run `tfds build "
             f"{_TFDS} --file_format=array_record --data_dir={place}`"
         )
-    splits: dict[str, Any] = {split: _read(folder / name) for split, name in _FILES.items()}
-    return Source(
-        name="svhn",
-        class_names=[str(digit) for digit in range(10)],
-        **splits,
-        one_size=True,
-        fingerprint=lambda: _fingerprint(splits),
-    )
+    splits = {split: _read(folder / name) for split, name in _FILES.items()}
+    return array_source("svhn", [str(digit) for digit in range(10)], splits)
 
 
 def _read(path: Path) -> ArraySplit:
@@ -76,12 +67,3 @@ def _read(path: Path) -> ArraySplit:
     return ArraySplit(
         np.ascontiguousarray(np.moveaxis(images, -1, 0)), (labels % 10).astype(np.int32)
     )
-
-
-def _fingerprint(splits: Mapping[str, ArraySplit]) -> str:
-    digest = hashlib.sha256()
-    for split in splits.values():
-        for array in (split.images, split.labels):
-            values: Any = array
-            digest.update(values)
-    return digest.hexdigest()[:16]

@@ -11,7 +11,7 @@ from jaxbio.data.types import RecordSplit, Source
 _MEMORY_LIMIT = 2 * 2**30  # bytes of encoded images that cache="auto" keeps in memory
 
 
-def open_tfds(settings: Settings, name: str) -> Source:
+def open_tfds(settings: Settings, name: str = "") -> Source:
     """Opens a prepared data set: its train split, and validation or else test for evaluation.
 
     Images stay encoded. A set prepared in the array_record format is read at random from disk, or
@@ -20,7 +20,8 @@ def open_tfds(settings: Settings, name: str) -> Source:
 
     Args:
         settings: ``data_dir`` (default: that of tfds), ``cache``.
-        name: ``name``, ``name/config`` or ``name/config:version``, as in tfds.
+        name: ``name``, ``name/config`` or ``name/config:version``, as in tfds; by default what
+            ``source`` names.
 
     Raises:
         DataError: tensorflow_datasets is missing, the set is unknown, not prepared, not a labelled
@@ -35,6 +36,7 @@ def open_tfds(settings: Settings, name: str) -> Source:
             f"data.source='tfds:{name}' needs tensorflow_datasets: pip install 'jaxbio[tfds]'"
         ) from error
 
+    name = name or settings.source.removeprefix("tfds:")
     prepare = f"prepare it with `tfds build {name} --file_format=array_record"
     prepare += f" --data_dir={settings.data_dir}`" if settings.data_dir else "`"
     try:
@@ -112,13 +114,6 @@ def _open_split(
             "be read at random: prepare it with `tfds build --file_format=array_record`, or set "
             "data.cache=True to keep it in memory"
         )
-    memory = _read_all(tfds, builder, split, image_key, label_key, decoders)
-    return RecordSplit(title, size, memory=memory)
-
-
-def _read_all(
-    tfds: Any, builder: Any, split: str, image_key: str, label_key: str, decoders: Any
-) -> tuple[np.ndarray, np.ndarray]:
     dataset = builder.as_dataset(
         split=split,
         decoders=decoders,
@@ -126,9 +121,9 @@ def _read_all(
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
     )
     batches = list(dataset.batch(1024).as_numpy_iterator())
-    images = np.concatenate([batch[image_key] for batch in batches])
-    labels = np.concatenate([batch[label_key] for batch in batches]).astype(np.int32)
-    return images, labels
+    whole = {key: np.concatenate([b[key] for b in batches]) for key in (image_key, label_key)}
+    memory = whole[image_key], whole[label_key].astype(np.int32)
+    return RecordSplit(title, size, memory=memory)
 
 
 def _fingerprint(info: Any) -> str:

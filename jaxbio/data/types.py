@@ -1,8 +1,9 @@
 """What data is: splits, sources, batches."""
 
 import dataclasses
+import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -158,6 +159,26 @@ class Source:
             "num_eval": self.num_eval,
             "fingerprint": self.fingerprint(),
         }
+
+
+def array_source(name: str, class_names: Sequence[str], splits: Mapping[str, ArraySplit]) -> Source:
+    """A source of squares in memory; its fingerprint is that of all pixels and labels.
+
+    Args:
+        name: of the source.
+        class_names: one per label.
+        splits: ``train`` and ``eval``.
+    """
+
+    def fingerprint() -> str:
+        digest = hashlib.sha256()
+        for split in splits.values():
+            for array in (split.images, split.labels):
+                values: Any = np.ascontiguousarray(array)
+                digest.update(values)
+        return digest.hexdigest()[:16]
+
+    return Source(name, list(class_names), splits["train"], splits["eval"], True, fingerprint)
 
 
 def existing_data_path(settings: Settings) -> str:

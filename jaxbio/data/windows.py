@@ -12,13 +12,13 @@ import numpy as np
 
 from jaxbio.data.settings import Settings
 
-_TRIES = 10
-_WINDOW_DRAWS = 4 * _TRIES
-_RATIO = (3 / 4, 4 / 3)
+TRIES = 10
+WINDOW_DRAWS = 4 * TRIES  # uniform numbers that a random window uses
+RATIO = (3 / 4, 4 / 3)
 _ONE = np.float32(1)
 
 # Uniform numbers that each augmentation uses per image.
-DRAWS = {"none": 0, "crop_flip": _WINDOW_DRAWS + 1, "shift": 3}
+DRAWS = {"none": 0, "crop_flip": WINDOW_DRAWS + 1, "shift": 3}
 
 
 class Samples(NamedTuple):
@@ -62,11 +62,11 @@ def random_windows(
     Returns:
         ``(top, left, height, width)`` in pixels, float32 ``[B]`` each.
     """
-    draws = draws.reshape(-1, _TRIES, 4)
+    draws = draws.reshape(-1, TRIES, 4)
     size = np.float32(side)
     share = np.float32(scale[0]) + np.float32(scale[1] - scale[0]) * draws[..., 0]
     area = size * size * share
-    low, high = (math.log(ratio) for ratio in _RATIO)
+    low, high = (math.log(ratio) for ratio in RATIO)
     ratio = _exp(np.float32(low) + np.float32(high - low) * draws[..., 1])
     widths, heights = np.rint(np.sqrt(area * ratio)), np.rint(np.sqrt(area / ratio))
     fits = (widths >= 1) & (widths <= size) & (heights >= 1) & (heights <= size)
@@ -85,13 +85,13 @@ def _crop_flip(
     draws: np.ndarray, side: int, scale: tuple[float, float], flip: bool
 ) -> tuple[Samples, Samples]:
     size, half = np.float32(side), np.float32(0.5)
-    top, left, height, width = random_windows(draws[:, :_WINDOW_DRAWS], side, scale)
+    top, left, height, width = random_windows(draws[:, :WINDOW_DRAWS], side, scale)
     zoom_y, zoom_x = height / size, width / size
     # Half-pixel centres: x_in + 0.5 = left + zoom * (x_out + 0.5).
     start_y = top + zoom_y / np.float32(2) - half
     start_x = left + zoom_x / np.float32(2) - half
     if flip:
-        mirrored = draws[:, _WINDOW_DRAWS] < half
+        mirrored = draws[:, WINDOW_DRAWS] < half
         start_x = np.where(mirrored, start_x + zoom_x * (size - _ONE), start_x)
         zoom_x = np.where(mirrored, -zoom_x, zoom_x)
     # The edge goes on outside.

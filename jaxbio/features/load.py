@@ -14,8 +14,8 @@ from jaxbio.errors import InputError
 from jaxbio.features.layers import Layer, time_labels
 from jaxbio.features.npz import TEXTS
 from jaxbio.files import hdf5
+from jaxbio.files.npz import check_npz
 from jaxbio.files.reading import check_regular, reading
-from jaxbio.neural.npz import check_npz
 
 FORMAT = "jaxbio features"
 

@@ -2,7 +2,6 @@
 
 import zipfile
 from pathlib import Path
-from typing import IO
 
 import h5py
 import numpy as np
@@ -48,13 +47,9 @@ def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray | h5py.Dataset) 
             "shape": array.shape,
         }
         np.lib.format.write_array_header_2_0(member, header)
-        _copy(member, array)
-
-
-def _copy(member: IO[bytes], array: np.ndarray | h5py.Dataset) -> None:
-    if isinstance(array, np.ndarray):
-        member.write(array.tobytes())
-        return
-    rows = max(1, _BLOCK_BYTES * len(array) // max(1, array.nbytes))
-    for start in range(0, len(array), rows):
-        member.write(np.ascontiguousarray(array[start : start + rows]).data)
+        if isinstance(array, np.ndarray):
+            member.write(array.tobytes())
+            return
+        rows = max(1, _BLOCK_BYTES * len(array) // max(1, array.nbytes))
+        for start in range(0, len(array), rows):
+            member.write(np.ascontiguousarray(array[start : start + rows]).data)

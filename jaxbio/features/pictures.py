@@ -13,7 +13,7 @@ import numpy as np
 from jaxbio.data import Source, eval_batches
 from jaxbio.data.folder import warn_of_left_out
 from jaxbio.data.settings import Settings
-from jaxbio.data.splits import taken
+from jaxbio.data.splits import encoded, taken
 from jaxbio.data.types import ArraySplit, FileSplit, Split
 from jaxbio.errors import InputError
 from jaxbio.files.pictures import SUFFIXES, find_pictures, is_turned
@@ -85,10 +85,7 @@ def open_pictures(folder: str | Path) -> Pictures:
     if not paths:
         raise InputError(f"--images={folder} has no images ({' '.join(SUFFIXES)}): add some")
     warn_of_left_out(str(folder), left_out)
-    relative = [Path(path).relative_to(root).as_posix() for path in paths]
-    split = FileSplit(paths, np.zeros(len(paths), np.int32))
-    names = [os.fsencode(path).decode(errors="backslashreplace") for path in relative]
-    return Pictures(names, _source(split, one_size=False))
+    return _of_files(paths, [Path(path).relative_to(root).as_posix() for path in paths], False)
 
 
 def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pictures:
@@ -106,9 +103,7 @@ def given_pictures(paths: Sequence[str | Path], *, one_size: bool = False) -> Pi
         files += open_pictures(path).paths if os.path.isdir(path) else [str(path)]
     with ThreadPoolExecutor() as pool:
         list(pool.map(is_turned, files))  # opens each: what is no picture is found before the rest
-    split = FileSplit(files, np.zeros(len(files), np.int32))
-    names = [os.fsencode(file).decode(errors="backslashreplace") for file in files]
-    return Pictures(names, _source(split, one_size))
+    return _of_files(files, files, one_size)
 
 
 def test_pictures(source: Source) -> Pictures:
@@ -116,15 +111,14 @@ def test_pictures(source: Source) -> Pictures:
     return Pictures([str(i) for i in range(source.num_eval)], source)
 
 
-def _source(split: Split, one_size: bool) -> Source:
-    return Source(
-        name="images",
-        class_names=["image"],
-        train=split,
-        eval=split,
-        one_size=one_size,
-        fingerprint=lambda: "",
-    )
+def named_pictures(split: Split, names: list[str], one_size: bool) -> Pictures:
+    """The pictures of a split that belongs to no data set."""
+    return Pictures(names, Source("images", ["image"], split, split, one_size, lambda: ""))
+
+
+def _of_files(paths: list[str], names: list[str], one_size: bool) -> Pictures:
+    names = [os.fsencode(name).decode(errors="backslashreplace") for name in names]
+    return named_pictures(FileSplit(paths, np.zeros(len(paths), np.int32)), names, one_size)
 
 
 def _hashes(split: Split) -> list[str]:
@@ -143,5 +137,5 @@ def _hash(split: Split, index: int) -> str:
         except OSError:
             return "unreadable"  # the pipeline will stumble over it, and say why
     else:
-        content = split.memory[0][index] if split.memory else cast(Any, split.read)(index)[0]
+        content = encoded(split, index)
     return hashlib.sha256(content).hexdigest()

@@ -247,7 +247,7 @@ class Stream:
         data: where they are.
         storages: maps a persistent id to a Storage.
         budget: what the records may cost.
-        unknown: whether every name may be a record, not only those of tensors.
+        known: names that may be records; None: every name.
     """
 
     def __init__(self, data: Any, storages: Callable[[Any], Any], budget: Budget, known: Known):

@@ -1,8 +1,10 @@
 """Picture files as people have them: found, and decoded, in one way wherever they are read."""
 
+import contextlib
 import io
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -52,21 +54,12 @@ def open_picture(
             or more than ``MAX_PIXELS``, or 65,535 on a side.
     """
     name = name or ("the picture" if isinstance(source, bytes) else str(source))
-    try:
-        if not isinstance(source, bytes):
-            check_regular(source)
-        stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(stream, formats=_FORMATS) as image:
-            _check_size(image, name)
-            if image.mode in ("I", "F") and not (image.mode == "I" and image.format == "PNG"):
-                raise InputError(f"{name} has pixels of mode {image.mode}: save it with 8 bits")
-            if upright:
-                ImageOps.exif_transpose(image, in_place=True)
-            return _converted(image, background)
-    except InputError:
-        raise
-    except Exception as error:  # whatever damaged bytes lead to
-        raise _unreadable(name, error) from error
+    with _opened(source, name) as image:
+        if image.mode in ("I", "F") and not (image.mode == "I" and image.format == "PNG"):
+            raise InputError(f"{name} has pixels of mode {image.mode}: save it with 8 bits")
+        if upright:
+            ImageOps.exif_transpose(image, in_place=True)
+        return _converted(image, background)
 
 
 def is_turned(path: str | Path) -> bool:
@@ -75,15 +68,8 @@ def is_turned(path: str | Path) -> bool:
     Raises:
         InputError: there is no such file, it is no picture, or has more than ``MAX_PIXELS``.
     """
-    try:
-        check_regular(path)
-        with Image.open(path, formats=_FORMATS) as image:
-            _check_size(image, str(path))
-            return image.getexif().get(_ORIENTATION, 1) != 1
-    except InputError:
-        raise
-    except Exception as error:  # whatever damaged bytes lead to
-        raise _unreadable(str(path), error) from error
+    with _opened(path, str(path)) as image:
+        return image.getexif().get(_ORIENTATION, 1) != 1
 
 
 def find_pictures(folder: str | Path) -> tuple[list[str], list[str]]:
@@ -128,6 +114,27 @@ def _is_picture(name: str, path: str) -> bool:
     return webp or start[4:12] == b"ftypavif" or start.startswith(_BEGINNINGS)
 
 
+@contextlib.contextmanager
+def _opened(source: str | Path | bytes, name: str) -> Iterator[Image.Image]:
+    """A picture of bearable size; whatever is wrong with it is an ``InputError`` of one line."""
+    try:
+        if not isinstance(source, bytes):
+            check_regular(source)
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(stream, formats=_FORMATS) as image:
+            _check_size(image, name)
+            yield image
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name}: more pixels than the {MAX_PIXELS:,} that are read") from error
+    except Exception as error:  # whatever damaged bytes lead to
+        reason = getattr(error, "strerror", None) or "it is damaged or no picture"
+        raise InputError(
+            f"{name} cannot be read ({reason}): give a PNG, JPEG or the like"
+        ) from error
+
+
 def _check_size(image: Image.Image, name: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -151,10 +158,3 @@ def _converted(image: Image.Image, background: int | None) -> Image.Image:
         image = Image.new("RGB", image.size, (background,) * 3)
         image.paste(above, (0, 0), above)
     return image.convert("L" if grey else "RGB")
-
-
-def _unreadable(name: str, error: Exception) -> InputError:
-    if isinstance(error, Image.DecompressionBombError):
-        return InputError(f"{name}: more pixels than the {MAX_PIXELS:,} that are read")
-    reason = getattr(error, "strerror", None) or "it is damaged or no picture"
-    return InputError(f"{name} cannot be read ({reason}): give a PNG, JPEG or the like")

@@ -8,11 +8,11 @@ import lzma
 import os
 import tarfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from jaxbio.errors import InputError
+from jaxbio.files.reading import reason
 from jaxbio.files.sizes import check_size
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2")
@@ -57,7 +57,9 @@ class Tar:
         except InputError:
             raise
         except _FAILURES as error:
-            raise self._damaged(error) from error
+            raise InputError(
+                f"{self.path} is truncated or damaged ({reason(error)}): fetch it again"
+            ) from error
         if len(set(self.names)) < len(self.names):
             double, _ = collections.Counter(self.names).most_common(1)[0]
             raise InputError(f"{path} has {double!r} twice: make it anew")
@@ -66,9 +68,6 @@ class Tar:
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError, OSError):
             os.close(self._descriptor)
-
-    def __len__(self) -> int:
-        return len(self.names)
 
     def size(self, index: int) -> int:
         """Bytes of the file ``names[index]``."""
@@ -90,7 +89,11 @@ class Tar:
 
     def _read(self, packed: bool) -> None:
         total, most = 0, max(_LITTLE, _TIMES * self._size) if packed else self._size
-        with self._stream(packed) as (archive, rest):
+        opener = _OPENERS[self.path.suffix.lower()[-2:]] if packed else open
+        with (
+            opener(self.path, "rb") as rest,
+            tarfile.open(fileobj=rest, mode="r|" if packed else "r:") as archive,
+        ):
             for member in archive:
                 self._check_name(member.name)
                 total += member.size
@@ -109,15 +112,6 @@ class Tar:
             while packed and rest.read(2**20):  # to the end, where the checksum is
                 pass
 
-    @contextlib.contextmanager
-    def _stream(self, packed: bool) -> Iterator[tuple[tarfile.TarFile, Any]]:
-        opener = _OPENERS[self.path.suffix.lower()[-2:]] if packed else open
-        with (
-            opener(self.path, "rb") as file,
-            tarfile.open(fileobj=file, mode="r|" if packed else "r:") as archive,
-        ):
-            yield archive, file
-
     def _check_name(self, name: str) -> None:
         if name.startswith("/") or ".." in name.split("/") or "\0" in name:
             raise InputError(
@@ -127,7 +121,3 @@ class Tar:
     @staticmethod
     def _is_hidden(name: str) -> bool:
         return any(part.startswith(".") and part != "." for part in name.split("/"))
-
-    def _damaged(self, error: Exception) -> InputError:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return InputError(f"{self.path} is truncated or damaged ({reason}): fetch it again")

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.files import atomic
-from jaxbio.neural.npz import read_npz
+from jaxbio.files.npz import read_npz
 
 Part = dict[str, np.ndarray]
 

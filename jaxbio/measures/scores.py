@@ -27,7 +27,7 @@ from jaxbio.similarity import (
     svm_score,
     upper,
 )
-from jaxbio.similarity.crossval import svm_strata
+from jaxbio.similarity.crossval import strata
 
 DEFAULT = ("rsa", "sit", "svm", "pls", "ridge", "cka")
 _COMPONENTS = 25  # of PLS, where the layer has as many units
@@ -228,7 +228,7 @@ def _svm(brain: Brain, layers: Mapping[str, np.ndarray]) -> dict[str, Score]:
         result = svm_score(
             x,
             brain.labels,
-            svm_strata(brain.objects, brain.labels),
+            strata(brain.objects, brain.labels),
             n_features=cast(np.ndarray, brain.patterns).shape[1],
             neural=brain.patterns,
             noise=brain.noise,
@@ -240,7 +240,7 @@ def _svm(brain: Brain, layers: Mapping[str, np.ndarray]) -> dict[str, Score]:
 
 
 def _svm_ceiling(brain: Brain) -> Ceiling:
-    groups = svm_strata(brain.objects, brain.labels)
+    groups = strata(brain.objects, brain.labels)
     result = svm_score(brain.patterns, brain.labels, groups, name=brain.recordings.name)
     return Ceiling(result.mean, result.mean, "no ceiling: accuracy from the recordings themselves")
 

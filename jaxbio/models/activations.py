@@ -15,31 +15,19 @@ from jaxbio.errors import InputError
 from jaxbio.ops.response import raa, raa2
 
 
-class ReLU(nn.Module):
-    """Rectified linear unit, ``max(x, 0)``."""
+class Elementwise(nn.Module):
+    """An activation without parameters.
+
+    Attributes:
+        unit: element by element.
+    """
+
+    unit: Callable[[jax.Array], jax.Array]
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Rectifies ``x``, element by element."""
-        return nn.relu(x)
-
-
-class ReLU6(nn.Module):
-    """Rectified linear unit that saturates, ``min(max(x, 0), 6)``."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Clips ``x``, element by element."""
-        return nn.relu6(x)
-
-
-class GELU(nn.Module):
-    """Gaussian error linear unit with the error function, ``x * Phi(x)`` (not the tanh form)."""
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Applies the unit element by element."""
-        return nn.gelu(x, approximate=False)
+        """Applies the unit to ``x`` of any shape."""
+        return self.unit(x)
 
 
 class ResponseAdaptive(nn.Module):
@@ -87,15 +75,15 @@ class ResponseAdaptive(nn.Module):
 
 
 _ACTIVATIONS: dict[str, Callable[..., nn.Module]] = {
-    "relu": ReLU,
-    "gelu": GELU,
+    "relu": partial(Elementwise, nn.relu),
+    "gelu": partial(Elementwise, partial(nn.gelu, approximate=False)),  # not the tanh form
     "raa": partial(ResponseAdaptive, raa, "token"),
     "raa_simple": partial(ResponseAdaptive, raa, "simple"),
     "raa_elementwise": partial(ResponseAdaptive, raa, "elementwise"),
     "raa2": partial(ResponseAdaptive, raa2, "token"),
     "raa2_simple": partial(ResponseAdaptive, raa2, "simple"),
     "raa2_elementwise": partial(ResponseAdaptive, raa2, "elementwise"),
-    "relu6": ReLU6,
+    "relu6": partial(Elementwise, nn.relu6),
 }
 
 

@@ -1,36 +1,20 @@
 """AlexNet, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models import layers
 from jaxbio.models.body import Body
-from jaxbio.models.layers import Conv, Linear, adaptive_avg_pool, max_pool
+from jaxbio.models.layers import Linear, TorchConv, adaptive_avg_pool, max_pool
 
 # Input: (features, kernel, stride, padding) per convolution; "pool" is a 3x3 max-pool of stride 2.
+_LAST: tuple[Any, ...] = ((384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1), "pool")
 _FEATURES = {
-    "image": (
-        (64, 11, 4, 2),
-        "pool",
-        (192, 5, 1, 2),
-        "pool",
-        (384, 3, 1, 1),
-        (256, 3, 1, 1),
-        (256, 3, 1, 1),
-        "pool",
-    ),
-    "v1": (
-        (192, 5, 2, 2),
-        "pool",
-        (384, 3, 1, 1),
-        (256, 3, 1, 1),
-        (256, 3, 1, 1),
-        "pool",
-    ),
-    "v2": ((384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1), "pool"),
+    "image": ((64, 11, 4, 2), "pool", (192, 5, 1, 2), "pool", *_LAST),
+    "v1": ((192, 5, 2, 2), "pool", *_LAST),
+    "v2": _LAST,
 }
 
 
@@ -70,18 +54,9 @@ class AlexNet(Body, kw_only=True):
                 index, pools = index + 1, pools + 1
                 endpoints[f"pool{pools}"] = x
                 continue
-            features, kernel, stride, padding = cast("tuple[int, int, int, int]", layer)
-            x = Conv(
-                features,
-                kernel,
-                stride,
-                padding,
-                use_bias=True,
-                kernel_init=layers.torch_default,
-                bias_init=None,
-                dtype=self.dtype,
-                name=f"features_{index}",
-            )(x)
+            features, kernel, stride, padding = layer
+            name = f"features_{index}"
+            x = TorchConv(features, kernel, stride, padding, dtype=self.dtype, name=name)(x)
             x = self.act(name=f"features_{index + 1}")(x)
             index += 2
         endpoints["features"] = x

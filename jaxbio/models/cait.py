@@ -170,28 +170,19 @@ class CaiT(Body, kw_only=True):
         size = [n // patch for n in x.shape[1:3]]
         x = PatchEmbedding(self.width, patch, self.dtype, name="patch_embed")(x)
         x = x + position_embedding(self, "pos_embed", x.shape[1], self.width).astype(x.dtype)
-        block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
+
+        def block(attention: type[nn.Module], rate: float, name: str) -> nn.Module:
+            kind = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
+            of_heads = partial(attention, self.heads)
+            return kind(of_heads, self.act, rate, self.scale_init, self.dtype, name=name)
+
         endpoints = {}
         for i in range(self.depth):
-            x = block(
-                partial(TalkingHeads, self.heads),
-                self.act,
-                self.drop_path,
-                self.scale_init,
-                self.dtype,
-                name=f"blocks_{i}",
-            )(x, train)
+            x = block(TalkingHeads, self.drop_path, f"blocks_{i}")(x, train)
             endpoints[f"block{i}"] = x.reshape(-1, *size, self.width)
         token = class_token(self, x)
         for i in range(self.class_depth):
-            token = block(
-                partial(ClassAttention, self.heads),
-                self.act,
-                0.0,
-                self.scale_init,
-                self.dtype,
-                name=f"blocks_token_only_{i}",
-            )(token, train, x)
+            token = block(ClassAttention, 0.0, f"blocks_token_only_{i}")(token, train, x)
             endpoints[f"class_block{i}"] = token[:, 0]
         tokens = layer_norm(self.dtype, "norm")(jnp.concatenate([token, x], axis=1))
         return read_class_token(self, tokens, endpoints)

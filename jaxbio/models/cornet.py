@@ -27,6 +27,12 @@ READOUTS = ("last", "all")
 # Collection of what single operations put out; filled only where ``apply`` has it mutable.
 OPERATIONS = "operations"
 
+# How all but CORnet-S start.
+XAVIER: dict[str, Any] = {
+    "kernel_init": nn.initializers.xavier_uniform(),
+    "bias_init": nn.initializers.zeros,
+}
+
 _LONGEST_UNROLLED = 8
 
 
@@ -144,13 +150,8 @@ class Decoder(nn.Module):
             ``penultimate`` (both the last step's mean, ``[B, C]``) and ``logits``: the same logits,
             or with ``readout="all"`` those of every step, ``[T, B, num_classes]``.
         """
-        linear = Linear(
-            self.num_classes,
-            kernel_init=self.kernel_init,
-            bias_init=self.bias_init,
-            dtype=self.dtype,
-            name="linear",
-        )
+        inits = self.kernel_init, self.bias_init
+        linear = Linear(self.num_classes, *inits, self.dtype, name="linear")
         pooled = global_avg_pool(states[-1])
         endpoints = {"avgpool": pooled, "penultimate": pooled}
         if self.readout == "last":

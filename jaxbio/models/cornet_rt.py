@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxbio.models.cornet import (
     AREAS,
     OPERATIONS,
+    XAVIER,
     CORnet,
     Decoder,
     areas_after,
@@ -42,18 +43,12 @@ class LateralArea(nn.Module):
 
     def setup(self) -> None:
         """Input stage and recurrent stage; the scan takes both along."""
-        init = nn.initializers.xavier_uniform()
         self.conv_input = Conv(
-            self.features,
-            self.kernel,
-            self.stride,
-            use_bias=True,
-            kernel_init=init,
-            dtype=self.dtype,
+            self.features, self.kernel, self.stride, use_bias=True, dtype=self.dtype, **XAVIER
         )
         self.norm_input = GroupNorm(dtype=self.dtype)
         self.act_input = self.act(name="act_input")
-        self.conv1 = Conv(self.features, 3, kernel_init=init, dtype=self.dtype)
+        self.conv1 = Conv(self.features, 3, dtype=self.dtype, **XAVIER)
         self.norm1 = GroupNorm(dtype=self.dtype)
         self.act1 = self.act(name="act1")
 
@@ -208,12 +203,7 @@ class CORnetRT(CORnet, kw_only=True):
                 states = area.above(states[1:] if self.sequential else states[:-1])
             endpoints[name] = states
         decoder = Decoder(
-            self.num_classes,
-            self.readout,
-            nn.initializers.xavier_uniform(),
-            nn.initializers.zeros,
-            self.dtype,
-            name="decoder",
+            self.num_classes, self.readout, dtype=self.dtype, **XAVIER, name="decoder"
         )
         logits, of_decoder = decoder(states)
         return logits, endpoints | of_decoder

@@ -19,7 +19,7 @@ from jaxbio.models.cornet import (
     keep_operations,
     unroll_of,
 )
-from jaxbio.models.layers import BatchNorm, Conv, max_pool
+from jaxbio.models.layers import BatchNorm, Conv, Kernel, max_pool
 
 _EXPANSION = 4
 
@@ -113,7 +113,7 @@ class RecurrentArea(nn.Module):
         wide = _EXPANSION * self.features
         x = Conv(self.features, 1, dtype=self.dtype, name="conv_input")(x)
         kernels = tuple(
-            SharedKernel(shape, self.dtype, name=f"conv{i}")()
+            Kernel(shape, self.dtype, name=f"conv{i}")()
             for i, shape in enumerate(
                 ((1, 1, self.features, wide), (3, 3, wide, wide), (1, 1, wide, self.features)), 1
             )
@@ -139,23 +139,6 @@ class RecurrentArea(nn.Module):
         )
         _, later = recurrence(self.act, train, self.dtype, name="later")(first, kernels)
         return jnp.concatenate([first[None], later])
-
-
-class SharedKernel(nn.Module):
-    """Holds a kernel that several steps apply.
-
-    Attributes:
-        shape: ``(k, k, C_in, C_out)``.
-        dtype: dtype of the computation; the parameter is float32.
-    """
-
-    shape: tuple[int, int, int, int]
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self) -> jax.Array:
-        """The kernel, in ``dtype``."""
-        return self.param("kernel", Conv.kernel_init, self.shape, jnp.float32).astype(self.dtype)
 
 
 class CORnetS(CORnet, kw_only=True):

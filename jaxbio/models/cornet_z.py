@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models.cornet import AREAS, CORnet, Decoder, areas_after, keep_operations
+from jaxbio.models.cornet import AREAS, XAVIER, CORnet, Decoder, areas_after, keep_operations
 from jaxbio.models.layers import Conv, max_pool
 
 
@@ -31,15 +31,8 @@ class FeedforwardArea(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps ``[B, H, W, C]`` to ``[B, H / (2 stride), W / (2 stride), features]``."""
-        x = Conv(
-            self.features,
-            self.kernel,
-            self.stride,
-            use_bias=True,
-            kernel_init=nn.initializers.xavier_uniform(),
-            dtype=self.dtype,
-            name="conv",
-        )(x)
+        size = self.features, self.kernel, self.stride
+        x = Conv(*size, use_bias=True, dtype=self.dtype, **XAVIER, name="conv")(x)
         active = self.act(name="act")(x)
         pooled = max_pool(active, 3, 2, 1)
         outputs = {"conv": x, "nonlin": active, "pool": pooled, "output": pooled}
@@ -75,12 +68,7 @@ class CORnetZ(CORnet, kw_only=True):
             x = area(AREAS[name], kernel, stride, self.act, self.dtype, name=name)(x)
             endpoints[name] = x[None]
         decoder = Decoder(
-            self.num_classes,
-            self.readout,
-            nn.initializers.xavier_uniform(),
-            nn.initializers.zeros,
-            self.dtype,
-            name="decoder",
+            self.num_classes, self.readout, dtype=self.dtype, **XAVIER, name="decoder"
         )
         logits, of_decoder = decoder(x[None])
         return logits, endpoints | of_decoder

@@ -7,7 +7,6 @@ program is compiled for, wherever it was traced. docs/results.md has the timings
 import math
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
-from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -77,13 +76,12 @@ def depthwise_by_taps(x: jax.Array, kernel: jax.Array, stride: int, padding: int
     size = kernel.shape[0]
     rows, columns = ((n + 2 * padding - size) // stride * stride + 1 for n in x.shape[1:3])
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    y = None
-    for i in range(size):
-        for j in range(size):
-            window = x[:, i : i + rows : stride, j : j + columns : stride]
-            term = window * kernel[i, j].reshape(1, 1, 1, -1)
-            y = term if y is None else y + term
-    return cast(jax.Array, y)
+    terms = (
+        x[:, i : i + rows : stride, j : j + columns : stride] * kernel[i, j].reshape(1, 1, 1, -1)
+        for i in range(size)
+        for j in range(size)
+    )
+    return reduce(jnp.add, terms)
 
 
 def _touches(tap: int, size: int, span: int, padding: int) -> bool:
@@ -174,13 +172,12 @@ def _max_pool_by_two(x: jax.Array, axis: int, window: int, pad: tuple[int, int])
     padding[axis] = (pad[0], 2 * pairs - x.shape[axis] - pad[0], 0)
     lines = lax.pad(x, jnp.array(-jnp.inf, x.dtype), padding)
     lines = lines.reshape(*x.shape[:axis], pairs, 2, *x.shape[axis + 1 :])
-    y = None
-    for offset in range(window):
-        start = offset // 2
-        line = lax.index_in_dim(lines, offset % 2, axis + 1, keepdims=False)
-        line = lax.slice_in_dim(line, start, start + outputs, axis=axis)
-        y = line if y is None else jnp.maximum(y, line)
-    return cast(jax.Array, y)
+
+    def line(offset: int) -> jax.Array:
+        every_second = lax.index_in_dim(lines, offset % 2, axis + 1, keepdims=False)
+        return lax.slice_in_dim(every_second, offset // 2, offset // 2 + outputs, axis=axis)
+
+    return reduce(jnp.maximum, map(line, range(window)))
 
 
 def conv3x3_winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -95,18 +95,16 @@ def create_model(
     defaults = {"vone": VONE_DEFAULTS, "svp": SVP_DEFAULTS, "evnet": EVNET_DEFAULTS}[front_end]
     retina = None
     if front_end == "evnet":
-        retina = _retina(image_size, options.get("visual_degrees"), options.pop("retina", {}))
+        shared: dict[str, Any]
+        shared = {"image_size": image_size, "visual_degrees": options.get("visual_degrees")}
+        of_retina = options.pop("retina", {})
+        _check_options(Retina, shared, of_retina, "key of front_end_options['retina']")
+        retina = Retina(**shared, **of_retina)
         options.setdefault("visual_degrees", image_size / PIXELS_PER_DEGREE)
     _check_options(V1, {}, options, "front_end_options key")
     v1 = V1(**{**defaults, "image_size": image_size, "dtype": dtype, **options})
     v2 = V2(body_class.v2_channels, dtype=dtype) if front_end == "svp" else None
     return Pathway(v1=v1, v2=v2, body=body, retina=retina)
-
-
-def _retina(image_size: int, visual_degrees: float | None, options: Mapping[str, Any]) -> Retina:
-    shared: dict[str, Any] = {"image_size": image_size, "visual_degrees": visual_degrees}
-    _check_options(Retina, shared, options, "key of front_end_options['retina']")
-    return Retina(**shared, **options)
 
 
 def _check_options(

@@ -1,6 +1,7 @@
 """DenseNets, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -18,6 +19,8 @@ from jaxbio.models.layers import (
     kaiming_fan_in,
     max_pool,
 )
+
+_Conv = partial(Conv, kernel_init=kaiming_fan_in)
 
 # Depth: (growth, layers per block, channels of the stem).
 _DEPTHS = {
@@ -49,9 +52,7 @@ class DenseLayer(nn.Module):
         for i, (features, kernel) in enumerate(((4 * self.growth, 1), (self.growth, 3)), 1):
             x = BatchNorm(dtype=self.dtype, name=f"norm{i}")(x, train, moments if i == 1 else None)
             x = self.act(name=f"act{i}")(x)
-            x = Conv(
-                features, kernel, kernel_init=kaiming_fan_in, dtype=self.dtype, name=f"conv{i}"
-            )(x)
+            x = _Conv(features, kernel, dtype=self.dtype, name=f"conv{i}")(x)
         return x
 
 
@@ -100,7 +101,7 @@ class Transition(nn.Module):
         x = self.act(name="act")(BatchNorm(dtype=self.dtype, name="norm")(x, train))
         # A mean over space and a 1x1 convolution commute; pooling first is a quarter of the work.
         x = avg_pool(x, 2)
-        return Conv(features, 1, kernel_init=kaiming_fan_in, dtype=self.dtype, name="conv")(x)
+        return _Conv(features, 1, dtype=self.dtype, name="conv")(x)
 
 
 class DenseNet(Body, kw_only=True):
@@ -139,7 +140,7 @@ class DenseNet(Body, kw_only=True):
         growth, blocks, stem = _DEPTHS[self.depth]
         endpoints = {}
         if self.after == "image":
-            x = Conv(stem, 7, 2, kernel_init=kaiming_fan_in, dtype=self.dtype, name="conv0")(x)
+            x = _Conv(stem, 7, 2, dtype=self.dtype, name="conv0")(x)
             x = BatchNorm(dtype=self.dtype, name="norm0")(x, train)
             x = max_pool(self.act(name="act0")(x), 3, 2, 1)
             endpoints["pool0"] = x

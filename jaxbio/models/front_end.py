@@ -20,28 +20,9 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.models.convolution import conv2d
-from jaxbio.models.layers import Conv, kaiming_fan_out, max_pool
+from jaxbio.models.layers import Conv, Kernel, max_pool
 from jaxbio.ops.gabor import draw_colours, gabor_bank, sample_gabor_parameters
-from jaxbio.ops.v1 import (
-    BANK_KEYS,
-    Noise,
-    Normalization,
-    bank_to_constants,
-    constants_to_bank,
-    v1_response,
-)
-
-__all__ = [
-    "EVNET_DEFAULTS",
-    "PIXELS_PER_DEGREE",
-    "SVP_DEFAULTS",
-    "V1",
-    "V2",
-    "VONE_DEFAULTS",
-    "bank_to_constants",
-    "constants_to_bank",
-    "v2_constants",
-]
+from jaxbio.ops.v1 import BANK_KEYS, Noise, Normalization, bank_to_constants, v1_response
 
 PIXELS_PER_DEGREE = 28.0  # 224 pixels over 8 degrees, as published
 
@@ -153,13 +134,12 @@ class V1(nn.Module):
         constants = self._constants(x.shape[-1])
         features = len(constants["order"])
         shape = (1, 1, features, self.out_channels)
-        readout = _Kernel(shape, name="bottleneck")()[0, 0]
-        noise = None
+        readout = Kernel(shape, name="bottleneck")()[0, 0]
+        noise = source = None
         if self.noise_mode != "none":
             noise = Noise(self.noise_mode, self.noise_scale, self.noise_level)
-        source = None
-        if noise is not None and (train or self.noise_at_eval):
-            source = self._noise_keys(x.shape[0])
+            if train or self.noise_at_eval:
+                source = self._noise_keys(x.shape[0])
         y, v1 = v1_response(
             x,
             constants,
@@ -192,18 +172,20 @@ class V1(nn.Module):
         if self.has_variable("constants", "order"):
             present = (key for key in BANK_KEYS if self.has_variable("constants", key))
             return {key: self.get_variable("constants", key) for key in present}
+        for name in ("simple_channels", "complex_channels"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name}={getattr(self, name)}, must be 0 or more")
         bank = _sampled_bank(
-            self.simple_channels,
-            self.complex_channels,
+            self.simple_channels + self.complex_channels,
             self.seed,
-            self.param_mode,
-            self.sf_corr,
-            self.sf_max,
-            self.sf_min,
             self.same_color,
+            channels,
             self._pixels_per_degree,
             self.kernel_size,
-            channels,
+            mode=self.param_mode,
+            sf_corr=self.sf_corr,
+            sf_max=self.sf_max,
+            sf_min=self.sf_min,
         )
         constants = bank_to_constants(*bank, self.simple_channels)
         for key, value in constants.items():
@@ -221,29 +203,17 @@ class V1(nn.Module):
 
 @functools.lru_cache(maxsize=8)
 def _sampled_bank(
-    simple_channels: int,
-    complex_channels: int,
+    features: int,
     seed: int,
-    param_mode: str,
-    sf_corr: float,
-    sf_max: float,
-    sf_min: float,
     same_color: bool,
+    channels: int,
     pixels_per_degree: float,
     kernel_size: int,
-    channels: int,
+    **sampling: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
-    for name, value in (("simple", simple_channels), ("complex", complex_channels)):
-        if value < 0:
-            raise InputError(f"{name}_channels={value}, must be 0 or more")
-    features = simple_channels + complex_channels
-    parameters = sample_gabor_parameters(
-        features, seed=seed, mode=param_mode, sf_corr=sf_corr, sf_max=sf_max, sf_min=sf_min
-    )
-    colours = draw_colours(features, seed=seed, same_color=same_color, channels=channels)
     return gabor_bank(
-        parameters,
-        colours,
+        sample_gabor_parameters(features, seed=seed, **sampling),
+        draw_colours(features, seed=seed, same_color=same_color, channels=channels),
         pixels_per_degree=pixels_per_degree,
         kernel_size=kernel_size,
         channels=channels,
@@ -323,13 +293,3 @@ def _v2_stand_in(channels: int) -> jax.Array:
     shape = (5, 5, channels, 192)
     normal = np.random.default_rng(_V2_SEED).standard_normal(shape)
     return jnp.asarray(normal * np.sqrt(2 / (25 * channels)), jnp.float32)
-
-
-class _Kernel(nn.Module):
-    """Holds the kernel of a 1x1 convolution that is applied elsewhere."""
-
-    shape: tuple[int, ...]
-
-    @nn.compact
-    def __call__(self) -> jax.Array:
-        return self.param("kernel", kaiming_fan_out, self.shape, jnp.float32)

@@ -27,11 +27,6 @@ kaiming_uniform_fan_in: Initializer = nn.initializers.variance_scaling(2.0, "fan
 torch_default: Initializer = nn.initializers.variance_scaling(1.0 / 3.0, "fan_in", "uniform")
 
 
-def normal(std: float) -> Initializer:
-    """Normal initialisation with a fixed standard deviation."""
-    return nn.initializers.normal(std)
-
-
 def uniform_within(bound: float) -> Initializer:
     """Uniform initialisation in ``[-bound, bound)``."""
 
@@ -66,23 +61,40 @@ class Conv(nn.Module):
     depthwise: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array, stride: int | None = None) -> jax.Array:
-        """Convolves ``x`` ``[B, H, W, C]``; returns ``[B, H', W', features]``.
-
-        A call's ``stride`` overrides the attribute: CORnet-S shares one kernel between two strides.
-        """
-        stride = self.stride if stride is None else stride
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Convolves ``x`` ``[B, H, W, C]``; returns ``[B, H', W', features]``."""
         inputs = 1 if self.depthwise else x.shape[-1]
         shape = (self.kernel, self.kernel, inputs, self.features)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         padding = self.kernel // 2 if self.padding is None else self.padding
         convolve = depthwise_conv2d if self.depthwise else conv2d
-        y = convolve(x.astype(self.dtype), kernel.astype(self.dtype), stride, padding)
+        y = convolve(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, padding)
         if self.use_bias:
             bias_init = self.bias_init or uniform_within(1 / math.sqrt(math.prod(shape[:3])))
             bias = self.param("bias", bias_init, (self.features,), jnp.float32)
             y = y + bias.astype(self.dtype).reshape(1, 1, 1, -1)
         return y
+
+
+# As PyTorch starts it.
+TorchConv = partial(Conv, use_bias=True, kernel_init=torch_default, bias_init=None)
+
+
+class Kernel(nn.Module):
+    """Holds the kernel of a convolution that is applied elsewhere.
+
+    Attributes:
+        shape: ``(k, k, C_in, C_out)``.
+        dtype: dtype of the computation; the parameter is float32.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        """The kernel, in ``dtype``."""
+        return self.param("kernel", kaiming_fan_out, self.shape, jnp.float32).astype(self.dtype)
 
 
 class Linear(nn.Module):
@@ -114,6 +126,12 @@ class Linear(nn.Module):
         return y + bias.astype(self.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
 
 
+# As torchvision starts the classifiers of VGGs and MobileNets.
+NormalLinear = partial(
+    Linear, kernel_init=nn.initializers.normal(0.01), bias_init=nn.initializers.zeros
+)
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last, with PyTorch's running statistics.
 
@@ -130,7 +148,6 @@ class BatchNorm(nn.Module):
     momentum: float = 0.9
     epsilon: float = 1e-5
     dtype: Any = jnp.float32
-    scale_init: Initializer = nn.initializers.ones
 
     @nn.compact
     def __call__(
@@ -142,7 +159,7 @@ class BatchNorm(nn.Module):
         the caller has them already.
         """
         channels = (x.shape[-1],)
-        scale = self.param("scale", self.scale_init, channels, jnp.float32)
+        scale = self.param("scale", nn.initializers.ones, channels, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, channels, jnp.float32)
         mean = self.variable("batch_stats", "mean", jnp.zeros, channels, jnp.float32)
         var = self.variable("batch_stats", "var", jnp.ones, channels, jnp.float32)

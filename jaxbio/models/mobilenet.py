@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.models.body import Body
-from jaxbio.models.layers import BatchNorm, Conv, Linear, global_avg_pool, normal
+from jaxbio.models.layers import BatchNorm, Conv, NormalLinear, global_avg_pool
 
 # Stages: expansion, channels, blocks, stride of the first.
 _STAGES = (
@@ -142,14 +142,8 @@ class MobileNetV2(Body, kw_only=True):
             expansion, features, blocks, stride = _STAGES[stage]
             keeps = self.small and stage == 1
             for i in range(blocks):
-                x = block(
-                    features,
-                    expansion,
-                    1 if keeps or i else stride,
-                    self.act,
-                    self.dtype,
-                    name=f"features_{number}",
-                )(x, train)
+                step, name = 1 if keeps or i else stride, f"features_{number}"
+                x = block(features, expansion, step, self.act, self.dtype, name=name)(x, train)
                 endpoints[f"block{number}"] = x
                 number += 1
         x = ConvNorm(1280, dtype=self.dtype, name=f"features_{number}")(x, train)
@@ -158,7 +152,6 @@ class MobileNetV2(Body, kw_only=True):
         x = nn.Dropout(self.dropout, deterministic=not train, name="classifier_0")(
             endpoints["penultimate"]
         )
-        logits = Linear(
-            self.num_classes, normal(0.01), nn.initializers.zeros, self.dtype, name="classifier_1"
-        )(x).astype(jnp.float32)
+        logits = NormalLinear(self.num_classes, dtype=self.dtype, name="classifier_1")(x)
+        logits = logits.astype(jnp.float32)
         return logits, endpoints | {"logits": logits}

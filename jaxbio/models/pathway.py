@@ -62,12 +62,8 @@ class Pathway(nn.Module):
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Returns logits ``[B, num_classes]`` and the endpoints of every part."""
         endpoints: dict[str, jax.Array] = {}
-        if self.retina is not None:
-            x, endpoints = self.retina(x, train)
-        x, of_v1 = self.v1(x, train)
-        endpoints = endpoints | of_v1
-        if self.v2 is not None:
-            x, of_v2 = self.v2(x, train)
-            endpoints = endpoints | of_v2
-        logits, of_body = self.body(x, train)
-        return logits, endpoints | of_body
+        for part in (self.retina, self.v1, self.v2, self.body):
+            if part is not None:
+                x, of_part = part(x, train)
+                endpoints |= of_part
+        return x, endpoints

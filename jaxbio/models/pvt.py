@@ -1,6 +1,6 @@
 """Pyramid vision transformers, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -12,8 +12,7 @@ from jaxbio.models.body import Body
 from jaxbio.models.layers import torch_default
 from jaxbio.models.vit import (
     FRONT_END_STRIDES,
-    MLP,
-    DropPath,
+    Block,
     PatchProjection,
     check_drop_path,
     class_token,
@@ -59,32 +58,6 @@ class ReducedAttention(nn.Module):
         query = query.reshape(batch, tokens, self.heads, -1)
         y = jax.nn.dot_product_attention(query, both[:, :, 0], both[:, :, 1])
         return linear(width, self.dtype, "proj")(y.reshape(batch, tokens, width))
-
-
-class Block(nn.Module):
-    """Pre-norm transformer block with reduced attention.
-
-    Attributes:
-        mlp_ratio: hidden features of the MLP per feature of a token.
-    """
-
-    heads: int
-    reduction: int
-    mlp_ratio: int
-    act: Callable[..., nn.Module]
-    drop_path: float
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, size: tuple[int, int], train: bool) -> jax.Array:
-        """Maps ``[B, N, C]``, the tokens of a map of ``size``, to ``[B, N, C]``."""
-        y = layer_norm(self.dtype, "norm1")(x)
-        y = ReducedAttention(self.heads, self.reduction, self.dtype, name="attn")(y, size)
-        x = x + DropPath(self.drop_path, name="drop_path1")(y, train)
-        y = MLP(self.mlp_ratio * x.shape[-1], self.act, self.dtype, name="mlp")(
-            layer_norm(self.dtype, "norm2")(x)
-        )
-        return x + DropPath(self.drop_path, name="drop_path2")(y, train)
 
 
 class StageEmbedding(nn.Module):
@@ -158,16 +131,12 @@ class PVT(Body, kw_only=True):
                 x = jnp.concatenate([class_token(self, x), x], axis=1)
             positions = position_embedding(self, f"pos_embed{number}", x.shape[1], width)
             x = x + positions.astype(x.dtype)
+            attention = partial(ReducedAttention, _HEADS[stage], _REDUCTIONS[stage])
             for i in range(_DEPTH):
-                x = block(
-                    _HEADS[stage],
-                    _REDUCTIONS[stage],
-                    _MLP_RATIOS[stage],
-                    self.act,
-                    next(rates),
-                    self.dtype,
-                    name=f"block{number}_{i}",
-                )(x, (rows, columns), train)
+                name, ratio = f"block{number}_{i}", _MLP_RATIOS[stage]
+                x = block(attention, ratio, self.act, next(rates), self.dtype, name=name)(
+                    x, train, (rows, columns)
+                )
                 maps = x[:, int(last) :].reshape(-1, rows, columns, width)
                 endpoints[f"block{number}_{i}"] = x[:, 0] if last else maps
             if not last:

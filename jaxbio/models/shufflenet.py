@@ -1,6 +1,7 @@
 """ShuffleNetV2, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -16,6 +17,8 @@ from jaxbio.models.layers import (
     max_pool,
     torch_default,
 )
+
+_Conv = partial(Conv, kernel_init=torch_default)
 
 # Stage: blocks, channels.
 _STAGES = {2: (4, 116), 3: (8, 232), 4: (4, 464)}
@@ -43,22 +46,14 @@ class ShuffleBlock(nn.Module):
 
         def pointwise(x: jax.Array, branch: int, index: int) -> jax.Array:
             name = f"branch{branch}_{{}}"
-            init = torch_default
-            x = Conv(half, 1, kernel_init=init, dtype=self.dtype, name=name.format(index))(x)
+            x = _Conv(half, 1, dtype=self.dtype, name=name.format(index))(x)
             x = BatchNorm(dtype=self.dtype, name=name.format(index + 1))(x, train)
             return self.act(name=name.format(index + 2))(x)
 
         def within_channels(x: jax.Array, branch: int, index: int) -> jax.Array:
-            x = Conv(
-                x.shape[-1],
-                3,
-                self.stride,
-                kernel_init=torch_default,
-                dtype=self.dtype,
-                depthwise=True,
-                name=f"branch{branch}_{index}",
-            )(x)
-            return BatchNorm(dtype=self.dtype, name=f"branch{branch}_{index + 1}")(x, train)
+            width, names = x.shape[-1], [f"branch{branch}_{index + i}" for i in (0, 1)]
+            x = _Conv(width, 3, self.stride, depthwise=True, dtype=self.dtype, name=names[0])(x)
+            return BatchNorm(dtype=self.dtype, name=names[1])(x, train)
 
         whole = self.stride == 2
         first, second = (x, x) if whole else jnp.split(x, 2, axis=-1)
@@ -90,14 +85,7 @@ class ConvNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Maps ``[B, H, W, C]`` to ``[B, H / stride, W / stride, features]``."""
-        x = Conv(
-            self.features,
-            self.kernel,
-            self.stride,
-            kernel_init=torch_default,
-            dtype=self.dtype,
-            name="0",
-        )(x)
+        x = _Conv(self.features, self.kernel, self.stride, dtype=self.dtype, name="0")(x)
         return self.act(name="2")(BatchNorm(dtype=self.dtype, name="1")(x, train))
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.errors import InputError
-from jaxbio.models.activations import ReLU
+from jaxbio.models import activations
 from jaxbio.models.bodies import find_body
 from jaxbio.models.body import Body
 from jaxbio.models.layers import BatchNorm, Conv, Linear, global_avg_pool
@@ -117,7 +117,7 @@ class SpikingCNN(Body, kw_only=True):
         return over_time["logits"], over_time
 
     def _make_body(self) -> nn.Module:
-        if self.act is not ReLU:
+        if self.act is not activations.make("relu"):
             raise InputError(
                 "a spiking network has neurons in place of its activation: leave activation='relu'"
             )

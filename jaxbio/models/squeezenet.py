@@ -1,6 +1,7 @@
 """SqueezeNets, whole or as the part behind a V1 or a V1 + V2 front-end."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -8,7 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.models.body import Body
-from jaxbio.models.layers import Conv, global_avg_pool, kaiming_uniform_fan_in, max_pool, normal
+from jaxbio.models.layers import Conv, global_avg_pool, kaiming_uniform_fan_in, max_pool
+
+_Conv = partial(Conv, use_bias=True, kernel_init=kaiming_uniform_fan_in)
 
 # Version: stem (features, kernel), then stages of squeeze widths; a 3x3 max-pool of stride 2 with
 # ceil mode precedes every stage.
@@ -36,14 +39,7 @@ class Fire(nn.Module):
         """Maps ``[B, H, W, C]`` to ``[B, H, W, 8 * squeeze]``."""
 
         def conv(features: int, kernel: int, name: str, x: jax.Array) -> jax.Array:
-            x = Conv(
-                features,
-                kernel,
-                use_bias=True,
-                kernel_init=kaiming_uniform_fan_in,
-                dtype=self.dtype,
-                name=name,
-            )(x)
+            x = _Conv(features, kernel, dtype=self.dtype, name=name)(x)
             return self.act(name=f"{name}_activation")(x)
 
         x = conv(self.squeeze, 1, "squeeze", x)
@@ -79,16 +75,7 @@ class SqueezeNet(Body, kw_only=True):
         endpoints = {}
         index = 0
         if self.after == "image":
-            x = Conv(
-                features,
-                kernel,
-                2,
-                padding=0,
-                use_bias=True,
-                kernel_init=kaiming_uniform_fan_in,
-                dtype=self.dtype,
-                name="features_0",
-            )(x)
+            x = _Conv(features, kernel, 2, 0, dtype=self.dtype, name="features_0")(x)
             x = self.act(name="features_1")(x)
             index = 2
         first_stage = 1 if self.after == "v2" else 0
@@ -103,13 +90,7 @@ class SqueezeNet(Body, kw_only=True):
         endpoints["features"] = x
         endpoints["penultimate"] = global_avg_pool(x)
         x = nn.Dropout(self.dropout, deterministic=not train, name="classifier_0")(x)
-        x = Conv(
-            self.num_classes,
-            1,
-            use_bias=True,
-            kernel_init=normal(0.01),
-            dtype=self.dtype,
-            name="classifier_1",
-        )(x)
+        init = nn.initializers.normal(0.01)
+        x = _Conv(self.num_classes, 1, kernel_init=init, dtype=self.dtype, name="classifier_1")(x)
         logits = global_avg_pool(self.act(name="classifier_2")(x)).astype(jnp.float32)
         return logits, endpoints | {"logits": logits}

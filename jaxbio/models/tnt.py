@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxbio.models.body import Body
-from jaxbio.models.layers import Conv, torch_default
+from jaxbio.models.layers import TorchConv
 from jaxbio.models.vit import (
     MLP,
     TOKEN_INIT,
@@ -183,13 +183,4 @@ class PixelEmbedding(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps patches ``[B * N, p, p, C]`` to ``[B * N, p / stride, p / stride, width]``."""
-        return Conv(
-            self.width,
-            7,
-            self.stride,
-            use_bias=True,
-            kernel_init=torch_default,
-            bias_init=None,
-            dtype=self.dtype,
-            name="proj",
-        )(x)
+        return TorchConv(self.width, 7, self.stride, dtype=self.dtype, name="proj")(x)

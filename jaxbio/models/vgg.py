@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.models.body import Body
-from jaxbio.models.layers import BatchNorm, Conv, Linear, adaptive_avg_pool, max_pool, normal
+from jaxbio.models.layers import BatchNorm, Conv, NormalLinear, adaptive_avg_pool, max_pool
 
 # Depth: number of 3x3 convolutions in each of the five stages.
 _DEPTHS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -62,15 +62,12 @@ class VGG(Body, kw_only=True):
         endpoints["avgpool"] = x
         x = x.reshape(x.shape[0], -1)
         for i, index in ((1, 0), (2, 3)):
-            x = Linear(
-                4096, normal(0.01), nn.initializers.zeros, self.dtype, name=f"classifier_{index}"
-            )(x)
+            x = NormalLinear(4096, dtype=self.dtype, name=f"classifier_{index}")(x)
             endpoints[f"fc{i}"] = x
             x = self.act(name=f"classifier_{index + 1}")(x)
             x = nn.Dropout(self.dropout, deterministic=not train, name=f"classifier_{index + 2}")(x)
-        logits = Linear(
-            self.num_classes, normal(0.01), nn.initializers.zeros, self.dtype, name="classifier_6"
-        )(x).astype(jnp.float32)
+        logits = NormalLinear(self.num_classes, dtype=self.dtype, name="classifier_6")(x)
+        logits = logits.astype(jnp.float32)
         return logits, endpoints | {"penultimate": endpoints["fc2"], "logits": logits}
 
     def _stage(self, x: jax.Array, stage: int, index: int, train: bool) -> jax.Array:

@@ -1,6 +1,7 @@
 """Vision transformers, whole or behind a V1 or a V1 + V2 front-end."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -28,13 +29,11 @@ class PatchEmbedding(nn.Module):
     width: int
     patch: int
     dtype: Any = jnp.float32
-    kernel_init: Initializer = TOKEN_INIT
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps ``[B, H, W, C]`` to ``[B, N, width]``, row by row, without incomplete patches."""
-        project = PatchProjection(self.width, self.patch, self.dtype, self.kernel_init, name="proj")
-        x = project(x)
+        x = PatchProjection(self.width, self.patch, self.dtype, name="proj")(x)
         return x.reshape(x.shape[0], -1, self.width)
 
 
@@ -131,19 +130,21 @@ class Block(nn.Module):
     """Pre-norm transformer block: attention, then an MLP, each added to its input.
 
     Attributes:
+        attention: makes the attention layer.
         mlp_ratio: hidden features of the MLP per feature of a token.
     """
 
-    heads: int
+    attention: Callable[..., nn.Module]
     mlp_ratio: int
     act: Callable[..., nn.Module]
     drop_path: float = 0.0
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Maps ``[B, N, C]`` to ``[B, N, C]``."""
-        y = Attention(self.heads, self.dtype, name="attn")(layer_norm(self.dtype, "norm1")(x))
+    def __call__(self, x: jax.Array, train: bool, *about: Any) -> jax.Array:
+        """Maps ``[B, N, C]`` to ``[B, N, C]``; ``about`` them is for the attention."""
+        y = layer_norm(self.dtype, "norm1")(x)
+        y = self.attention(dtype=self.dtype, name="attn")(y, *about)
         x = x + DropPath(self.drop_path, name="drop_path1")(y, train)
         y = MLP(self.mlp_ratio * x.shape[-1], self.act, self.dtype, name="mlp")(
             layer_norm(self.dtype, "norm2")(x)
@@ -210,11 +211,11 @@ class VisionTransformer(Body, kw_only=True):
         x = jnp.concatenate([class_token(self, x), x], axis=1)
         x = x + position_embedding(self, "pos_embed", x.shape[1], self.width).astype(x.dtype)
         block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
+        attention = partial(Attention, self.heads)
         endpoints = {}
         for i, rate in enumerate(np.linspace(0, self.drop_path, self.depth).tolist()):
-            x = block(self.heads, self.mlp_ratio, self.act, rate, self.dtype, name=f"blocks_{i}")(
-                x, train
-            )
+            name = f"blocks_{i}"
+            x = block(attention, self.mlp_ratio, self.act, rate, self.dtype, name=name)(x, train)
             endpoints[f"block{i}"] = x[:, 0]
         return read_class_token(self, layer_norm(self.dtype, "norm")(x), endpoints)
 

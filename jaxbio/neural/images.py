@@ -1,9 +1,9 @@
 """Stimulus images: in memory, in a folder or in a zip archive, resized when they are read."""
 
+import contextlib
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -41,9 +41,13 @@ class ImageFiles:
             InputError: a file is missing or does not decode.
         """
         images = np.empty((len(self), size, size, 3), np.uint8)
-        with _opener(self.root) as open_bytes:
-            for i, name in enumerate(self.names):
-                images[i] = _decode(open_bytes(str(name)), size, f"{self.root}: image {name}")
+        with contextlib.ExitStack() as stack:
+            archive = None if self.root.is_dir() else stack.enter_context(_open_zip(self.root))
+            for i, name in enumerate(map(str, self.names)):
+                content = archive.read(name) if archive else self.root / name
+                # As a presentation program shows it: whatever EXIF says.
+                image = open_picture(content, upright=False, name=f"{self.root}: image {name}")
+                images[i] = _to_square(image.convert("RGB"), size)
         return images
 
 
@@ -70,8 +74,9 @@ def image_files(root: Path, names: np.ndarray) -> ImageFiles | None:
     if root.is_dir():
         found = [str(name) for name in names if (root / str(name)).is_file()]
     else:
-        members = set(zip_members(root))
-        prefix = next((_above(m, str(names[0])) for m in members if _ends(m, str(names[0]))), "")
+        members = dict.fromkeys(zip_members(root))  # in their order: the first folder counts
+        first = str(names[0])
+        prefix = next((m.removesuffix(first) for m in members if _ends(m, first)), "")
         found = [prefix + str(name) for name in names if prefix + str(name) in members]
     if not found:
         return None
@@ -117,33 +122,11 @@ def read_member(archive: Path, member: str) -> bytes:
         return file.read(member)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _open_zip(archive: Path) -> Iterator[zipfile.ZipFile]:
     check_regular(archive)
     with reading(archive, "a zip archive"), zipfile.ZipFile(archive) as file:
         yield file
-
-
-@contextmanager
-def _opener(root: Path) -> Iterator[Callable[[str], bytes]]:
-    if root.is_dir():
-
-        def read(name: str) -> bytes:
-            check_regular(root / name)
-            try:
-                return (root / name).read_bytes()
-            except OSError as error:
-                raise InputError(f"{root}: image {name} cannot be read ({error})") from error
-
-        yield read
-        return
-    with _open_zip(root) as file:
-        yield file.read
-
-
-def _decode(data: bytes, size: int, what: str) -> np.ndarray:
-    # As a presentation program shows it: whatever EXIF says.
-    return _to_square(open_picture(data, upright=False, name=what).convert("RGB"), size)
 
 
 def _to_square(image: Image.Image, size: int) -> np.ndarray:
@@ -153,7 +136,3 @@ def _to_square(image: Image.Image, size: int) -> np.ndarray:
 def _ends(member: str, name: str) -> bool:
     """Whether a member is ``name`` itself or ``name`` below some folder."""
     return member == name or member.endswith(f"/{name}")
-
-
-def _above(member: str, name: str) -> str:
-    return member[: len(member) - len(name)]

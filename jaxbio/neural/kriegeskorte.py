@@ -11,6 +11,7 @@ Reference:
     cortex of man and monkey", doi:10.1016/j.neuron.2008.10.043.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from scipy.spatial.distance import squareform
 
 from jaxbio.errors import InputError
 from jaxbio.files.matlab import read_mat, require, struct_field, text
-from jaxbio.neural.npz import read_npz
+from jaxbio.files.npz import read_npz
 from jaxbio.neural.recordings import Recordings, StimulusSet
 
 SUPPLEMENT = "Kriegeskorte_Neuron2008_supplementalData.mat"
@@ -54,8 +55,7 @@ def load_kriegeskorte(path: str | Path) -> Recordings:
         if (path / _JUDGEMENTS[0]).is_file():
             rdms["judgements"] = np.stack(list(_named_rdms(path, *_JUDGEMENTS).values()))
         if (path / _MODELS[0]).is_file():
-            models = _named_rdms(path, *_MODELS)
-            rdms |= _models(models)
+            rdms |= _models(_named_rdms(path, *_MODELS))
         return Recordings(_NAME, supplement.stimuli, rdms=rdms, source=path.name)
     if path.suffix == ".npz":
         return _from_npz(path)
@@ -96,10 +96,8 @@ def _from_supplement(path: Path, variables: dict[str, Any] | None = None) -> Rec
     if len({np.shape(picture) for picture in pictures}) != 1:
         raise InputError(f"{path}: field '{name}.image' has images of different sizes")
     name = "RDMs_mIT_hIT_fig1"
-    struct = require(variables, name, path)
     rdms = {}
-    names = [text(n) for n in struct_field(struct, "name", path, name)]
-    for label, vector in zip(names, struct_field(struct, "RDM", path, name), strict=True):
+    for label, vector in _entries(variables, name, path):
         for prefix, area in _FIGURE_1.items():
             if label.startswith(prefix):
                 rdms[area] = _square(vector, path, f"{name}.RDM")[None]
@@ -109,11 +107,8 @@ def _from_supplement(path: Path, variables: dict[str, Any] | None = None) -> Rec
 
 def _subject_rdms(path: Path, variables: dict[str, Any] | None = None) -> np.ndarray:
     """``[subjects, S, S]``, sessions averaged, from names like ``hIT | BE | Session: 1``."""
-    struct = require(variables or read_mat(path), "RDMs", path)
-    names = [text(n) for n in struct_field(struct, "name", path, "RDMs")]
-    rdms = struct_field(struct, "RDM", path, "RDMs")
     by_subject: dict[str, list[np.ndarray]] = {}
-    for name, rdm in zip(names, rdms, strict=True):
+    for name, rdm in _entries(variables or read_mat(path), "RDMs", path):
         parts = [part.strip() for part in name.split("|")]
         if len(parts) < 2 or rdm.ndim != 2 or rdm.shape[0] != rdm.shape[1]:
             raise InputError(
@@ -127,14 +122,19 @@ def _subject_rdms(path: Path, variables: dict[str, Any] | None = None) -> np.nda
 def _named_rdms(folder: Path, file: str, variable: str) -> dict[str, np.ndarray]:
     """``[S, S]`` by name, of a struct array with ``name`` and ``RDM`` (square or its triangle)."""
     path = folder / file
-    struct = require(read_mat(path), variable, path)
-    names = [text(name) for name in struct_field(struct, "name", path, variable)]
     rdms = {}
-    for name, rdm in zip(names, struct_field(struct, "RDM", path, variable), strict=True):
+    for name, rdm in _entries(read_mat(path), variable, path):
         rdm = np.asarray(rdm, np.float64)
         is_square = rdm.ndim == 2 and rdm.shape[0] == rdm.shape[1]
         rdms[name] = rdm if is_square else _square(rdm, path, f"{variable}.RDM")
     return rdms
+
+
+def _entries(variables: dict[str, Any], name: str, path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Fields ``name`` and ``RDM`` of a struct array."""
+    struct = require(variables, name, path)
+    names = [text(each) for each in struct_field(struct, "name", path, name)]
+    return zip(names, struct_field(struct, "RDM", path, name), strict=True)
 
 
 def _models(rdms: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,15 +1,16 @@
 """Recordings from a path: the format is recognised by the files' names and fields."""
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from jaxbio.errors import InputError
 from jaxbio.files.matlab import read_mat
+from jaxbio.files.npz import npz_names
 from jaxbio.files.reading import check_regular, reading
 from jaxbio.neural.brainio import load_brainio
 from jaxbio.neural.cadieu import OBJECTS_PER_CATEGORY, load_cadieu
 from jaxbio.neural.kriegeskorte import BRAIN_RDMS, SUPPLEMENT, load_kriegeskorte
-from jaxbio.neural.npz import npz_names
 from jaxbio.neural.nwb import load_nwb
 from jaxbio.neural.portable import SUFFIXES, read_portable
 from jaxbio.neural.rdm_folder import load_rdm_folder, region_files
@@ -55,67 +56,47 @@ def open_recordings(
     if not path.is_dir():
         check_regular(path)
     with reading(path, "neural recordings"):
-        return _open(path, region, stimuli, objects_per_category, drop_nan)
-
-
-def _open(
-    path: Path,
-    region: str | None,
-    stimuli: str | Path | None,
-    objects_per_category: int,
-    drop_nan: bool,
-) -> Recordings:
-    kind = _recognise(path)
-    if kind == "cadieu":
-        recordings = load_cadieu(
-            path, region, objects_per_category=objects_per_category, images=stimuli
-        )
-    else:
-        if kind == "kriegeskorte":
-            recordings = load_kriegeskorte(path)
-        elif kind == "brainio":
-            recordings = load_brainio(path, stimuli)
-        elif kind == "nwb":
-            recordings = load_nwb(path, stimuli)
-        elif kind == "rdm folder":
-            recordings = load_rdm_folder(path, stimuli)
-        elif kind == "table":
-            recordings = load_table(path, stimuli)
+        load = _loader(path)
+        if load is load_cadieu:
+            recordings = load_cadieu(
+                path, region, objects_per_category=objects_per_category, images=stimuli
+            )
+        elif load is load_kriegeskorte:  # with its images
+            recordings = load(path).select(region=region)
         else:
-            recordings = read_portable(path, stimuli)
-        recordings = recordings.select(region=region)
-    return recordings.drop_nan() if drop_nan else recordings.require_finite()
+            recordings = load(path, stimuli).select(region=region)
+        return recordings.drop_nan() if drop_nan else recordings.require_finite()
 
 
-def _recognise(path: Path) -> str:
+def _loader(path: Path) -> Callable[..., Recordings]:
     if path.is_dir():
         names = {file.name for file in path.rglob("*") if file.suffix in (".mat", ".nc")}
         if any(name.startswith("NeuralData_") for name in names):
-            return "cadieu"
+            return load_cadieu
         if {SUPPLEMENT, BRAIN_RDMS} <= names:
-            return "kriegeskorte"
+            return load_kriegeskorte
         if any(name.endswith(".nc") for name in names):
-            return "brainio"
+            return load_brainio
         if region_files(path):
-            return "rdm folder"
+            return load_rdm_folder
         raise InputError(
             f"{path} holds none of: NeuralData_*_multiunits.mat, {SUPPLEMENT} with {BRAIN_RDMS}, "
             "*.nc, *_RDMs.npz: it is no known folder of recordings"
         )
     if path.suffix == ".mat":
-        return "cadieu" if "features" in read_mat(path) else "kriegeskorte"
+        return load_cadieu if "features" in read_mat(path) else load_kriegeskorte
     if path.suffix == ".npz":
-        return "kriegeskorte" if "monkey_it_rdm_vec" in npz_names(path) else "portable"
+        return load_kriegeskorte if "monkey_it_rdm_vec" in npz_names(path) else read_portable
     if path.suffix in (".nc", ".nc4"):
-        return "brainio"
+        return load_brainio
     if path.suffix == ".nwb":
-        return "nwb"
+        return load_nwb
     if path.suffix in TABLES:
-        return "table"
+        return load_table
     if path.suffix in SUFFIXES:
-        return "portable"
+        return read_portable
     if zipfile.is_zipfile(path):
-        return "cadieu"
+        return load_cadieu
     raise InputError(
         f"{path}: unknown kind of file: use .mat, .npz, .h5, .nc, .nwb, .csv, .npy, a Cadieu 2014 "
         "zip or a folder"

@@ -16,10 +16,10 @@ import numpy as np
 from jaxbio import files
 from jaxbio.errors import InputError
 from jaxbio.files import hdf5
+from jaxbio.files.npz import read_npz
 from jaxbio.files.reading import reading
 from jaxbio.files.sizes import check_size, inflated
 from jaxbio.neural.images import check_inside, image_files
-from jaxbio.neural.npz import read_npz
 from jaxbio.neural.recordings import Recordings, StimulusSet
 
 FORMAT = "jaxbio-recordings-1"

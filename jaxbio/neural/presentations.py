@@ -1,15 +1,12 @@
 """Recordings from single presentations, each of a stimulus with an id; and tables of stimuli."""
 
-import csv
 import logging
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.files.reading import check_regular, reading
-from jaxbio.files.sizes import text_array
+from jaxbio.files.tables import read_columns
 from jaxbio.neural.images import image_files
 from jaxbio.neural.recordings import Recordings, StimulusSet
 
@@ -57,49 +54,24 @@ def recordings_of_presentations(
     )
 
 
-@overload
-def column(columns: dict[str, np.ndarray], names: tuple[str, ...], what: str) -> np.ndarray: ...
-
-
-@overload
-def column(
-    columns: dict[str, np.ndarray], names: tuple[str, ...], what: str, *, required: bool
-) -> np.ndarray | None: ...
-
-
-def column(
-    columns: dict[str, np.ndarray], names: tuple[str, ...], what: str, *, required: bool = True
-) -> np.ndarray | None:
-    """The first of several columns that is there, as text."""
-    for name in names:
-        if name in columns:
-            return np.asarray(columns[name]).astype(str)
-    if required:
+def column(columns: dict[str, np.ndarray], names: tuple[str, ...], what: str) -> np.ndarray:
+    """The first of several columns that is there, as text; ``what`` begins the error."""
+    found = _known_column(columns, names)
+    if found is None:
         raise InputError(f"{what} '{names[0]}' is missing; found {', '.join(columns) or 'none'}")
-    return None
+    return found
+
+
+def _known_column(columns: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | None:
+    return next((np.asarray(columns[name]).astype(str) for name in names if name in columns), None)
 
 
 def read_csv(table: Path) -> dict[str, np.ndarray]:
-    """Columns of text.
-
-    Raises:
-        InputError: not a CSV file, no lines, or lines of different lengths.
-    """
-    check_regular(table)
-    with (
-        reading(table, "a CSV file"),
-        table.open(newline="", encoding="utf-8-sig") as file,
-    ):
-        reader = csv.DictReader(file, strict=True)
-        rows = list(reader)
-        names = reader.fieldnames or []
-    if not rows:
+    """Columns of text, as :func:`jaxbio.files.tables.read_columns`; no lines are refused, too."""
+    rows = read_columns(table)
+    if not any(map(len, rows.values())):
         raise InputError(f"{table} has no lines: it is not a stimulus set")
-    for number, row in enumerate(rows, 2):
-        if None in row or None in row.values():
-            raise InputError(f"{table}: line {number} has not {len(names)} fields")
-    size = table.stat().st_size
-    return {n: text_array(table, f"column {n[:40]}", [row[n] for row in rows], size) for n in names}
+    return rows
 
 
 def _stimulus_order(
@@ -135,10 +107,10 @@ def stimulus_set(
         index = [position[name] for name in order]
         listed = {name: values[index] for name, values in rows.items()}
     columns = {**{name: values[first] for name, values in shown.items()}, **listed}
-    objects = column(columns, _OBJECT, "", required=False)
+    objects = _known_column(columns, _OBJECT)
     objects = order if objects is None else objects
-    labels = column(columns, _LABEL, "", required=False)
-    names = column(listed, _FILE, "", required=False)
+    labels = _known_column(columns, _LABEL)
+    names = _known_column(listed, _FILE)
     images = None
     if names is not None and table is not None:
         archive = table.with_suffix(".zip")

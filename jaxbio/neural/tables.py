@@ -12,14 +12,13 @@ from typing import Any, cast
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.files.reading import reading
+from jaxbio.files.npz import read_npy
+from jaxbio.files.pictures import SUFFIXES as PICTURES
 from jaxbio.neural.images import ImageFiles, zip_members
-from jaxbio.neural.npz import check_npy
 from jaxbio.neural.presentations import IDS, column, read_csv, stimulus_set
 from jaxbio.neural.recordings import Recordings, StimulusSet
 
 SUFFIXES = (".csv", ".npy")
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _OF_IMAGES = (*IDS, "stimulus", "image", "picture", "filename")
 _OF_NEURONS = ("neuroid_id", "neuroid", "neuron_id", "neuron", "unit_id", "unit", "site", "voxel")
 
@@ -84,16 +83,14 @@ def folder_stimuli(source: Path) -> StimulusSet:
         names = zip_members(source)
     else:
         raise InputError(f"--stimuli={source} does not exist: give a CSV, or a folder of images")
-    names = np.array(sorted(n for n in names if n.lower().endswith(_PICTURES)), str)
+    names = np.array(sorted(n for n in names if n.lower().endswith(PICTURES)), str)
     if not len(names):
-        raise InputError(f"--stimuli={source} has no images ({' '.join(_PICTURES)})")
+        raise InputError(f"--stimuli={source} has no images ({' '.join(PICTURES)})")
     return StimulusSet(names, names, names, paths=names, images=ImageFiles(source, names))
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    check_npy(path)
-    with reading(path, "an .npy file"):
-        values = np.load(path, allow_pickle=False)
+    values = read_npy(path)
     if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
         raise InputError(
             f"{path} is {values.dtype} of shape {values.shape}: must be numbers, images x neurons "
@@ -142,7 +139,7 @@ def _share(ids: np.ndarray, shown: StimulusSet | None) -> float:
     """How many ids are those of stimuli; without stimuli: names of pictures."""
     if shown is not None:
         return float(np.isin(ids, shown.ids).mean()) if len(ids) else 0.0
-    return float(np.mean([str(i).lower().endswith(_PICTURES) for i in ids])) if len(ids) else 0.0
+    return float(np.mean([str(i).lower().endswith(PICTURES) for i in ids])) if len(ids) else 0.0
 
 
 def _positions(images: np.ndarray, ids: np.ndarray, path: Path, stimuli: Path) -> list[int]:

@@ -16,6 +16,7 @@ from jax.extend.random import threefry_2x32
 from scipy import stats
 
 from jaxbio.errors import InputError
+from jaxbio.ops.alias import alias_columns
 
 _LATE = 1e-12  # chance that a spike train needs more intervals than are drawn
 
@@ -83,8 +84,7 @@ def bernoulli(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0)
     Raises:
         InputError: as :func:`renewal`.
     """
-    intensity = _checked(intensity, steps, dt)
-    return _independent_steps("bernoulli", key, intensity, steps, dt)
+    return _independent_steps("bernoulli", key, _checked(intensity, steps, dt), steps, dt)
 
 
 def poisson(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
@@ -104,8 +104,7 @@ def poisson(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -
     Raises:
         InputError: as :func:`renewal`.
     """
-    intensity = _checked(intensity, steps, dt)
-    return _independent_steps("poisson", key, intensity, steps, dt)
+    return _independent_steps("poisson", key, _checked(intensity, steps, dt), steps, dt)
 
 
 def latency(key: jax.Array | None, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
@@ -239,8 +238,9 @@ def unpack(words: jax.Array, steps: int) -> jax.Array:
 def make_encoder(name: str, rates: np.ndarray, steps: int, dt: float = 1.0) -> LevelEncoder:
     """An encoder of pictures whose pixels are one of a few levels.
 
-    The renewal encoder draws its intervals from tables of the alias method: one random word and one
-    look-up each, exact to 2^-32 in probability, and as many intervals as can fit into the train.
+    The renewal encoder draws its intervals from tables of the alias method
+    (:mod:`jaxbio.ops.alias`): one random word and one look-up each, exact to 2^-32 in probability,
+    and as many intervals as can fit into the train.
 
     Args:
         name: one of :func:`list_encoders`.
@@ -261,10 +261,6 @@ def make_encoder(name: str, rates: np.ndarray, steps: int, dt: float = 1.0) -> L
         >>> encoder = make_encoder("renewal", np.arange(256) * 0.5, steps=250)
         >>> encoder(jax.random.key(0), picture).shape  # uint8 [20, 20]
         (250, 20, 20)
-
-    Reference:
-        Walker 1977, "An Efficient Method for Generating Discrete Random Variables with General
-        Distributions", doi:10.1145/355744.355749.
     """
     _by_name(name)
     rates = np.asarray(rates, np.float64)
@@ -406,21 +402,10 @@ def _alias_tables(probabilities: np.ndarray, bits: int) -> np.ndarray:
     high bits are not below the column's share.
     """
     one = 1 << (32 - bits)
-    columns = 1 << bits
-    tables = np.empty((len(probabilities), columns), np.uint32)
+    tables = np.empty((len(probabilities), 1 << bits), np.uint32)
     for row, law in enumerate(probabilities):
-        share = law * columns
-        alias = np.arange(columns)
-        small = [int(i) for i in np.flatnonzero(share < 1)]
-        large = [int(i) for i in np.flatnonzero(share >= 1)]
-        while small and large:
-            poor, rich = small.pop(), large[-1]
-            alias[poor] = rich
-            share[rich] -= 1 - share[poor]
-            if share[rich] < 1:
-                small.append(large.pop())
-        # Left over are columns that rounding keeps from being exactly full: their own alias.
-        kept = np.minimum(np.round(np.clip(share, 0, 1) * one), one - 1).astype(np.uint32)
+        share, alias = alias_columns(law)
+        kept = np.minimum(np.round(share * one), one - 1).astype(np.uint32)
         tables[row] = (kept << bits) | alias.astype(np.uint32)
     return tables.reshape(-1)
 

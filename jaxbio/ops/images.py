@@ -1,6 +1,5 @@
 """Images as networks take them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -30,8 +29,3 @@ class Preprocessing:
         row = (1,) * (images.ndim - 1) + (-1,)
         mean, std = (jnp.asarray(v, jnp.float32).reshape(row) for v in (self.mean, self.std))
         return (images.astype(jnp.float32) / 255.0 - mean) / std
-
-
-def normalise(images: jax.Array, mean: Sequence[float], std: Sequence[float]) -> jax.Array:
-    """uint8 images 0..255 to float32, ``(x / 255 - mean) / std`` per channel."""
-    return Preprocessing(0, tuple(mean), tuple(std)).normalise(images)

@@ -5,16 +5,15 @@ Reference:
     the studies of each table are named in it.
 """
 
-import csv
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.files.reading import check_regular, reading
-from jaxbio.files.sizes import text_array
+from jaxbio.files.tables import read_columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +56,12 @@ _OCTAVES = 2.0 ** np.arange(-4, 5)  # degrees
 _SHARES = np.linspace(0, 1, 11)
 _YES_NO = np.linspace(0, 1, 3)
 
-_ORIENTATION = "De Valois, Yund & Hepler 1982, doi:10.1016/0042-6989(82)90112-2"
-_FREQUENCY = "De Valois, Albrecht & Thorell 1982, doi:10.1016/0042-6989(82)90113-4"
-_BANDWIDTH = "Schiller, Finlay & Volman 1976, doi:10.1152/jn.1976.39.6.1334"
-_SIZE = "Cavanaugh, Bair & Movshon 2002, doi:10.1152/jn.00692.2001"
+_SOURCES = {
+    "devalois1982a": "De Valois, Yund & Hepler 1982, doi:10.1016/0042-6989(82)90112-2",
+    "devalois1982b": "De Valois, Albrecht & Thorell 1982, doi:10.1016/0042-6989(82)90113-4",
+    "schiller1976": "Schiller, Finlay & Volman 1976, doi:10.1152/jn.1976.39.6.1334",
+    "cavanaugh2002": "Cavanaugh, Bair & Movshon 2002, doi:10.1152/jn.00692.2001",
+}
 
 # Of foveal simple and complex, parafoveal simple and complex cells.
 _PEAK_FREQUENCIES = np.array(
@@ -74,67 +75,35 @@ _PEAK_FREQUENCIES = np.array(
 _BANDWIDTHS = np.array([[0, 0, 0, 6, 5, 10, 7, 2, 0, 0], [0, 3, 4, 10, 17, 6, 2, 1, 0, 0]])
 
 
-def _published() -> dict[str, Distribution]:
-    rows = {
-        "preferred_orientation": (
-            "devalois1982a",
-            np.linspace(-22.5, 157.5, 5),
-            [110, 83, 100, 92],
-            0,
-            _ORIENTATION,
-        ),
-        "peak_spatial_frequency": (
-            "devalois1982b",
-            np.array([0.35, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8, 11.2, 16, 22.4]),
-            _PEAK_FREQUENCIES.sum(0),
-            0,
-            _FREQUENCY,
-        ),
-        "spatial_frequency_selective": ("schiller1976", _YES_NO, [14, 73], 0, _BANDWIDTH),
-        "spatial_frequency_bandwidth": (
-            "schiller1976",
-            np.linspace(0, 100, 11),
-            _BANDWIDTHS.sum(0),
-            14,
-            _BANDWIDTH,
-        ),
-        "surround_suppression_index": (
-            "cavanaugh2002",
-            np.linspace(0, 2, 11),
-            [66, 44, 38, 23, 16, 3, 0, 0, 0, 0],
-            0,
-            _SIZE,
-        ),
-        "strongly_suppressed": ("cavanaugh2002", _YES_NO, [42, 148], 0, _SIZE),
-        "grating_summation_field": (
-            "cavanaugh2002",
-            _OCTAVES,
-            [0, 9, 30, 55, 42, 10, 2, 0],
-            42,
-            _SIZE,
-        ),
-        "surround_diameter": (
-            "cavanaugh2002",
-            _OCTAVES,
-            [0, 0, 2, 20, 33, 49, 40, 4],
-            42,
-            _SIZE,
-        ),
-        "surround_grating_summation_field_ratio": (
-            "cavanaugh2002",
-            2.0 ** np.arange(6),
-            [69, 38, 31, 10, 0],
-            42,
-            _SIZE,
-        ),
-    }
-    return {
-        name: Distribution(study, edges, np.array(counts), undefined, source)
-        for name, (study, edges, counts, undefined, source) in rows.items()
-    }
-
-
-PUBLISHED = _published()
+# Study, edges, counts, how many were undefined.
+_PUBLISHED: dict[str, tuple[str, np.ndarray, Any, int]] = {
+    "preferred_orientation": (
+        "devalois1982a", np.linspace(-22.5, 157.5, 5), [110, 83, 100, 92], 0,
+    ),
+    "peak_spatial_frequency": (
+        "devalois1982b", np.array([0.35, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8, 11.2, 16, 22.4]),
+        _PEAK_FREQUENCIES.sum(0), 0,
+    ),
+    "spatial_frequency_selective": ("schiller1976", _YES_NO, [14, 73], 0),
+    "spatial_frequency_bandwidth": (
+        "schiller1976", np.linspace(0, 100, 11), _BANDWIDTHS.sum(0), 14,
+    ),
+    "surround_suppression_index": (
+        "cavanaugh2002", np.linspace(0, 2, 11), [66, 44, 38, 23, 16, 3, 0, 0, 0, 0], 0,
+    ),
+    "strongly_suppressed": ("cavanaugh2002", _YES_NO, [42, 148], 0),
+    "grating_summation_field": (
+        "cavanaugh2002", _OCTAVES, [0, 9, 30, 55, 42, 10, 2, 0], 42,
+    ),
+    "surround_diameter": ("cavanaugh2002", _OCTAVES, [0, 0, 2, 20, 33, 49, 40, 4], 42),
+    "surround_grating_summation_field_ratio": (
+        "cavanaugh2002", 2.0 ** np.arange(6), [69, 38, 31, 10, 0], 42,
+    ),
+}  # fmt: skip
+PUBLISHED = {
+    name: Distribution(study, edges, np.array(counts), undefined, _SOURCES[study])
+    for name, (study, edges, counts, undefined) in _PUBLISHED.items()
+}
 
 # Bins of properties whose distributions are not public; the user brings the values.
 _OTHER_EDGES: dict[str, dict[str, np.ndarray]] = {
@@ -184,32 +153,6 @@ UNITS = {
     "spatial_frequency_bandwidth": "%",
 }
 
-# Ceilings as published: the data against itself.
-PUBLISHED_CEILINGS = {
-    "preferred_orientation": 0.962,
-    "peak_spatial_frequency": 0.967,
-    "spatial_frequency_selective": 0.963,
-    "spatial_frequency_bandwidth": 0.933,
-    "surround_suppression_index": 0.958,
-    "grating_summation_field": 0.956,
-    "surround_diameter": 0.955,
-    "circular_variance": 0.959,
-    "bandwidth": 0.964,
-    "orthogonal_preferred_ratio": 0.962,
-    "orientation_selective": 0.994,
-    "circular_variance_bandwidth_ratio": 0.968,
-    "orthogonal_preferred_ratio_circular_variance_difference": 0.967,
-    "modulation_ratio": 0.959,
-    "max_dc": 0.968,
-    "texture_modulation_index": 0.948,
-    "absolute_texture_modulation_index": 0.958,
-    "texture_selectivity": 0.940,
-    "texture_sparseness": 0.935,
-    "variance_ratio": 0.939,
-    "max_texture": 0.946,
-    "max_noise": 0.945,
-}
-
 
 def from_columns(columns: Mapping[str, np.ndarray], source: str) -> dict[str, Distribution]:
     """Distributions of a user's own neurons.
@@ -255,18 +198,8 @@ def read_csv(path: Path) -> dict[str, Distribution]:
     Raises:
         InputError: it cannot be read, a line is too short, or see :func:`from_columns`.
     """
-    check_regular(path)
-    with reading(path, "CSV"), open(path, newline="", encoding="utf-8-sig") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    rows = [row for row in rows if row]
-    for number, row in enumerate(rows, 2):
-        if len(row) != len(header):
-            raise InputError(
-                f"{path}: line {number} has {len(row)} cells, the header has {len(header)}"
-            )
-    size = path.stat().st_size
-    columns = {}
-    for number, name in enumerate(header):
-        cells = text_array(path, f"column {name[:40]}", [row[number] for row in rows], size)
-        columns[name.strip()] = np.where(np.char.strip(cells) == "", "nan", cells)
+    columns = {
+        name.strip(): np.where(np.char.strip(cells) == "", "nan", cells)
+        for name, cells in read_columns(path).items()
+    }
     return from_columns(columns, str(path))

@@ -101,24 +101,22 @@ def record(
         activity[name] = probe.responses(parameters, units).reshape(len(units), *shape)
     if textures is not None:
         activity["texture"] = _show(probe, textures, units)
-    ends = np.cumsum([len(mine) for mine in rows])
-    return [
-        _in_spikes(
-            fields.units[mine] % per_step,
-            fields.position_yx[mine],
-            fields.maps[mine],
-            fields.answered,
-            blank[fields.units[mine]],
-            {name: answers[end - len(mine) : end] for name, answers in activity.items()},
+    recordings, start = [], 0
+    for mine in rows:
+        here, dark = slice(start, start + len(mine)), blank[fields.units[mine]]
+        start += len(mine)
+        scale = firing_rate_scale(activity["orientation"][here], dark)
+        recordings.append(
+            Recording(
+                fields.units[mine] % per_step,
+                fields.position_yx[mine],
+                fields.maps[mine],
+                fields.answered,
+                firing_rates(dark, *scale),
+                {name: firing_rates(answers[here], *scale) for name, answers in activity.items()},
+            )
         )
-        for mine, end in zip(rows, ends, strict=True)
-    ]
-
-
-def _in_spikes(units, position_yx, maps, answered, blank, activity) -> Recording:
-    scale = firing_rate_scale(activity["orientation"], blank)
-    rates = {name: firing_rates(answers, *scale) for name, answers in activity.items()}
-    return Recording(units, position_yx, maps, answered, firing_rates(blank, *scale), rates)
+    return recordings
 
 
 def measure_properties(recording: Recording) -> dict[str, Study]:

@@ -5,7 +5,6 @@ Reference:
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -63,17 +62,18 @@ def find_central_units(
         )
     blank = probe.blank()
     positions = len(design.parameters) // PER_POSITION
-    fields: Any
     found, start = [], 0
     while start < len(blank):
-        fields = FieldCollector(start, len(blank), positions, memory // _ENTRY_BYTES)
+        collector = FieldCollector(start, len(blank), positions, memory // _ENTRY_BYTES)
         for units, response in probe.field_responses(design.parameters, blank):
-            fields.add(response, units)
-        found.append(fields.near(centre, TOLERANCE, protocol.POSITIONS))
-        start = fields.stop
-    fields = ReceptiveFields(  # type: ignore[misc]
-        *(np.concatenate([getattr(part, name) for part in found]) for name in _FIELD_ARRAYS),  # type: ignore[arg-type]
-        answered=sum(part.answered for part in found),
+            collector.add(response, units)
+        found.append(collector.near(centre, TOLERANCE, protocol.POSITIONS))
+        start = collector.stop
+    fields = ReceptiveFields(
+        np.concatenate([part.units for part in found]),
+        np.concatenate([part.position_yx for part in found]),
+        np.concatenate([part.maps for part in found]),
+        sum(part.answered for part in found),
     )
     if not fields.answered:
         raise InputError("no unit of the layer answers any grating of the receptive-field map")
@@ -84,9 +84,6 @@ def find_central_units(
             "space; take a layer with space, or other degrees"
         )
     return fields
-
-
-_FIELD_ARRAYS = ("units", "position_yx", "maps")
 
 
 class FieldCollector:

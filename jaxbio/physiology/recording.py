@@ -211,19 +211,14 @@ class Probe:
 
     def _show(self, pictures: Any, corners: np.ndarray, side: int, number: int = 0) -> jax.Array:
         """Activity at parts of a batch of pictures; ``number`` is the batch's, for the noise."""
-        return _answers(self._layer, pictures, corners, self._key(number), side, self.trials)
+        layer = self.activity if isinstance(self.activity, Partial) else Partial(self.activity)
+        key = jax.random.fold_in(jax.random.key(self.seed), number)
+        return _answers(layer, pictures, corners, key, side, self.trials)
 
     def _blank(self, side: int) -> np.ndarray:
         """At the grey screen, or a part of it: in a batch, to share the others' program."""
         grey = np.full((self.batch, *[self.view.size] * 2, 3), GREY, np.uint8)
         return np.asarray(self._show(grey, np.zeros((self.batch, 2), np.int32), side)[0])
-
-    @property
-    def _layer(self) -> Partial:
-        return self.activity if isinstance(self.activity, Partial) else Partial(self.activity)
-
-    def _key(self, number: int) -> jax.Array:
-        return jax.random.fold_in(jax.random.key(self.seed), number)
 
 
 def _batches(parameters: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -73,7 +73,8 @@ def score(
         The score; 0 where more than a tenth of the samples have no defined value at all.
 
     Raises:
-        InputError: there are no values, or no samples are asked for.
+        InputError: there are no values, too few of the neurons have one, or no samples are asked
+            for.
     """
     if not len(values):
         raise InputError("no unit was recorded: there is nothing to score")
@@ -84,6 +85,11 @@ def score(
     itself = _resampled(rng, measured.counts, measured.undefined, measured, samples)
     model = _resampled(rng, counts, undefined, measured, samples)
     ceiling, _ = _summary(itself)
+    if not ceiling:
+        known = f"{measured.counts.sum()} of {measured.neurons} neurons have a value"
+        raise InputError(
+            f"{measured.source}: {known}, too few for a ceiling: give more, or leave it out"
+        )
     raw, error = _summary(model)
     p = (1 + np.count_nonzero(itself <= raw)) / (1 + samples)
     return Score(raw, error, ceiling, raw / ceiling, float(p), undefined)

@@ -83,9 +83,8 @@ class Locality:
         """
         seen = int((high // self.stride - low // self.stride).max()) + 1 + 2 * self.reach
         found = Surroundings(self, seen)
-        middle, outermost = low[len(low) // 2], [low[low[:, 0].argmin()], low[low[:, 0].argmax()]]
-        outermost += [low[low[:, 1].argmin()], low[low[:, 1].argmax()]]
-        for place in (middle, *outermost):
+        outermost = [*low.argmin(0), *low.argmax(0)]
+        for place in low[[len(low) // 2, *outermost]]:
             units = found.units(place)
             part = found.part(place, units)
             if part is None or not self._enough(part, units):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.neural.npz import read_npz
+from jaxbio.files.npz import read_npz
 from jaxbio.reproduce.table import EQUAL, Context, Measured, Need, Published, Row, Table, below
 from jaxbio.similarity import Trials, ceiled, i2n_consistency
 

@@ -8,7 +8,7 @@ import jax
 from jaxbio.reproduce import cadieu
 from jaxbio.reproduce.table import EQUAL, Context, Measured, Row, Table
 from jaxbio.similarity import svm_score
-from jaxbio.similarity.crossval import svm_strata
+from jaxbio.similarity.crossval import strata
 
 _AREAS = {"IT": (0.6543, 0.0166), "V4": (0.31872, 0.0170)}
 _SITES = 168
@@ -48,9 +48,9 @@ def _measure(row: Row, context: Context) -> Measured:
         brain = cadieu.recordings(context)
         features = cadieu.penultimate(row.detail, brain, context)
         more = {"neural": brain.patterns, "noise": brain.noise, "key": jax.random.key(0)}
-    strata = svm_strata(brain.objects, brain.labels)
+    groups = strata(brain.objects, brain.labels)
     result = svm_score(
-        features, brain.labels, strata, selection="published", n_features=_SITES, **more
+        features, brain.labels, groups, selection="published", n_features=_SITES, **more
     )
     value, error = float(result.mean), float(result.std)
     half = 1.96 * error / len(result.accuracy) ** 0.5

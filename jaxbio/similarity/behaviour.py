@@ -65,9 +65,7 @@ def human_confusions(trials: Trials, truth: Any, n_objects: int) -> jax.Array:
         raise InputError(
             "trials: offered are the image's object and another; one of them is chosen"
         )
-    return _rates(
-        jnp.asarray(image), jnp.asarray(distractor), jnp.asarray(choice), len(truth), n_objects
-    )
+    return _rates(image, distractor, choice, len(truth), n_objects)
 
 
 def model_confusions(probabilities: Any, truth: Any) -> jax.Array:

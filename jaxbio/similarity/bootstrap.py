@@ -131,7 +131,6 @@ def resampled_subjects(
     subject_counts: jax.Array,
     method: str,
     ceilings: bool,
-    sigma: jax.Array | None = None,
 ) -> Samples:
     """Scores where only subjects are resampled, with any comparator.
 
@@ -141,14 +140,13 @@ def resampled_subjects(
         subject_counts: multiplicities ``[samples, S]``.
         method: comparator.
         ceilings: whether to compute noise ceilings.
-        sigma: of the whitened comparators.
 
     Returns:
         Scores and ceilings.
     """
     counts = subject_counts.astype(subjects.dtype)
     share = counts / counts.sum(1, keepdims=True)
-    scores = share @ _compare(models, subjects, sigma, method).T
+    scores = share @ _compare(models, subjects, None, method).T
     if not ceilings:
         return Samples(scores, None)
     units = scaled(subjects, method)
@@ -160,7 +158,7 @@ def resampled_subjects(
         present = (count > 0).astype(units.dtype)
         alone = present.sum() < 2
         pools = jnp.where(alone, units[:1], pools)  # no pool at all would divide by zero
-        against = _compare(subjects, pools, sigma, method)
+        against = _compare(subjects, pools, None, method)
         part = present / present.sum()
         lower = jnp.where(alone, jnp.nan, part @ jnp.diagonal(against[:, 1:]))
         return jnp.stack([lower, part @ jnp.where(alone, 1, against[:, 0])])

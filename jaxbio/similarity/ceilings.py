@@ -48,13 +48,7 @@ def rsa_noise_ceiling(
     Raises:
         InputError: if there are fewer than 2 groups, or as ``compare``.
     """
-    checks.choice(method, COMPARATORS, "comparator")
-    subjects = jnp.atleast_2d(vectors(subjects, method, "subjects"))
-    index, n_groups = checks.whole_labels(
-        np.arange(len(subjects)) if groups is None else groups, len(subjects), "groups"
-    )
-    if n_groups < 2:
-        raise InputError(f"a noise ceiling needs at least 2 subjects, there is {n_groups}")
+    subjects, index, n_groups = _grouped(subjects, method, groups)
     one_hot = jax.nn.one_hot(index, n_groups, axis=0, dtype=subjects.dtype)
     return NoiseCeiling(*_leave_one_out(subjects, one_hot, sigma, method))
 
@@ -72,16 +66,23 @@ def mean_rdm_ceiling(subjects: Any, method: str = "spearman") -> NoiseCeiling:
     Raises:
         InputError: as :func:`rsa_noise_ceiling`.
     """
-    checks.choice(method, COMPARATORS, "comparator")
-    subjects = jnp.atleast_2d(vectors(subjects, method, "subjects"))
-    n = len(subjects)
-    if n < 2:
-        raise InputError(f"a noise ceiling needs at least 2 subjects, there is {n}")
+    subjects, _, n = _grouped(subjects, method, None)
     total = subjects.sum(0, keepdims=True)
     others = (total - subjects) / (n - 1)
     lower = jnp.diagonal(_compare(subjects, others, None, method)).mean()
     upper = _compare(subjects, total / n, None, method).mean()
     return NoiseCeiling(lower, upper)
+
+
+def _grouped(subjects: Any, method: str, groups: Any) -> tuple[jax.Array, np.ndarray, int]:
+    """RDM vectors ``[S, P]``, the group of each ``[S]`` and how many groups there are."""
+    checks.choice(method, COMPARATORS, "comparator")
+    subjects = jnp.atleast_2d(vectors(subjects, method, "subjects"))
+    groups = np.arange(len(subjects)) if groups is None else groups
+    index, number = checks.whole_labels(groups, len(subjects), "groups")
+    if number < 2:
+        raise InputError(f"a noise ceiling needs at least 2 subjects, there is {number}")
+    return subjects, index, number
 
 
 def spearman_brown(r: Any, factor: float = 2.0) -> jax.Array:

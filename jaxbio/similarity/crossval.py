@@ -64,18 +64,14 @@ def stratified_splits(
     return Splits(*(np.stack([np.sort(pair[i]) for pair in pairs]) for i in (0, 1)))
 
 
-def svm_strata(objects: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """By what the splits of the SVM are stratified: objects, or categories where images are few.
+def strata(objects: np.ndarray, labels: np.ndarray, share: float = _SVM_SHARE) -> np.ndarray:
+    """By what splits are stratified: objects, or categories where images are few.
 
     Args:
         objects: ``[S]`` object of each image.
         labels: ``[S]`` category of each image.
+        share: of the images, which must be enough for one of each object; by default the SVM's.
     """
-    return strata(objects, labels, _SVM_SHARE)
-
-
-def strata(objects: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
-    """Objects, if a share of the images is enough for one of each, else categories."""
     enough = share * len(objects) >= len(np.unique(objects))
     return objects if enough else labels
 

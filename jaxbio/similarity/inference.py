@@ -80,11 +80,8 @@ def evaluate_fixed(
     """
     models, subjects = _checked(models, subjects, method)
     each = np.asarray(_compare(models, subjects, sigma, method)).T  # [S, M]
-    covariance = np.atleast_2d(np.cov(each.T)) / len(each)
     ceiling = rsa_noise_ceiling(subjects, method, sigma=sigma)
-    return _tests(
-        each.mean(0), _contrasts(covariance), ceiling, each, len(each) - 1, confidence, two_sided
-    )
+    return _over_subjects(each, ceiling, confidence, two_sided)
 
 
 def evaluate_bootstrap(
@@ -287,11 +284,7 @@ def evaluate_crossvalidated(
         raise InputError(f"subject {int(tested.argmin())} is tested in no fold")
     each = total / tested[:, None]
     lower, upper = jnp.stack(bounds).mean(0)
-    covariance = np.atleast_2d(np.cov(each.T)) / len(each)
-    ceiling = NoiseCeiling(lower, upper)
-    return _tests(
-        each.mean(0), _contrasts(covariance), ceiling, each, len(each) - 1, confidence, two_sided
-    )
+    return _over_subjects(each, NoiseCeiling(lower, upper), confidence, two_sided)
 
 
 def _checked(models: Any, subjects: Any, method: str) -> tuple[jax.Array, jax.Array]:
@@ -318,6 +311,12 @@ def _contrasts(covariance: np.ndarray) -> np.ndarray:
     """Variances of the models (diagonal) and of the differences of two models."""
     own = np.diag(covariance)
     return np.where(np.eye(len(own), dtype=bool), covariance, own[:, None] + own - 2 * covariance)
+
+
+def _over_subjects(each, ceiling, confidence, two_sided) -> Inference:
+    """From the scores of every subject ``[S, M]``, whose spread is the error."""
+    variances = _contrasts(np.atleast_2d(np.cov(each.T)) / len(each))
+    return _tests(each.mean(0), variances, ceiling, each, len(each) - 1, confidence, two_sided)
 
 
 def _tests(score, variances, ceiling, samples, dof, confidence, two_sided) -> Inference:

@@ -87,14 +87,14 @@ def match_noise(
 
 
 def prepare(
-    model: Any, neural: Any, parameters: NeuralNoise, names: tuple[str, str]
+    model: Any, neural: Any, parameters: NeuralNoise | None, names: tuple[str, str]
 ) -> tuple[jax.Array, jax.Array]:
-    """Both arrays after the checks that noise matching needs."""
+    """Both arrays after the checks that noise matching needs; None: there is none."""
     model = checks.floats(model, names[0], 2)
     neural = checks.floats(neural, names[1], 2)
     checks.same_length(len(model), len(neural), *names)
     checks.varies(model, names[0])
-    if checks.known(neural):
+    if parameters is not None and checks.known(neural):
         total, noise = float(jnp.var(neural)), float(noise_variance(neural, parameters))
         if total <= noise:
             raise InputError(

@@ -24,8 +24,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxbio.similarity import checks
-
 # scikit-learn's defaults.
 _TOLERANCE = 1e-6
 _ITERATIONS = 500
@@ -66,28 +64,6 @@ def isometric(features: Any) -> np.ndarray:
     return triangle.T
 
 
-@checks.compiled(static=("n_components",))
-def pls_predict(
-    x: jax.Array, y: jax.Array, train: jax.Array, test: jax.Array, n_components: int
-) -> tuple[jax.Array, jax.Array]:
-    """Predictions of PLS regression (centred, not scaled) for the test stimuli of every split.
-
-    Args:
-        x: features ``[n, r]``, or others with the same inner products.
-        y: responses ``[n, q]``.
-        train: ``[splits, n_train]`` indices.
-        test: ``[splits, n_test]`` indices.
-        n_components: number of components; those beyond the rank of the training features change
-            nothing.
-
-    Returns:
-        Predictions ``[splits, n_test, q]``, and how many components each split has ``[splits]``.
-    """
-    found = pls_components(x, y, train, n_components)
-    predicted = lax.map(lambda split: pls_of_split(y, *split), (found, train, test))
-    return predicted, components_found(found)
-
-
 def pls_of_split(y: jax.Array, found: jax.Array, train: jax.Array, test: jax.Array) -> jax.Array:
     """Predictions ``[n_test, q]`` of one split, from its components ``[n, n_components]``."""
     mean = y[train].mean(0, keepdims=True)
@@ -100,9 +76,16 @@ def components_found(found: jax.Array) -> jax.Array:
 
 
 def pls_components(x: jax.Array, y: jax.Array, train: jax.Array, n_components: int) -> jax.Array:
-    """Scores of all stimuli ``[splits, n, n_components]``, of unit length over training stimuli.
+    """Components of PLS regression (centred, not scaled) of every split.
 
-    See :func:`pls_predict`; components that are not there are zero.
+    Args:
+        x: features ``[n, r]``, or others with the same inner products.
+        y: responses ``[n, q]``.
+        train: ``[splits, n_train]`` indices.
+        n_components: number of components; those beyond the rank of the training features are zero.
+
+    Returns:
+        Scores of all stimuli ``[splits, n, n_components]``, of unit length over training stimuli.
     """
     n, q = y.shape
     n_splits, n_train = train.shape

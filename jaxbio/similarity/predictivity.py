@@ -111,7 +111,7 @@ def predictivity(
         checks.same_length(len(x), len(next(iter(layers.values()))), label, next(iter(layers)))
     single = not isinstance(features, Mapping | list | tuple)
     if method == "one-to-one":
-        y, splits = _prepare(responses, objects, splits, layers, names[1])
+        y, splits = _prepare(responses, objects, splits, len(x), next(iter(layers)), names[1])
         times = y if y.ndim == 3 else y[None]
         scores = [_score_one_to_one(checks.local(x), times, *splits) for x in layers.values()]
         return _finish(jnp.stack(scores), y, list(layers), names[1], single)
@@ -171,8 +171,7 @@ def _regress(
     alphas=RIDGE_ALPHAS, labels, responses_name, single=False,
 ) -> Predictivity:  # fmt: skip
     """From Gram matrices ``[layers, n, n]``; for PLS from features ``[layers, n, r]``."""
-    layers = dict.fromkeys(labels, stacked[0])
-    y, splits = _prepare(responses, objects, splits, layers, responses_name)
+    y, splits = _prepare(responses, objects, splits, stacked.shape[1], labels[0], responses_name)
     times = y if y.ndim == 3 else y[None]
     if method == "pls":
         if n_components < 1:
@@ -236,16 +235,15 @@ def _as_dict(features: Any, name: str) -> dict[str, Any]:
     return {name: features}
 
 
-def _prepare(responses, objects, splits, layers, name) -> tuple[jax.Array, Splits]:
+def _prepare(responses, objects, splits, n, label, name) -> tuple[jax.Array, Splits]:
     y = checks.floats(responses, name, (2, 3))
-    label, x = next(iter(layers.items()))
-    checks.same_length(len(x), y.shape[-2], label, name)
+    checks.same_length(n, y.shape[-2], label, name)
     checks.neuroids_vary(y, name)
     if splits is None:
         if objects is None:
             raise InputError("predictivity needs the stimuli's objects, or splits")
         splits = stratified_splits(objects)
-    return y, check_splits(splits, len(x))
+    return y, check_splits(splits, n)
 
 
 def _finish(r, y, labels, responses, single) -> Predictivity:

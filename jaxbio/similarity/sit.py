@@ -18,9 +18,10 @@ from jax import lax
 
 from jaxbio.errors import InputError
 from jaxbio.similarity import checks
+from jaxbio.similarity.compare import embed
 from jaxbio.similarity.crossval import draw_per_object, members
 from jaxbio.similarity.noise import CADIEU_IT, NeuralNoise, _match_noise, prepare
-from jaxbio.similarity.ranks import ranks
+from jaxbio.similarity.rdm import upper
 
 _SPLITS_AT_ONCE = 4
 
@@ -83,13 +84,7 @@ def sit(
         >>> sit(features, recordings, objects, jax.random.key(0)).mean
         Array(0.531, dtype=float32)
     """
-    if noise is None:
-        model = checks.floats(model, names[0], 2)
-        neural = checks.floats(neural, names[1], 2)
-        checks.same_length(len(model), len(neural), *names)
-        checks.varies(model, names[0])
-    else:
-        model, neural = prepare(model, neural, noise, names)
+    model, neural = prepare(model, neural, noise, names)
     index, n_objects = checks.whole_labels(objects, len(neural), "objects")
     if n_objects < 3:
         raise InputError(
@@ -158,9 +153,9 @@ def _scores(model, neural, table, chosen, key, noise):
         first, second = jnp.einsum("doi,oik->kd", chosen, rows) / (total * x.shape[1])[None]
         return second - jnp.square(first), first + shift
 
-    rank_neural = _unit(ranks(_correlations(sums(neural).swapaxes(0, 1))))
+    rank_neural = embed(_correlations(sums(neural).swapaxes(0, 1)), "spearman")
     if noise is None:
-        rank_model = _unit(ranks(_correlations(sums(model).swapaxes(0, 1))))
+        rank_model = embed(_correlations(sums(model).swapaxes(0, 1)), "spearman")
         return (rank_neural * rank_model).sum(1)
 
     a, b, root = noise.slope, noise.offset, noise.repetitions**0.5
@@ -186,7 +181,7 @@ def _scores(model, neural, table, chosen, key, noise):
         (jnp.arange(draws, dtype=jnp.int32), scale, per_object),
         batch_size=_SPLITS_AT_ONCE,
     )
-    return (rank_neural * _unit(ranks(rdms))).sum(1)
+    return (rank_neural * embed(rdms, "spearman")).sum(1)
 
 
 def _given_noise(model, neural, index, n_objects, images, z, noise) -> jax.Array:
@@ -207,7 +202,7 @@ def _scores_of_noise(model, neural, images, z, one_hot, noise):
         rows, z, one_hot = args
         x = _match_noise(model[rows], neural[rows], z, noise)
         rdms = jnp.stack([_correlations(one_hot @ y) for y in (x, neural[rows])])
-        a, b = _unit(ranks(rdms))
+        a, b = embed(rdms, "spearman")
         return a @ b
 
     return lax.map(one, (images, z, one_hot))
@@ -215,12 +210,5 @@ def _scores_of_noise(model, neural, images, z, one_hot, noise):
 
 def _correlations(sums: jax.Array) -> jax.Array:
     """Upper triangles of 1 - Pearson's r between objects ``[..., k, p]``; sums serve as means."""
-    x = sums - sums.mean(-1, keepdims=True)
-    x = x / jnp.sqrt(jnp.square(x).sum(-1, keepdims=True))
-    row, column = np.triu_indices(x.shape[-2], 1)
-    return 1 - (x @ x.mT)[..., row, column]
-
-
-def _unit(x: jax.Array) -> jax.Array:
-    x = x - x.mean(-1, keepdims=True)
-    return x / jnp.sqrt(jnp.square(x).sum(-1, keepdims=True))
+    x = embed(sums, "pearson")
+    return 1 - upper(x @ x.mT)

@@ -146,7 +146,9 @@ def svm_accuracy(
     Returns:
         Accuracies ``[k, splits]``.
     """
-    x = _isometric(jnp.asarray(features))
+    x = jnp.asarray(features)
+    if x.shape[1] > x.shape[0]:
+        x = _principal(x)
     return _accuracy(
         x, *(jnp.asarray(i) for i in (labels, train, test)), jnp.asarray(cs, x.dtype), n_classes
     )
@@ -171,28 +173,18 @@ def svm_fit(features: Any, labels: Any, c: float, *, n_classes: int) -> tuple[ja
 
 def _nested(x, index, strata, splits, cs, n_classes, n_splits, seed) -> np.ndarray:
     """Index of the C that is best within the training images of each split."""
-    inner = [
-        stratified_splits(strata[rows], n_splits, train_size=0.8, seed=seed)
-        for rows in splits.train
-    ]
-    train, test = (
-        np.stack([rows[pair[i]] for rows, pair in zip(splits.train, inner, strict=True)])
-        for i in (0, 1)
-    )  # [splits, inner, images]
     best = []
-    for one_train, one_test in zip(train, test, strict=True):  # one shape: compiled once
-        table = svm_accuracy(x, index, one_train, one_test, cs, n_classes=n_classes)
+    for rows in splits.train:  # of one length: compiled once
+        inner = stratified_splits(strata[rows], n_splits, train_size=0.8, seed=seed)
+        train, test = (rows[part] for part in inner)  # [inner splits, images]
+        table = svm_accuracy(x, index, train, test, cs, n_classes=n_classes)
         best.append(int(table.mean(1).argmax()))
     return np.array(best)
 
 
-def _isometric(x: jax.Array) -> jax.Array:
-    """At most n features with the same inner products: a smaller problem, the same machine."""
-    return x if x.shape[1] <= x.shape[0] else _principal(x)
-
-
 @checks.compiled
 def _principal(x):
+    """As many features as examples, with the same inner products: the same machine."""
     values, vectors = jnp.linalg.eigh(x @ x.T)
     return vectors * jnp.sqrt(jnp.maximum(values, 0))[None]
 

@@ -19,8 +19,9 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.models import create_model
 from jaxbio.models.body import Body
-from jaxbio.models.front_end import bank_to_constants, v2_constants
+from jaxbio.models.front_end import v2_constants
 from jaxbio.models.pathway import Pathway
+from jaxbio.ops.v1 import bank_to_constants
 from jaxbio.weights.state_dict import StateDict, find_state_dict, is_array
 
 _logger = logging.getLogger("jaxbio")
@@ -266,8 +267,12 @@ class Plan:
         for part, shapes in self.constants.items():
             arrays = [take(name, shape) for name, shape in shapes.items()]
             if all(array is not None for array in arrays):
-                make = v2_constants if part == "v2" else self._bank
-                _insert(variables, ("constants", part), make(*arrays))
+                if part == "v1":
+                    q0, q1 = arrays
+                    value = bank_to_constants(q0, q1, self.model.v1.simple_channels)
+                else:
+                    value = v2_constants(*arrays)
+                _insert(variables, ("constants", part), value)
 
         unexpected = [k for k, v in given.items() if is_array(v) and k not in self.wanted]
         report = WeightReport(tuple(missing), tuple(unexpected), mismatched)
@@ -277,9 +282,6 @@ class Plan:
             images = jnp.zeros(self.image.shape, self.image.dtype)
             variables = _overlay(jax.jit(self.model.init)(jax.random.key(0), images), variables)
         return variables, report, notes
-
-    def _bank(self, q0: np.ndarray, q1: np.ndarray) -> dict[str, Any]:
-        return bank_to_constants(q0, q1, self.model.v1.simple_channels)
 
 
 def _with_head(given: dict[str, Any], targets: Mapping[str, "_Target"]) -> dict[str, Any]:

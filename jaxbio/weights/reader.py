@@ -50,11 +50,7 @@ class _Storages:
         return whole.window(*view[0][1:]) if view and view[0] is not None else whole
 
 
-def _known(unknown: bool) -> Known:
-    return None if unknown else KNOWN
-
-
-def _read_zip(path: Path, unknown: bool) -> Any:
+def _read_zip(path: Path, known: Known) -> Any:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         need(len(set(names)) == len(names), "two members of the zip archive have the same name")
@@ -80,14 +76,16 @@ def _read_zip(path: Path, unknown: bool) -> Any:
         order: Any = read("byteorder") if f"{root}byteorder" in names else b"little"
         need(order in (b"little", b"big"), f"unknown byte order {shown(order)}")
         budget = Budget(size)
-        described = Stream(read("data.pkl"), _Storages(), budget, _known(unknown)).load()
+        described = Stream(read("data.pkl"), _Storages(), budget, known).load()
         order = "<" if order == b"little" else ">"
-        return plain(described, Values(lambda key: read(f"data/{key}"), budget, unknown, order))
+        return plain(
+            described, Values(lambda key: read(f"data/{key}"), budget, known is None, order)
+        )
 
 
-def _read_legacy(view: mmap.mmap, unknown: bool) -> Any:
+def _read_legacy(view: mmap.mmap, known: Known) -> Any:
     storages, budget = _Storages(), Budget(len(view))
-    stream = Stream(view, storages, budget, _known(unknown))
+    stream = Stream(view, storages, budget, known)
     try:
         magic = stream.load()
     except ForbiddenContentError:
@@ -108,10 +106,10 @@ def _read_legacy(view: mmap.mmap, unknown: bool) -> Any:
         (size,) = stream.numbers(1)
         need(size == whole.size, f"storage {shown(key)} has {size} of {whole.size} elements")
         raw[key] = stream.take(size * whole.dtype.itemsize)
-    return plain(described, Values(raw.__getitem__, budget, unknown))
+    return plain(described, Values(raw.__getitem__, budget, known is None))
 
 
-def _read_tar(view: mmap.mmap, path: Path, unknown: bool) -> Any:
+def _read_tar(view: mmap.mmap, path: Path, known: Known) -> Any:
     with tarfile.open(path, "r:") as archive:
         spans = {m.name: (m.offset_data, m.offset_data + m.size) for m in archive if m.isreg()}
     if not {"storages", "tensors", "pickle"} <= spans.keys():
@@ -125,7 +123,7 @@ def _read_tar(view: mmap.mmap, path: Path, unknown: bool) -> Any:
 
     def stream(member: str) -> Stream:
         content = view[slice(*spans[member])]
-        return Stream(content, lambda key: objects[int(key)], budget, _known(unknown))
+        return Stream(content, lambda key: objects[int(key)], budget, known)
 
     storages = stream("storages")
     for _ in range(storages.load()):
@@ -142,7 +140,7 @@ def _read_tar(view: mmap.mmap, path: Path, unknown: bool) -> Any:
         *layout, offset = tensors.numbers(2 * rank + 1)
         objects[key] = kind()
         objects[key].state = (objects[owner], offset, tuple(layout[:rank]), tuple(layout[rank:]))
-    return plain(stream("pickle").load(), Values(raw.__getitem__, budget, unknown))
+    return plain(stream("pickle").load(), Values(raw.__getitem__, budget, known is None))
 
 
 # What else a file may be -----------------------------------------------------------------------
@@ -211,7 +209,7 @@ def read_torch(path: str | os.PathLike, *, unknown: bool = False) -> Any:
         raise FileNotFoundError(f"{path}: {kind}; give the path of a PyTorch checkpoint file")
     with path.open("rb") as file:
         try:
-            return _read(path, file, unknown)
+            return _read(path, file, None if unknown else KNOWN)
         except (CorruptCheckpointError, ForbiddenContentError) as error:
             raise type(error)(f"{path}: {error}") from None
         except Exception as error:  # what damage makes zipfile, tarfile, pickle... raise has no end
@@ -220,10 +218,10 @@ def read_torch(path: str | os.PathLike, *, unknown: bool = False) -> Any:
             ) from error
 
 
-def _read(path: Path, file: BinaryIO, unknown: bool) -> Any:
+def _read(path: Path, file: BinaryIO, known: Known) -> Any:
     head = file.read(2048)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _read_zip(path, unknown)
+        return _read_zip(path, known)
     kind = _kind(head) if head else "it is empty"
     if kind:
         raise CorruptCheckpointError(f"not a PyTorch checkpoint: {kind}")
@@ -231,5 +229,5 @@ def _read(path: Path, file: BinaryIO, unknown: bool) -> Any:
         if is_safetensors(head):
             return read_safetensors(view)
         if head[257:262] == b"ustar":
-            return _read_tar(view, path, unknown)
-        return _read_legacy(view, unknown)
+            return _read_tar(view, path, known)
+        return _read_legacy(view, known)

@@ -136,6 +136,18 @@ def test_the_cache_serves_when_the_pictures_cost(tmp_path, cache, caplog):
     np.testing.assert_array_equal(open_source(cfg).train.images, first.train.images)
 
 
+def test_a_picture_that_changes_is_decoded_again(tmp_path):
+    for split in ("train", "test"):
+        for i, name in enumerate(NAMES["cifar10"]):
+            (tmp_path / "cifar10" / split / name).mkdir(parents=True)
+            picture = Image.new("RGB", (32, 32), (i, 0, 0))
+            picture.save(tmp_path / "cifar10" / split / name / "0.bmp")
+    cfg = config(source="cifar10", data_dir=str(tmp_path))
+    assert open_source(cfg).eval.images[:, 0, 0].tolist() == [[i, 0, 0] for i in range(10)]
+    picture.save(tmp_path / "cifar10" / "test" / NAMES["cifar10"][0] / "0.bmp")  # as many bytes
+    assert open_source(cfg).eval.images[0, 0, 0].tolist() == [9, 0, 0]
+
+
 def test_cifar100_has_fine_labels(tmp_path):
     assert len(set(NAMES["cifar100"])) == 100
     assert sorted(NAMES["cifar100"]) == list(NAMES["cifar100"])

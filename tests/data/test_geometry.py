@@ -4,6 +4,7 @@ from PIL import Image
 
 from jaxbio.data import geometry
 from jaxbio.data.tensorflow_cpu import tf
+from jaxbio.data.windows import DRAWS, WINDOW_DRAWS
 
 from .conftest import picture
 
@@ -48,7 +49,7 @@ def test_centre_crop_is_torchvisions(height, width, side, size):
 
 @pytest.mark.parametrize(("height", "width"), [(300, 400), (8, 8), (1, 1), (400, 50), (3, 900)])
 def test_windows_lie_within_the_image(height, width):
-    draws = uniform(2000, geometry.WINDOW_DRAWS)
+    draws = uniform(2000, WINDOW_DRAWS)
     top, left, h, w = (x.numpy() for x in geometry.random_window(draws, height, width, (0.08, 1.0)))
     assert min(h.min(), w.min()) >= 1
     assert min(top.min(), left.min()) >= 0
@@ -57,7 +58,7 @@ def test_windows_lie_within_the_image(height, width):
 
 
 def test_windows_have_the_published_distribution():
-    draws = uniform(20_000, geometry.WINDOW_DRAWS)
+    draws = uniform(20_000, WINDOW_DRAWS)
     top, left, h, w = (x.numpy() for x in geometry.random_window(draws, 1000, 1000, (0.08, 0.5)))
     area, ratio = h * w / 1e6, np.log(w / h)
     # Uniform on 0.08..0.5 and on log 3/4..log 4/3: such windows always fit.
@@ -73,14 +74,14 @@ def test_windows_have_the_published_distribution():
 
 
 def test_a_window_that_cannot_fit_is_central():
-    window = geometry.random_window(uniform(4, geometry.WINDOW_DRAWS), 30, 300, (0.9, 1.0))
+    window = geometry.random_window(uniform(4, WINDOW_DRAWS), 30, 300, (0.9, 1.0))
     for values, expected in zip(window, (0, 130, 30, 40), strict=True):
         np.testing.assert_array_equal(values, [expected] * 4)
 
 
 def test_no_shift_is_the_image():
     images = squares(2, 15)
-    same = geometry.shift_zoom(images, uniform(2, geometry.SHIFT_DRAWS), 0.0, 0.0)
+    same = geometry.shift_zoom(images, uniform(2, DRAWS["shift"]), 0.0, 0.0)
     np.testing.assert_allclose(same, images, atol=1e-3)
 
 

@@ -176,7 +176,7 @@ def warm() -> None:
     """Imports what training imports late, so that each fork need not."""
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     import jaxbio.commands.train
-    import jaxbio.data.pipeline
+    import jaxbio.data.encoded
     import jaxbio.data.tensorflow_cpu
     import jaxbio.plotting.saving
     import jaxbio.tasks.classification.task

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from jaxbio.models import front_end
-from jaxbio.models.front_end import V1, V2, bank_to_constants, constants_to_bank, v2_constants
+from jaxbio.models.front_end import V1, V2, v2_constants
 from jaxbio.ops import gabor
+from jaxbio.ops.v1 import bank_to_constants, constants_to_bank
 
 SMALL = {"simple_channels": 6, "complex_channels": 8, "out_channels": 5, "image_size": 32}
 

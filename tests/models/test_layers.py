@@ -175,7 +175,7 @@ def test_batch_norm_of_a_single_value_stays_finite():
         (layers.kaiming_fan_in, math.sqrt(2 / (9 * 64))),
         (layers.kaiming_uniform_fan_in, math.sqrt(2 / (9 * 64))),
         (layers.torch_default, math.sqrt(1 / (3 * 9 * 64))),
-        (layers.normal(0.01), 0.01),
+        (layers.NormalLinear.keywords["kernel_init"], 0.01),
         (layers.uniform_within(0.3), 0.3 / math.sqrt(3)),
     ],
 )

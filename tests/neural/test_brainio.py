@@ -75,6 +75,16 @@ def test_images_in_an_archive_of_the_csv_s_name(tmp_path):
     assert load_brainio(path).stimuli.read_images(4)[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
 
 
+def test_of_several_folders_in_an_archive_the_first_counts(tmp_path):
+    path = Assembly().write_hdf5(tmp_path / "assembly.nc")
+    write_csv(tmp_path / "set.csv")
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as file:
+        for number in range(40):
+            for name in "abcd":
+                file.writestr(f"{number}/{name}.png", b"")
+    assert load_brainio(path).stimuli.images.names.tolist() == [f"0/{name}.png" for name in "abcd"]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -96,7 +106,7 @@ def test_a_csv_without_ids(tmp_path):
     with pytest.raises(InputError, match="column 'stimulus_id' is missing; found name, file"):
         load_brainio(path)
     (tmp_path / "set.csv").write_text("stimulus_id,filename\na\n")
-    with pytest.raises(InputError, match="line 2 has not 2 fields"):
+    with pytest.raises(InputError, match="line 2 has 1 cells, the header has 2"):
         load_brainio(path)
 
 

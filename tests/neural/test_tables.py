@@ -48,6 +48,14 @@ def test_an_npy_is_told_by_its_stimuli(tmp_path, transposed):
     assert recordings.stimuli.labels.tolist() == ["x", "y", "x"]
 
 
+def test_whatever_opens_as_a_picture_is_a_stimulus(tmp_path):
+    write_images(tmp_path / "pictures", ("a.jfif", "b.avif", "c.png"))
+    np.save(tmp_path / "r.npy", VALUES)
+    recordings = open_recordings(tmp_path / "r.npy", stimuli=tmp_path / "pictures")
+    assert recordings.stimuli.ids.tolist() == ["a.jfif", "b.avif", "c.png"]
+    assert recordings.stimuli.read_images(4).shape == (3, 4, 4, 3)
+
+
 def test_tables_that_cannot_be_told_or_read(tmp_path):
     write_csv(tmp_path / "stimuli.csv", ids=("a", "b", "c"))
     for values, message in [

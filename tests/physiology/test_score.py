@@ -7,13 +7,38 @@ from jaxbio.errors import InputError
 from jaxbio.physiology.distributions import (
     BINS,
     PUBLISHED,
-    PUBLISHED_CEILINGS,
     from_columns,
     histogram,
     read_csv,
 )
 from jaxbio.physiology.properties import STUDIES
 from jaxbio.physiology.score import ks_similarity, score
+
+# Ceilings as published: the data against itself.
+PUBLISHED_CEILINGS = {
+    "preferred_orientation": 0.962,
+    "peak_spatial_frequency": 0.967,
+    "spatial_frequency_selective": 0.963,
+    "spatial_frequency_bandwidth": 0.933,
+    "surround_suppression_index": 0.958,
+    "grating_summation_field": 0.956,
+    "surround_diameter": 0.955,
+    "circular_variance": 0.959,
+    "bandwidth": 0.964,
+    "orthogonal_preferred_ratio": 0.962,
+    "orientation_selective": 0.994,
+    "circular_variance_bandwidth_ratio": 0.968,
+    "orthogonal_preferred_ratio_circular_variance_difference": 0.967,
+    "modulation_ratio": 0.959,
+    "max_dc": 0.968,
+    "texture_modulation_index": 0.948,
+    "absolute_texture_modulation_index": 0.958,
+    "texture_selectivity": 0.940,
+    "texture_sparseness": 0.935,
+    "variance_ratio": 0.939,
+    "max_texture": 0.946,
+    "max_noise": 0.945,
+}
 
 
 def _neurons(table):
@@ -110,3 +135,9 @@ def test_columns_of_other_shapes_are_flattened():
     found = from_columns({"max_dc": np.array([[1.0], [50.0]])}, "here")
     assert found["max_dc"].neurons == 2
     assert found["max_dc"].source == "here"
+
+
+def test_too_few_defined_neurons_give_no_ceiling():
+    table = from_columns({"bandwidth": np.array([20.0, *[np.nan] * 29])}, "mine.csv")["bandwidth"]
+    with pytest.raises(InputError, match=r"mine\.csv: 1 of 30 neurons"):
+        score(np.array([20.0]), table)

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxbio.neural import Recordings
 from jaxbio.similarity import NeuralNoise, compare, object_means, rdm, sit, svm_score, upper
-from jaxbio.similarity.crossval import svm_strata
+from jaxbio.similarity.crossval import strata
 from jaxbio.similarity.noise import recordings_noise
 from jaxbio.tasks.rdm.data import Partition, Target
 
@@ -110,7 +110,7 @@ def _svm(
     return svm_score(
         activity,
         stimuli.labels[index],
-        svm_strata(stimuli.objects[index], stimuli.labels[index]),
+        strata(stimuli.objects[index], stimuli.labels[index]),
         n_features=responses.shape[1],
         neural=responses,
         noise=_noise(recordings),

@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.files import atomic
-from jaxbio.neural.npz import read_npz
+from jaxbio.files.npz import read_npz
 
 Counts = tuple[np.ndarray, np.ndarray]
 

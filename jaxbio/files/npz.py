@@ -1,11 +1,11 @@
-"""Reading of ``.npz`` files that others made: no pickles, errors that name file and field."""
+"""``.npz`` and ``.npy`` files that others made: no pickles, errors that name file and field."""
 
 import math
 import warnings
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 
@@ -63,15 +63,21 @@ def check_npz(path: Path) -> list[str]:
         return npz_names(path)
 
 
-def check_npy(path: Path) -> None:
-    """Holds what an ``.npy`` file declares against the file and the memory.
+def read_npy(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
+    """The array in an ``.npy`` file.
+
+    Args:
+        path: the file.
+        mmap_mode: "r": its pages are read when they are used.
 
     Raises:
-        InputError: not such a file, or it declares more.
+        InputError: not such a file, or it declares more than the file or the memory has.
     """
     check_regular(path)
-    with reading(path, "an .npy file"), path.open("rb") as file:
-        check_size(path, "the array", _declared(file), path.stat().st_size)
+    with reading(path, "an .npy file"):
+        with path.open("rb") as file:
+            check_size(path, "the array", _declared(file), path.stat().st_size)
+        return np.load(path, mmap_mode, allow_pickle=False)
 
 
 def _declared(member: IO[bytes]) -> int:
