@@ -17,7 +17,7 @@ from jaxbio.data.settings import read_settings
 from jaxbio.data.splits import labels_of
 from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest
-from jaxbio.measures.measure import chosen_measure, take
+from jaxbio.measures.measure import chosen_measure
 from jaxbio.measures.predictions import make_step, predict
 from jaxbio.neural import Recordings
 from jaxbio.runs.directory import RunDirectory
@@ -179,13 +179,11 @@ class Network(ABC):
         if measure == "attacks" and not getattr(session.model, "differentiable", True):
             raise InputError("attacks follow gradients, a function on the host has none: see wrap")
         self._begin()
-        if not chosen.needs_data(complete):
-            if data is not None:
-                raise InputError(f"{measure} takes no labelled images here: leave out data")
-            return take(session, chosen, complete)
-        if data is not None:
-            return take(self._on(data), chosen, complete)
-        return take(self._with_own_data(measure), chosen, complete)
+        if chosen.needs_data(complete):
+            session = self._with_own_data(measure) if data is None else self._on(data)
+        elif data is not None:
+            raise InputError(f"{measure} takes no labelled images here: leave out data")
+        return chosen.run(session, complete)
 
     def similarity(
         self,
@@ -221,9 +219,9 @@ class Network(ABC):
             return self.evaluate("similarity", neural=recordings, **words, **options)
         from jaxbio.measures.similarity import compare_with
 
-        chosen, complete = chosen_measure("similarity", **words, **options)
+        _, complete = chosen_measure("similarity", **words, **options)
         self._begin()
-        return chosen.report(self.session, compare_with(self.session, recordings, complete))
+        return compare_with(self.session, recordings, complete)
 
     def plot(self, what: str | Mapping[str, Any] = "curves", measure: str | None = None) -> Figure:
         """Draws the training curves, or results.

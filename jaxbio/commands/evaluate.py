@@ -31,7 +31,7 @@ from jaxbio.commands.experiments import (
 )
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
-from jaxbio.measures.measure import measures, take
+from jaxbio.measures.measure import measures
 
 
 def options(parser: Parser) -> None:
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> None:
         config, workdir, options.checkpoint, with_data=measure.needs_data(options)
     )
     with _figures_as(options.format):
-        take(session, measure, options)
+        measure.run(session, options)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from jaxbio.attacks import Attack
-    from jaxbio.measures.parts import Part, Parts
+    from jaxbio.measures.parts import Part
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "attacks"
@@ -60,28 +60,6 @@ class Cell(NamedTuple):
     epsilon: float
     fooled: "np.ndarray"
     margin: "np.ndarray"
-
-
-class Outcome(NamedTuple):
-    """What was measured.
-
-    Attributes:
-        index: number in the test set of every image.
-        label: its class.
-        correct: whether the model is right without an attack.
-        cells: every attack at every radius.
-        shown: positions of some images of the first batch, clean (0..255), attacked, and what the
-            model says of those: under the first attack at its largest radius.
-        parts: what the result was made of.
-    """
-
-    result: dict[str, Any]
-    index: "np.ndarray"  # type: ignore[assignment]
-    label: "np.ndarray"
-    correct: "np.ndarray"
-    cells: list[Cell]
-    shown: "Part"
-    parts: "Parts"
 
 
 def options(add: Any) -> None:
@@ -115,8 +93,8 @@ def options(add: Any) -> None:
 needs_data = always
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
-    """Attacks the images at every radius.
+def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
+    """Attacks the images at every radius; prints the table, writes JSON, CSV and figures.
 
     Raises:
         InputError: a radius outside the range of the images, a preset without attacks in the norm,
@@ -145,8 +123,9 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     looks = [target.look(batch) for batch in _batches(session, options.count)]
     index, label, correct = (np.concatenate(x) for x in zip(*looks, strict=True))
     described = {a.name: _describe(a, target.stochastic) for a in attacks}
+    name = f"{NAME}_{options.preset}"
     parts = Parts(
-        result_file(session, _name(options.preset)).with_suffix(".partial"),
+        result_file(session, name).with_suffix(".partial"),
         {
             **identity(session),
             "attacks": [[described[a.name], a.epsilons] for a in attacks],
@@ -187,35 +166,13 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     }
     if not options.no_controls:
         result |= controls(session, target, other, cells[0].attack, first, healthy)
-    return Outcome(result, index, label, correct, cells, shown, parts)
-
-
-def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
-    """Prints the table and what speaks against it; writes JSON, CSV and figures."""
-    import jax
-
-    result = outcome.result
-    name = _name(result["preset"])
-    rows = [("norm", "epsilon", "accuracy %", "95 % interval", "of each attack %")]
-    clean = {"clean": {"0": {**result["clean"], "attacks": {}}}}
-    for norm, cells in (clean | result["accuracy_under_attack"]).items():
-        for radius, cell in cells.items():
-            low, high = (f"{100 * v:.1f}" for v in cell["interval"])
-            each = ", ".join(f"{k} {100 * v:.2f}" for k, v in cell["attacks"].items())
-            rows.append((norm, radius, f"{100 * cell['accuracy']:.2f}", f"{low} - {high}", each))
-    text = format_table(rows)
-    for warning in result.get("warnings", ()):
-        text += f"\nWARNING: {warning}"
-    if jax.process_index() == 0:
-        write_text(result_file(session, name).with_suffix(".csv"), _per_image(outcome))
-        _save_figures(session, outcome, name)
-    publish(session, name, result, text)
-    outcome.parts.remove()
+    if first_process:
+        per_image = _per_image(index, label, correct, cells)
+        write_text(result_file(session, name).with_suffix(".csv"), per_image)
+        _save_figures(session, name, result, label[shown["row"]], shown)
+    publish(session, name, result, _table(result))
+    parts.remove()
     return result
-
-
-def _name(preset: str) -> str:
-    return f"{NAME}_{preset}"
 
 
 def parse_radius(text: str) -> float:
@@ -356,25 +313,42 @@ def _describe(attack: "Attack", stochastic: bool) -> dict[str, Any]:
     return {"method": attack.method, "norm": attack.norm, "samples": samples, **attack.options}
 
 
-def _per_image(outcome: Outcome) -> str:
+def _table(result: dict[str, Any]) -> str:
+    """Accuracy per norm and radius, and what speaks against it."""
+    rows = [("norm", "epsilon", "accuracy %", "95 % interval", "of each attack %")]
+    clean = {"clean": {"0": {**result["clean"], "attacks": {}}}}
+    for norm, cells in (clean | result["accuracy_under_attack"]).items():
+        for radius, cell in cells.items():
+            low, high = (f"{100 * v:.1f}" for v in cell["interval"])
+            each = ", ".join(f"{k} {100 * v:.2f}" for k, v in cell["attacks"].items())
+            rows.append((norm, radius, f"{100 * cell['accuracy']:.2f}", f"{low} - {high}", each))
+    warnings = [f"WARNING: {warning}" for warning in result.get("warnings", ())]
+    return "\n".join([format_table(rows), *warnings])
+
+
+def _per_image(
+    index: "np.ndarray", label: "np.ndarray", correct: "np.ndarray", cells: list[Cell]
+) -> str:
     rows: list[tuple[Any, ...]]
     rows = [("index", "label", "clean_correct", "attack", "epsilon", "fooled", "margin")]
-    for cell in outcome.cells:
-        columns = (outcome.index, outcome.label, outcome.correct, cell.fooled, cell.margin)
-        for index, label, correct, fooled, margin in zip(*columns, strict=True):
+    for cell in cells:
+        columns = (index, label, correct, cell.fooled, cell.margin)
+        for number, of_class, right, fooled, margin in zip(*columns, strict=True):
             rows.append(
-                (index, label, int(correct), cell.attack.name, f"{cell.epsilon:.6g}", int(fooled),
-                 f"{margin:.6g}")
+                (number, of_class, int(right), cell.attack.name, f"{cell.epsilon:.6g}",
+                 int(fooled), f"{margin:.6g}")
             )  # fmt: skip
     return csv_text(rows)
 
 
-def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
+def _save_figures(
+    session: "Session", name: str, result: dict[str, Any], labels: "np.ndarray", shown: "Part"
+) -> None:
+    """Accuracy over the radius; and images ``shown``, of the classes ``labels``."""
     from jaxbio.data.class_names import readable
     from jaxbio.plotting.attacks import plot_accuracy_under_attack, plot_attacked_images
-    from jaxbio.tasks.classification.report import save_figures
+    from jaxbio.runs.figures import save_figures
 
-    result = outcome.result
     clean = result["clean"]
     curves = {
         norm: (
@@ -384,9 +358,7 @@ def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
         )
         for norm, cells in result["accuracy_under_attack"].items()
     }
-    shown = outcome.shown
     names = [readable(name) for name in session.source.class_names]
-    labels = outcome.label[shown["row"]]
     titles = [
         (f"class: {names[label]}", f"said: {names[said]}")
         for label, said in zip(labels, shown["said"], strict=True)

@@ -9,7 +9,7 @@ import argparse
 import hashlib
 import sys
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -39,20 +39,6 @@ _PLAIN_LINE_SECONDS = 10.0
 _CELL = ("bin", "measure", "layer", "step")
 
 
-class Outcome(NamedTuple):
-    """Scores, and what the report draws.
-
-    Attributes:
-        whole: what the JSON file holds: also what was measured before.
-        brain: the recordings, of the first time bin.
-    """
-
-    result: dict[str, Any]
-    whole: dict[str, Any]
-    brain: "Brain"
-    activity: "Activity"
-
-
 def options(add: Any) -> None:
     """The measure's flags."""
     add("--neural", default="synthetic", metavar="PATH", help="recordings; default: synthetic ones")
@@ -74,8 +60,8 @@ def options(add: Any) -> None:
 needs_data = never
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
-    """Scores the layers.
+def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
+    """Scores the layers; a table, and JSON and HTML into ``evaluation/similarity_<recordings>``.
 
     Raises:
         InputError: unknown layers, steps or measures, or recordings that do not allow them.
@@ -94,13 +80,16 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
 
 def compare_with(
     session: "Session", recordings: "Recordings", options: argparse.Namespace
-) -> Outcome:
+) -> dict[str, Any]:
     """:func:`run` with recordings that are in memory."""
+    import jax
+
     from jaxbio.features import FeatureRequest
     from jaxbio.features.layers import inspect_model, select_layers
     from jaxbio.measures.brain import brains
     from jaxbio.measures.layer_activity import layer_activity, wide_layers
     from jaxbio.measures.scores import choose_measures
+    from jaxbio.measures.similarity_report import write_html
 
     if options.max_units < 0:
         raise InputError(
@@ -146,7 +135,18 @@ def compare_with(
             "slope": noise.slope, "offset": noise.offset, "repetitions": noise.repetitions,
         }  # fmt: skip
     wanted = _measure(record, compared, names, activity)
-    return Outcome(record.result(wanted), record.result(), compared[0], activity)
+    result, whole = record.result(wanted), record.result()
+    if jax.process_index() == 0:
+        key = f"{NAME}_{recordings.name}"
+        html = session.run.path / "evaluation" / f"{key}.html"
+        write_html(html, whole, compared[0], activity)
+        remarks = list(result["remarks"])
+        more = len(whole["scores"]) - len(result["scores"])
+        if more:
+            remarks.append(f"{more} scores of other layers or measures are kept in the file")
+        table = "\n".join([*_banner(recordings), _table(result), *remarks, f"report: {html}"])
+        publish(session, key, whole, table)
+    return result
 
 
 def _measure(
@@ -210,26 +210,6 @@ def _fingerprint(recordings: "Recordings") -> str:
     return digest.hexdigest()[:16]
 
 
-def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
-    """Prints a table; JSON and HTML into ``evaluation/similarity_<recordings>``."""
-    import jax
-
-    from jaxbio.measures.similarity_report import write_html
-
-    result, recordings = outcome.result, outcome.brain.recordings
-    if jax.process_index() == 0:
-        key = f"similarity_{recordings.name}"
-        html = session.run.path / "evaluation" / f"{key}.html"
-        write_html(html, outcome.whole, outcome.brain, outcome.activity)
-        remarks = list(result["remarks"])
-        more = len(outcome.whole["scores"]) - len(result["scores"])
-        if more:
-            remarks.append(f"{more} scores of other layers or measures are kept in the file")
-        table = "\n".join([*_banner(recordings), _table(result), *remarks, f"report: {html}"])
-        publish(session, key, outcome.whole, table)
-    return result
-
-
 def _score_entry(score: "Score") -> dict[str, Any]:
     return {"score": score.value, "low": score.low, "high": score.high, "ceiled": score.ceiled}
 
@@ -237,7 +217,7 @@ def _score_entry(score: "Score") -> dict[str, Any]:
 def _ceiling_entry(ceiling: "Ceiling | None") -> dict[str, Any]:
     if ceiling is None:
         return {"low": None, "high": None, "what": None}
-    return {"low": ceiling.low, "high": ceiling.high, "what": ceiling.what}
+    return ceiling._asdict()
 
 
 def _banner(recordings: "Recordings") -> list[str]:
