@@ -1,6 +1,6 @@
 """Images as people have them in a program: arrays, files, folders; prepared as in an evaluation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 from jaxbio.data.settings import Settings
 from jaxbio.data.types import ArraySplit, Source
 from jaxbio.errors import InputError
-from jaxbio.features import Extractor, FeatureRequest
 from jaxbio.features.pictures import Pictures, given_pictures
 
 # Uint8 ``[n, H, W, C]``, or files.
@@ -60,33 +59,6 @@ def batches(
             index = np.where(batch["index"] >= 0, batch["index"] + start, -1)
             yield {**batch, "index": index}
         start += len(group)
-
-
-def layer_features(
-    model: Any,
-    variables: Mapping[str, Any],
-    preprocessing: Any,
-    request: FeatureRequest,
-    groups: Sequence[Group],
-    settings: Settings,
-    *,
-    one_size: bool = False,
-    most: int = 64,
-    **options: Any,
-) -> dict[str, np.ndarray]:
-    """Layer to float32 ``[N, ...]``; ``options`` are those of the extractor.
-
-    Raises:
-        InputError: an unknown layer or step, or an image that does not decode.
-    """
-    extractor = Extractor(model, variables, request, preprocessing, **options)
-    devices = options["mesh"].size if "mesh" in options else jax.device_count()
-    size = fitting_batch(sum(map(len, groups)), devices, most)
-    found: dict[str, list[np.ndarray]] = {name: [] for name in extractor.layers}
-    for batch, features in extractor.stream(batches(groups, settings, size, one_size)):
-        for name, values in features.items():
-            found[name].append(values[np.asarray(batch["mask"])])
-    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def fitting_batch(count: int, devices: int, most: int) -> int:

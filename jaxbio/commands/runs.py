@@ -94,8 +94,8 @@ def _row(run: Run) -> Row:
 
 def _compare(options: argparse.Namespace) -> None:
     start_jax()
+    from jaxbio.measures.answers import answer_test_set
     from jaxbio.measures.paired import compare_answers, compare_table
-    from jaxbio.measures.predictions import predict
     from jaxbio.tasks.classification.opened import open_session
     from jaxbio.tasks.config import restored_config
 
@@ -112,7 +112,7 @@ def _compare(options: argparse.Namespace) -> None:
     data = [session.source.describe() for session in sessions]
     if data[0] != data[1]:
         raise InputError(f"{paths[1]} has other test pictures than {paths[0]}: nothing is paired")
-    answers = [predict(session, session.batches()) for session in sessions]
-    correct = [found.top1 == found.labels for found in answers]
+    answers = [answer_test_set(session)[1] for session in sessions]
+    correct = [found.answer == found.label for found in answers]
     print(f"\nA: {paths[0]}, step {sessions[0].step}\nB: {paths[1]}, step {sessions[1].step}\n")
     print(compare_table(compare_answers(*correct, seed=sessions[0].config.seed)))  # type: ignore[misc]

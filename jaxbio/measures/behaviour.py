@@ -166,6 +166,4 @@ def _probabilities(session: "Session", stimuli: "list[Stimulus]") -> "np.ndarray
     settings = dataclasses.replace(read_settings(session.config.data), max_bad_files=0)
     batches = pictures.batches(settings, session.config.eval.batch_size)
     found = predict(session, told(batches, len(stimuli)))
-    if found.probabilities.shape[1] != 1000:
-        return found.probabilities
-    return np.asarray(category_probabilities(found.probabilities))
+    return found if found.shape[1] != 1000 else np.asarray(category_probabilities(found))

@@ -145,7 +145,7 @@ def _probabilities(
 
     known = read_json(session.run.config_file).get("resolved", {}).get("class_names") or []
     if set(source.class_names) <= set(known):
-        found = predict(session, pictures(shown)).probabilities
+        found = predict(session, pictures(shown))
         return found[:, [known.index(name) for name in source.class_names]], "the network's classes"
     labels = labels_of(source.eval)
     others = np.setdiff1d(np.arange(source.num_eval), shown)
