@@ -64,14 +64,7 @@ def open_labelled(
 
 
 def _source(name: str, names: list[str], split: Split, fingerprint: str, one_size: bool) -> Source:
-    return Source(
-        name=name,
-        class_names=names,
-        train=split,
-        eval=split,
-        one_size=one_size,
-        fingerprint=lambda: fingerprint,
-    )
+    return Source(name, names, split, split, one_size, lambda: fingerprint)
 
 
 def _folder(root: Path, names: list[str], named: bool) -> tuple[list[str], np.ndarray, str]:

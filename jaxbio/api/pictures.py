@@ -90,23 +90,14 @@ def _checked(item: Any) -> np.ndarray:
 
 def _from_array(array: np.ndarray, one_size: bool) -> Pictures:
     split = ArraySplit(array, np.zeros(len(array), np.int32))
-    source = Source(
-        name="images",
-        class_names=["image"],
-        train=split,
-        eval=split,
-        one_size=one_size,
-        fingerprint=lambda: "",
-    )
+    source = Source("images", ["image"], split, split, one_size, lambda: "")
     return Pictures([str(number) for number in range(len(array))], source)
 
 
 def _as_they_are(array: np.ndarray, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
     for start in range(0, len(array), batch_size):
-        part = np.broadcast_to(
-            array[start : start + batch_size],
-            (*array[start : start + batch_size].shape[:3], 3),
-        )
+        some = array[start : start + batch_size]
+        part = np.broadcast_to(some, (*some.shape[:3], 3))
         count = len(part)
         images = np.zeros((batch_size, *part.shape[1:]), np.uint8)
         images[:count] = part
