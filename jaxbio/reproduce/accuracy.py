@@ -3,7 +3,7 @@
 import math
 
 from jaxbio.measures.measure import measure
-from jaxbio.reproduce.networks import converted, open_on_imagenet
+from jaxbio.reproduce.networks import IMAGENET, converted, open_on_imagenet
 from jaxbio.reproduce.table import Context, Measured, Row
 
 
@@ -28,10 +28,8 @@ def mce(row: Row, context: Context) -> Measured:
 
 
 def _open(row: Row, context: Context):
-    assert context.data is not None  # a need of the table
-    file = row.needs[0].find(context.data)
-    assert file is not None  # checked before
-    return open_on_imagenet(converted(row.detail, file, context.output), context.data)
+    run = converted(row.detail, context.find(row.needs[0]), context.output)
+    return open_on_imagenet(run, context.find(IMAGENET))
 
 
 def _share(value: float, images: int) -> Measured:

@@ -6,7 +6,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError, WriteError
 from jaxbio.files import write_json
@@ -95,6 +98,25 @@ def stopping_at(context: Context) -> Iterator[None]:
         ended.set()
         watcher.join()
         signal.signal(signal.SIGTERM, before)
+
+
+def trained(config: ConfigDict, name: str, context: Context) -> tuple[dict[str, Any], Path]:
+    """Trains in ``runs/NAME`` of the output as long as the budget allows, or finds it trained.
+
+    Returns:
+        The results, and the run directory.
+
+    Raises:
+        OutOfTimeError: the budget was spent before its end.
+    """
+    from jaxbio.tasks.loop import train
+
+    run = context.output / "runs" / name
+    with stopping_at(context):
+        results = train(config, str(run))
+    if results is None:
+        raise OutOfTimeError
+    return results, run
 
 
 def _measure(row: Row, table: Table, context: Context) -> dict[str, Any] | None:

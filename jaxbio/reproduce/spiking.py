@@ -6,22 +6,14 @@ validation images (benchmarks/spiking_accuracy.py --grid), the test set unseen.
 
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxbio.reproduce.run import stopping_at
+from jaxbio.reproduce.run import trained
 from jaxbio.reproduce.statistics import mean_of
-from jaxbio.reproduce.table import (
-    Context,
-    Measured,
-    Need,
-    OutOfTimeError,
-    Published,
-    Row,
-    Table,
-    below,
-)
+from jaxbio.reproduce.table import Context, Measured, Need, Published, Row, Table, below
 
 VOTING = ("patch_voting", "all_voting", "spikes_first")
 MNIST = Need(
@@ -143,27 +135,13 @@ def configured(name: str) -> Any:
     return config
 
 
-def trained(name: str, context: Context) -> tuple[Any, str]:
-    """Trains a row's population, or finds it trained.
-
-    Returns:
-        Its results, and its run directory.
-
-    Raises:
-        OutOfTimeError: the budget was spent before its end.
-    """
-    from jaxbio.tasks.loop import train
-
+def train_row(name: str, context: Context) -> tuple[Any, Path]:
+    """Trains a row's population, or finds it trained; see :func:`jaxbio.reproduce.run.trained`."""
     config = configured(name)
     config.population.seeds = context.seeds
     config.data.data_dir = str(context.data)
     config.log.tensorboard = False
-    run = context.output / "runs" / f"{name}_{context.seeds}_seeds"
-    with stopping_at(context):
-        results = train(config, str(run))
-    if results is None:
-        raise OutOfTimeError
-    return results, str(run)
+    return trained(config, f"{name}_{context.seeds}_seeds", context)
 
 
 def _rows(context: Context) -> Sequence[Row]:
@@ -179,7 +157,7 @@ def _rows(context: Context) -> Sequence[Row]:
 
 def _measure(row: Row, context: Context) -> Measured:
     name, readout = row.detail
-    results, run = trained(name, context)
+    results, run = train_row(name, context)
     readouts = results["readouts"]
     chosen = "linear"
     if readout == "voting":
@@ -187,7 +165,7 @@ def _measure(row: Row, context: Context) -> Measured:
     members = results.get("population", [results])
     values = np.array([member["readouts"][chosen]["accuracy"] for member in members])
     note = "the best of three votings in the mean of the seeds" if readout == "voting" else ""
-    more = {"readout": chosen, "run": run, "seeds": values.tolist()}
+    more = {"readout": chosen, "run": str(run), "seeds": values.tolist()}
     return mean_of(values, readouts[chosen]["error"], note, more)
 
 

@@ -123,6 +123,12 @@ class Context:
         """Seconds until the deadline."""
         return math.inf if self.deadline is None else self.deadline - time.monotonic()
 
+    def find(self, need: Need) -> Path:
+        """Where the data of a row that is being measured are: its needs have been found before."""
+        found = None if self.data is None else need.find(self.data)
+        assert found is not None
+        return found
+
 
 class OutOfTimeError(Exception):
     """The budget was spent in the middle of a row; what it has done is saved."""

@@ -25,7 +25,7 @@ from jaxbio.reproduce.tables import TABLES, open_table
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["spiking_netwroks"], "did you mean spiking_networks?"),
+        (["spiking_netwroks"], "did you mean 'spiking_networks'?"),
         ([], "--list"),
         (["spiking", "--budget=soon"], "'soon' is no time"),
         (["spiking", "--seeds=0"], "at least one"),
