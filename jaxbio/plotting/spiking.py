@@ -4,9 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxbio.plotting.cells import GAP, tile
 from jaxbio.plotting.style import panel
-
-_GAP = 1  # pixels between tiles
 
 
 def plot_weights(
@@ -199,17 +198,14 @@ def plot_stdp_curve(
 def _weight_sheet(weights: np.ndarray) -> tuple[np.ndarray, list[tuple[float, float]]]:
     """The map, and the centre (x, y) of each filter's tile."""
     filters, rows, columns, size, _ = weights.shape
+    height, width = rows * size, columns * size
     across = int(np.ceil(np.sqrt(filters)))
-    down = -(-filters // across)
-    height, width = rows * size + _GAP, columns * size + _GAP
-    sheet = np.full((down * height - _GAP, across * width - _GAP), np.nan)
-    centres = []
-    for number, tile in enumerate(weights):
-        top, left = (number // across) * height, (number % across) * width
-        plane = tile.transpose(0, 2, 1, 3).reshape(rows * size, columns * size)
-        sheet[top : top + rows * size, left : left + columns * size] = plane
-        centres.append((left + (columns * size - 1) / 2, top + (rows * size - 1) / 2))
-    return sheet, centres
+    planes = weights.transpose(0, 1, 3, 2, 4).reshape(filters, height, width)
+    places = [(number % across, number // across) for number in range(filters)]
+    return tile(planes, across), [
+        (x * (width + GAP) + (width - 1) / 2, y * (height + GAP) + (height - 1) / 2)
+        for x, y in places
+    ]
 
 
 def _draw_competition(axes: Axes, centres: list[tuple[float, float]], strength: np.ndarray) -> None:
