@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
@@ -224,15 +225,13 @@ def _recorded_names(content: Any) -> list[str] | None:
     for key in _NAMES_IN_FILES:
         found = content.get(key) if isinstance(content, Mapping) else None
         if isinstance(found, Mapping):  # numbers to names, or names to numbers
-            pairs = {(k, v) if isinstance(k, int) else (v, k) for k, v in found.items()}
-            found = [name for _, name in sorted(pairs)] if _are_numbered(pairs) else None
+            numbered = {k: v for k, v in found.items() if isinstance(k, Integral)} or {
+                v: k for k, v in found.items() if isinstance(v, Integral)
+            }
+            found = [numbered.get(number) for number in range(len(found))]
         if isinstance(found, list | tuple) and found and all(isinstance(n, str) for n in found):
             return list(found)
     return None
-
-
-def _are_numbered(pairs: set[tuple[Any, Any]]) -> bool:
-    return {number for number, _ in pairs} == set(range(len(pairs)))
 
 
 def _untrained(
