@@ -61,7 +61,6 @@ TABLE = Table(
             below(_FILE),
         ),
     ),
-    took="",
     rows=_rows,
     quantity="i2n consistency over the ceiling",
     measure=_measure,

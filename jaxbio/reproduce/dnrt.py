@@ -76,8 +76,6 @@ TABLE = Table(
     title="DNRT on CIFAR-10 and CIFAR-100",
     source="Qiu et al., ICLR 2024, openreview HiTg16qhxp (values wanted: its tables are "
     "pictures in the copies that were found, and the project's README has none)",
-    needs=(),
-    took="",
     rows=_rows,
     measure=_measure,
     about=(

@@ -42,7 +42,6 @@ TABLE = Table(
     "the README of github.com/hendrycks/robustness; the rest from a reading note alone, which "
     "agrees with both",
     needs=(IMAGENET,),
-    took="",
     rows=_rows,
     quantity="mean corruption error over AlexNet's",
     measure=mce,

@@ -65,7 +65,6 @@ TABLE = Table(
     title="Fine-tuning on RDMs by teachers",
     source=cadieu.SOURCE,
     needs=(cadieu.ARCHIVE, torchvision(_STUDENT, "5 MB")),
-    took="",
     rows=_rows,
     quantity="gain in accuracy, share of the images",
     measure=_measure,

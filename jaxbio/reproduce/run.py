@@ -49,8 +49,9 @@ def measure_table(name: str, table: Table, context: Context) -> list[dict[str, A
     results = {row.name: _entry(row, pending, context, 0.0) for row in rows}
     known = _read(context)
     for row in rows:
-        if row.name in known and _done(known[row.name], row, context):
-            results[row.name] = _judged_anew(known[row.name], row, context)
+        entry = known.get(row.name, {})
+        if entry.get("measured") is not None and entry.get("settings") == _settings(row, context):
+            results[row.name] = _judged_anew(entry, row, context)
     _write(context, results)
     for row in rows:
         if results[row.name]["measured"] is None:
@@ -190,10 +191,6 @@ def _settings(row: Row, context: Context) -> dict[str, Any]:
         "seeds": context.seeds,
         "dry_run": context.dry_run,
     }
-
-
-def _done(entry: dict[str, Any], row: Row, context: Context) -> bool:
-    return entry.get("measured") is not None and entry.get("settings") == _settings(row, context)
 
 
 def _read(context: Context) -> dict[str, dict[str, Any]]:

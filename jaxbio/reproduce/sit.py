@@ -31,7 +31,6 @@ TABLE = Table(
     title="Similarity to IT of twenty networks",
     source=cadieu.SOURCE,
     needs=(cadieu.ARCHIVE,),
-    took="",
     rows=_rows,
     quantity="similarity to IT (SIT)",
     measure=_measure,

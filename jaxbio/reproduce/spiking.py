@@ -52,63 +52,41 @@ def _readme(value: float) -> tuple[Published, ...]:
 
 NETWORKS = {
     "lc_1000_12": Network(
-        "LC 1000/12",
-        "lc_snn",
-        {"filters": 1000, "mean_weight": 0.4, "c_w": -100.0},
-        _one(92.3, 0.7),
-        _one(95.1, 0.5),
+        "LC 1000/12", "lc_snn", {"filters": 1000, "mean_weight": 0.4, "c_w": -100.0},
+        _one(92.3, 0.7), _one(95.1, 0.5),
     ),
     "lc_100_12": Network(
-        "LC 100/12",
-        "lc_snn",
+        "LC 100/12", "lc_snn",
         {"filters": 100, "mean_weight": 0.4, "c_w": -60.0, "train_images": 3200},
-        _one(87.5, 0.9) + _readme(0.896),
-        _one(91.5, 0.6),
+        _one(87.5, 0.9) + _readme(0.896), _one(91.5, 0.6),
     ),
     "lc_100_8": Network(
-        "LC 100/8",
-        "lc_snn",
+        "LC 100/8", "lc_snn",
         {"filters": 100, "kernel": 8, "mean_weight": 0.6, "c_w": -60.0, "train_images": 2000},
-        _one(82.9, 0.6),
-        _one(88.1, 0.7),
+        _one(82.9, 0.6), _one(88.1, 0.7),
     ),
     "lc_25_12_trained": Network(
-        "LC 25/12, trained competition",
-        "lc_snn_competition",
-        {},
-        _one(82.3, 1.0),
-        _one(82.3, 0.6),
+        "LC 25/12, trained competition", "lc_snn_competition", {}, _one(82.3, 1.0), _one(82.3, 0.6)
     ),
     "lc_25_12": Network(
         "LC 25/12", "lc_snn", {"train_images": 2000}, _one(80.1, 1.0), _one(85.5, 0.8)
     ),
     "lc_25_8": Network(
-        "LC 25/8",
-        "lc_snn",
-        {"kernel": 8, "mean_weight": 0.6, "c_w": -100.0},
-        _one(73.6, 1.0) + _readme(0.75),
-        _one(80.3, 0.7),
+        "LC 25/8", "lc_snn", {"kernel": 8, "mean_weight": 0.6, "c_w": -100.0},
+        _one(73.6, 1.0) + _readme(0.75), _one(80.3, 0.7),
     ),
     "c_169_12": Network(
-        "C 169/12",
-        "c_snn",
-        {"filters": 169, "train_images": 1000},
-        _one(79.2, 1.6),
-        _one(85.7, 1.4),
+        "C 169/12", "c_snn", {"filters": 169, "train_images": 1000},
+        _one(79.2, 1.6), _one(85.7, 1.4),
     ),
     "c_81_12": Network(
-        "C 81/12",
-        "c_snn",
-        {"filters": 81, "mean_weight": 0.5, "train_images": 1000},
-        _one(77.2, 1.7),
-        _one(83.1, 1.2),
+        "C 81/12", "c_snn", {"filters": 81, "mean_weight": 0.5, "train_images": 1000},
+        _one(77.2, 1.7), _one(83.1, 1.2),
     ),
     "c_100_8": Network(
-        "C 100/8",
-        "c_snn",
+        "C 100/8", "c_snn",
         {"filters": 100, "kernel": 8, "mean_weight": 0.5, "c_w": -60.0, "train_images": 1000},
-        _one(77.4, 1.9),
-        _one(82.1, 1.3),
+        _one(77.4, 1.9), _one(82.1, 1.3),
     ),
     "c_25_12": Network(
         "C 25/12", "c_snn", {"c_w": -110.0, "train_images": 2000}, _one(65.8, 0.7), _one(77.1, 0.6)
@@ -118,13 +96,10 @@ NETWORKS = {
     ),
     "fc_100": Network("FC 100", "fc_snn", {}, _one(81.4, 0.9), _one(82.1, 0.8)),
     "lc_25_12_two_step": Network(
-        "LC 25/12, two-step training",
-        "lc_snn_two_step",
-        {},
-        (Published(0.762, 0.007, "five best of 63"),),
-        (Published(0.851, 0.020, "five of 63"),),
+        "LC 25/12, two-step training", "lc_snn_two_step", {},
+        (Published(0.762, 0.007, "five best of 63"),), (Published(0.851, 0.020, "five of 63"),),
     ),
-}
+}  # fmt: skip
 
 
 def configured(name: str) -> Any:

@@ -54,7 +54,6 @@ TABLE = Table(
     title="Linear SVMs on Cadieu's images",
     source=cadieu.SOURCE,
     needs=(cadieu.ARCHIVE,),
-    took="",
     rows=_rows,
     measure=_measure,
     can_dry_run=True,

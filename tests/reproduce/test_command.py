@@ -92,7 +92,7 @@ class Halves:
             Row("absent", "text", (Published(0.5),), needs=(need,)),
             Row("present", "text", (Published(published),), tolerance),
         )
-        self.table = Table("t", "s", (), "", lambda context: rows, self._measure)
+        self.table = Table("t", "s", lambda context: rows, self._measure)
 
     def _measure(self, row: Row, context: Context) -> Measured:
         self.measured.append(row.name)
