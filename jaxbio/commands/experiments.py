@@ -102,9 +102,8 @@ def config_of_run(recorded: Mapping[str, Any], overrides: Iterable[Override]) ->
     Raises:
         InputError: see :func:`open_config`.
     """
-    if "config" in recorded:
-        return _changed(restored_config(recorded), overrides)
-    return _changed(weights_config(recorded), overrides)
+    made = restored_config(recorded) if "config" in recorded else weights_config(recorded)
+    return _changed(made, overrides)
 
 
 def _changed(config: ConfigDict, overrides: Iterable[Override]) -> ConfigDict:

@@ -140,11 +140,9 @@ def _ends(interval: "tuple[float, float] | None") -> str:
 
 def _check_classes(session: "Session") -> None:
     from jaxbio.behaviour import CATEGORIES
-    from jaxbio.files import read_json
 
     classes = session.arguments["num_classes"]
-    names = read_json(session.run.config_file).get("resolved", {}).get("class_names") or ()
-    if classes != 1000 and tuple(names) != CATEGORIES:
+    if classes != 1000 and tuple(session.class_names or ()) != CATEGORIES:
         raise InputError(
             f"{session.run.path} has {classes} classes: --mode=behaviour needs ImageNet's 1,000, "
             f"or the 16 categories {', '.join(CATEGORIES)}"
