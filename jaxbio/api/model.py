@@ -225,9 +225,8 @@ def _recorded_names(content: Any) -> list[str] | None:
     for key in _NAMES_IN_FILES:
         found = content.get(key) if isinstance(content, Mapping) else None
         if isinstance(found, Mapping):  # numbers to names, or names to numbers
-            numbered = {k: v for k, v in found.items() if isinstance(k, Integral)} or {
-                v: k for k, v in found.items() if isinstance(v, Integral)
-            }
+            numbered: dict[Any, Any] = {k: v for k, v in found.items() if isinstance(k, Integral)}
+            numbered = numbered or {v: k for k, v in found.items() if isinstance(v, Integral)}
             found = [numbered.get(number) for number in range(len(found))]
         if isinstance(found, list | tuple) and found and all(isinstance(n, str) for n in found):
             return list(found)
