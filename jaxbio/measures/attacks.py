@@ -16,14 +16,12 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
 from jaxbio.errors import InputError
-from jaxbio.files import csv_text, read_json, write_text
-from jaxbio.measures.attacked import Target, controls
+from jaxbio.files import csv_text, write_text
 from jaxbio.measures.measure import (
     a_list,
     always,
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 
 NAME = "attacks"
 _PRESETS = ("pgd20", "vonenet", "evnet", "autoattack_lite")
-_SHOWN = 6
 
 
 class Cell(NamedTuple):
@@ -103,24 +100,32 @@ def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
     import jax
     import numpy as np
 
+    from jaxbio.attacks.ball import epsilons
+    from jaxbio.measures.attacked import Target, controls, open_other
     from jaxbio.measures.parts import Parts
+    from jaxbio.measures.sample import sampled_batches
+    from jaxbio.runs.mesh import put_batches
 
     need_all_classes(session, NAME)
     attacks = _chosen(options)
     size = session.preprocessing.image_size
     for attack in attacks:
-        _check_radii(attack, size)
+        for epsilon in attack.epsilons:  # before any work
+            epsilons(epsilon, np.zeros((1, size, size, 3), np.float32), attack.norm)
     target = Target.of(session)
-    other = None if options.transfer is None else _other(session, options.transfer)
+    other = None if options.transfer is None else open_other(session, options.transfer)
 
-    first = next(_batches(session, options.count))
+    def batches() -> Iterator[Any]:
+        return put_batches(sampled_batches(session, options.count), session.mesh)
+
+    first = next(batches())
     healthy = target.gradients(first)
     if healthy["flat"] == 1:
         raise InputError(
             f"{session.run.path}: the gradient of every image is zero, so that attacks that follow "
             "it measure nothing; a spiking layer needs surrogate gradients"
         )
-    looks = [target.look(batch) for batch in _batches(session, options.count)]
+    looks = [target.look(batch) for batch in batches()]
     index, label, correct = (np.concatenate(x) for x in zip(*looks, strict=True))
     described = {a.name: _describe(a, target.stochastic) for a in attacks}
     name = f"{NAME}_{options.preset}"
@@ -143,9 +148,9 @@ def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
     bar = tqdm(total=total, unit="batch", disable=not (first_process and terminal))
     for place, (attack, epsilon) in enumerate(work):
         found = []
-        for number, batch in enumerate(_batches(session, options.count)):
+        for number, batch in enumerate(batches()):
             show = (number, attack, epsilon) == (0, attacks[0], max(attacks[0].epsilons))
-            measure = functools.partial(_attacked, target, attack, epsilon, batch, show)
+            measure = functools.partial(target.part, attack, batch, epsilon, show)
             doing = f"{attack.name}, epsilon {epsilon:.3g}, batch {number + 1} of {len(looks)}"
             with waiting(doing, tell=tell):
                 part = parts.get(f"{place}_{number}", measure)
@@ -227,66 +232,6 @@ def _with_steps(attack: "Attack", steps: int | None) -> dict[str, Any]:
     if steps is not None and "step" in found:
         found["step"] = min(1.0, found["step"] * found["steps"] / steps)
     return found if steps is None else {**found, "steps": steps}
-
-
-def _check_radii(attack: "Attack", size: int) -> None:
-    """Before any work."""
-    import numpy as np
-
-    from jaxbio.attacks.ball import epsilons
-
-    for epsilon in attack.epsilons:
-        epsilons(epsilon, np.zeros((1, size, size, 3), np.float32), attack.norm)
-
-
-def _other(session: "Session", path: str) -> Target:
-    from jaxbio.tasks.classification.opened import open_session
-
-    file = Path(path) / "config.json"
-    if not file.is_file():
-        raise InputError(f"--transfer={path} is no run directory: give a trained classifier's")
-    if read_json(file).get("config", {}).get("task") == "stdp":
-        raise InputError(
-            f"--transfer={path} is a spiking network of task stdp, which learns without gradients: "
-            "give a classifier's run"
-        )
-    other = open_session(None, path, with_data=False)
-    pairs = {
-        "classes": (other.arguments["num_classes"], session.arguments["num_classes"]),
-        "data.image_size": (other.preprocessing.image_size, session.preprocessing.image_size),
-    }
-    for name, (theirs, ours) in pairs.items():
-        if theirs != ours:
-            raise InputError(f"--transfer={path} has {name} {theirs}, this run has {ours}")
-    for theirs, ours in zip(other.class_names or (), session.class_names or (), strict=False):
-        if theirs != ours:
-            raise InputError(f"--transfer={path} has a class {theirs} where this run has {ours}")
-    return Target.of(other)
-
-
-def _batches(session: "Session", count: int) -> Iterator[Any]:
-    """Of ``count`` images, on the devices; 0: of all."""
-    from jaxbio.measures.sample import sampled_batches
-    from jaxbio.runs.mesh import put_batches
-
-    return put_batches(sampled_batches(session, count), session.mesh)
-
-
-def _attacked(target: Target, attack: "Attack", epsilon: float, batch: Any, show: bool) -> "Part":
-    """What a batch under an attack gives; ``show`` adds some of its images, for a figure."""
-    import numpy as np
-
-    attacked = target.attack(attack, batch, epsilon)
-    fooled, margin = target.fetch((attacked.fooled, attacked.margin), batch)
-    part = {"fooled": fooled, "margin": margin}
-    if show:
-        _, label, correct = target.look(batch)
-        said = target.answers(batch, attacked.images)
-        before, after, said = target.fetch((batch["image"], attacked.images, said), batch)
-        turned = correct & (said != label)
-        rows = np.argsort(~turned, kind="stable")[:_SHOWN]  # those that the attack turned first
-        part |= {"row": rows, "before": before[rows], "after": after[rows], "said": said[rows]}
-    return part
 
 
 def _share(hits: "np.ndarray") -> dict[str, Any]:
