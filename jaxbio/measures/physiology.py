@@ -129,7 +129,10 @@ def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _place(text: str) -> tuple[float, float]:
-    y, x = map(float, text.split(","))
+    try:
+        y, x = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: two numbers, such as 0.5,0.5") from None
     return y, x
 
 
