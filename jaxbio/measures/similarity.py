@@ -42,19 +42,38 @@ _CELL = ("bin", "measure", "layer", "step")
 def options(add: Any) -> None:
     """The measure's flags."""
     add("--neural", default="synthetic", metavar="PATH", help="recordings; default: synthetic ones")
-    add(
-        "--region",
-        metavar="NAME",
-        help="part of the recordings: IT, V4, human_it, ...; default: all, of RDMs one by one",
-    )
-    add("--stimuli", metavar="PATH", help="the images, if not beside the recordings")
+    add_recordings(add)
     add("--layers", **a_list("all"), help="endpoints; default: all")
     add("--times", **a_list("all"), help="all, last or steps")
     add("--measures", **a_list(), help="rsa, sit, svm, pls, ridge, cka, ...; default: all")
     add("--bins", choices=["mean", "all"], default="mean", help="time bins of the recordings")
     add("--max_units", type=int, default=4096, metavar="N", help="sampled of each layer; 0: all")
+
+
+def add_recordings(add: Any) -> None:
+    """The flags of :func:`chosen_recordings`."""
+    add(
+        "--region",
+        metavar="NAME",
+        help="part of the recordings: IT, V4, human_it, ...; default: all, of RDMs one by one",
+    )
+    add("--stimuli", metavar="PATH", help="the images, or BrainIO's CSV, if not beside the file")
     add("--objects_per_category", type=int, default=7, metavar="N", help="of Cadieu's; 0: unknown")
     add("--drop_nan", action="store_true", help="drop neuroids with NaN responses")
+
+
+def chosen_recordings(path: str, options: argparse.Namespace, **more: Any) -> "Recordings":
+    """The part of some recordings that flags choose; ``more`` as of ``open_recordings``."""
+    from jaxbio.neural import open_recordings
+
+    return open_recordings(
+        path,
+        region=options.region,
+        stimuli=options.stimuli,
+        objects_per_category=options.objects_per_category,
+        drop_nan=options.drop_nan,
+        **more,
+    )
 
 
 needs_data = never
@@ -66,16 +85,7 @@ def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         InputError: unknown layers, steps or measures, or recordings that do not allow them.
     """
-    from jaxbio.neural import open_recordings
-
-    recordings = open_recordings(
-        options.neural,
-        region=options.region,
-        stimuli=options.stimuli,
-        objects_per_category=options.objects_per_category,
-        drop_nan=options.drop_nan,
-    )
-    return compare_with(session, recordings, options)
+    return compare_with(session, chosen_recordings(options.neural, options), options)
 
 
 def compare_with(
