@@ -33,11 +33,8 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings: Any):
-        defaults = {
-            "allow_abbrev": False,
-            "formatter_class": argparse.RawDescriptionHelpFormatter,
-        }
-        super().__init__(**{**defaults, **settings})
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(allow_abbrev=False, formatter_class=formatter, **settings)
         self.overrides = False
         self.words: Sequence[str] = ()
         self.elsewhere: dict[str, str] = {}
