@@ -162,6 +162,8 @@ def _of_published(session: "Session", options: argparse.Namespace) -> Plan:
     for name in options.corruptions:
         subset = corruption_names(name) if name in ("benchmark", "validation") else [name]
         names += published.kinds if name == "all" else subset
+    if not names:
+        raise InputError(f"--corruptions is empty: use all or some of {', '.join(published.kinds)}")
     for name in names:
         if name not in published.kinds:
             known = suggest(name, published.kinds, "use all or some of")
