@@ -127,7 +127,10 @@ def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
         )
     looks = [target.look(batch) for batch in batches()]
     index, label, correct = (np.concatenate(x) for x in zip(*looks, strict=True))
-    described = {a.name: _describe(a, target.stochastic) for a in attacks}
+    described = {}
+    for a in attacks:
+        samples = a.samples if target.stochastic else 1
+        described[a.name] = {"method": a.method, "norm": a.norm, "samples": samples, **a.options}
     name = f"{NAME}_{options.preset}"
     parts = Parts(
         result_file(session, name).with_suffix(".partial"),
@@ -251,11 +254,6 @@ def _accuracies(cells: list[Cell], correct: "np.ndarray") -> dict[str, dict[str,
             "attacks": {c.attack.name: float((correct & ~c.fooled).mean()) for c in here},
         }
     return found
-
-
-def _describe(attack: "Attack", stochastic: bool) -> dict[str, Any]:
-    samples = attack.samples if stochastic else 1
-    return {"method": attack.method, "norm": attack.norm, "samples": samples, **attack.options}
 
 
 def _table(result: dict[str, Any]) -> str:

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from jaxbio.measures.brain import Brain
     from jaxbio.measures.layer_activity import Activity
-    from jaxbio.measures.scores import Ceiling, Score
     from jaxbio.neural import Recordings
     from jaxbio.similarity import Products
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "similarity"
 _PLAIN_LINE_SECONDS = 10.0
+_SYNTHETIC = "SYNTHETIC recordings: simulated, not measured. These scores say nothing of a brain."
 _CELL = ("bin", "measure", "layer", "step")
 
 
@@ -150,11 +150,12 @@ def compare_with(
         key = f"{NAME}_{recordings.name}"
         html = session.run.path / "evaluation" / f"{key}.html"
         write_html(html, whole, compared[0], activity)
+        banner = [_SYNTHETIC, ""] if recordings.synthetic else []
         remarks = list(result["remarks"])
         more = len(whole["scores"]) - len(result["scores"])
         if more:
             remarks.append(f"{more} scores of other layers or measures are kept in the file")
-        table = "\n".join([*_banner(recordings), _table(result), *remarks, f"report: {html}"])
+        table = "\n".join([*banner, _table(result), *remarks, f"report: {html}"])
         publish(session, key, whole, table)
     return result
 
@@ -183,7 +184,8 @@ def _measure(
     for brain, name, layer in bar:
         bar.set_description_str(f"{name} {layer}", refresh=False)
         if (brain.name, name) not in record.ceilings:
-            limits = _ceiling_entry(MEASURES[name].ceiling(brain))
+            ceiling = MEASURES[name].ceiling(brain)
+            limits = ceiling._asdict() if ceiling else dict.fromkeys(("low", "high", "what"))
             record.ceilings[brain.name, name] = {"bin": brain.name, "measure": name, **limits}
         places = [place for place in activity if place.layer == layer]
         cells = {(brain.name, name, layer, place.step): place for place in places}
@@ -192,7 +194,9 @@ def _measure(
         if new:
             found = MEASURES[name].score(brain, {str(p): activity[p] for p in new.values()})
             for digest, place in new.items():
-                scored[brain.name, name, digest] = _score_entry(found[str(place)])
+                s = found[str(place)]
+                row = {"score": s.value, "low": s.low, "high": s.high, "ceiled": s.ceiled}
+                scored[brain.name, name, digest] = row
         missing = {cell: place for cell, place in cells.items() if cell not in record.cells}
         if missing:
             entries = {c: scored[brain.name, name, digests[p]] for c, p in missing.items()}
@@ -218,25 +222,6 @@ def _fingerprint(recordings: "Recordings") -> str:
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
-
-
-def _score_entry(score: "Score") -> dict[str, Any]:
-    return {"score": score.value, "low": score.low, "high": score.high, "ceiled": score.ceiled}
-
-
-def _ceiling_entry(ceiling: "Ceiling | None") -> dict[str, Any]:
-    if ceiling is None:
-        return {"low": None, "high": None, "what": None}
-    return ceiling._asdict()
-
-
-def _banner(recordings: "Recordings") -> list[str]:
-    if not recordings.synthetic:
-        return []
-    return [
-        "SYNTHETIC recordings: simulated, not measured. These scores say nothing of a brain.",
-        "",
-    ]
 
 
 def _table(result: dict[str, Any]) -> str:

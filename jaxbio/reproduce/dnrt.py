@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,20 +14,16 @@ _CONFIGS = {"relu_vit": "ReLU", "gelu_vit": "GELU", "dnrt_vit": "RAA"}
 _SETS = ("cifar10", "cifar100")
 
 
-def _find(data: Path, name: str) -> Path | None:
+def _data(name: str) -> Need:
     from jaxbio.data.cifar import find_cifar
 
-    return find_cifar(data, name)
-
-
-def _data(name: str) -> Need:
     number = name.removeprefix("cifar")
     return Need(
         f"{name} in DATA/{name}: the published archive, pictures in train/<class>/ and "
         "test/<class>/ (also in a tar), an .npz, or a set of tfds",
         f"cifar-{number}-binary.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html, as it is",
         "170 MB",
-        lambda data: _find(data, name),
+        lambda data: find_cifar(data, name),
     )
 
 
