@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from flax import linen, nnx
 
-from jaxbio.api.host import hosted
+from jaxbio.api.host import Call, hosted
 from jaxbio.api.model import Model
 from jaxbio.api.torch_module import TorchModule, is_torch_module
 from jaxbio.api.traced import function_network, linen_network, nnx_network
@@ -116,7 +116,7 @@ def wrap(
         )
     elif host:
         _refuse_variables(variables, "a function on the host")
-        call = lambda images, layers: (network(images), {})  # noqa: E731 - nothing is seen within
+        call: Call = lambda images, layers: (network(images), {})  # noqa: E731
         module = _tried(name, image_size, lambda: hosted(call, None, (), image_size, wanted))
     else:
         module = function_network(network, wanted, takes_variables=variables is not None)
