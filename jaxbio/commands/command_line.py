@@ -88,27 +88,24 @@ def all_flags(parser: Parser) -> list[str]:
 def add_processes(parser: Parser) -> None:
     """The flags of distributed runs."""
     group = parser.add_argument_group("several devices and processes")
-    group.add_argument(
+    add = group.add_argument
+    add(
         "--devices",
         type=int,
         metavar="N",
         help="of this process: as many accelerators, or parts of the CPU; default: all, one CPU",
     )
-    group.add_argument(
+    add(
         "--distributed",
         action=argparse.BooleanOptionalAction,
         default=False,
         help="join the other processes of a cluster job (found automatically)",
     )
-    group.add_argument(
-        "--coordinator",
-        metavar="HOST:PORT",
-        help="or say where they meet: an address of process 0",
+    add(
+        "--coordinator", metavar="HOST:PORT", help="or say where they meet: an address of process 0"
     )
-    group.add_argument("--num_processes", type=int, metavar="N", help="with --coordinator")
-    group.add_argument(
-        "--process_id", type=int, metavar="N", help="with --coordinator: this one, from 0"
-    )
+    add("--num_processes", type=int, metavar="N", help="with --coordinator")
+    add("--process_id", type=int, metavar="N", help="with --coordinator: this one, from 0")
 
 
 def start_jax(options: argparse.Namespace | None = None) -> None:

@@ -37,13 +37,10 @@ from jaxbio.measures.measure import measures
 def options(parser: Parser) -> None:
     """The command's arguments: those of all modes, and of the chosen one."""
     add_experiment(parser, " or RUN_DIRECTORY")
-    parser.add_argument(
-        "--mode", choices=list(measures()), default="accuracy", help="what to measure"
-    )
-    parser.add_argument(
-        "--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--mode", choices=list(measures()), default="accuracy", help="what to measure")
+    add("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step")
+    add(
         "--format",
         choices=("png", "pdf", "svg"),
         default="png",

@@ -50,11 +50,10 @@ def options(parser: Parser) -> None:
     listing.add_argument("folder", nargs="?", type=Path, default=Path("runs"))
     parser.set_defaults(command=_list, folder=Path("runs"))
     compare = actions.add_parser("compare", help="two classifiers on the same test pictures")
-    compare.add_argument("first", metavar="A", help="run directory")
-    compare.add_argument("second", metavar="B", help="run directory of the same data")
-    compare.add_argument(
-        "--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step"
-    )
+    add = compare.add_argument
+    add("first", metavar="A", help="run directory")
+    add("second", metavar="B", help="run directory of the same data")
+    add("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step")
     compare.set_defaults(command=_compare)
 
 

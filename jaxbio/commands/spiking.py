@@ -38,12 +38,11 @@ def options(parser: Parser) -> None:
     )
     imports.add_argument("--output", type=Path, metavar="RUNS", help="default: --runs")
     exports = named["export"] = command(_export, "export", "writes one for other programs (NIR)")
-    exports.add_argument("network", nargs="?", help="name; may be left out if there is only one")
-    exports.add_argument("--format", choices=["nir"], default="nir", help="default: %(default)s")
-    exports.add_argument("--output", type=Path, metavar="FILE", help="default: NAME.nir")
-    exports.add_argument(
-        "--leave_out", action="append", default=[], metavar="WHAT", help="refractory: NIR has none"
-    )
+    add = exports.add_argument
+    add("network", nargs="?", help="name; may be left out if there is only one")
+    add("--format", choices=["nir"], default="nir", help="default: %(default)s")
+    add("--output", type=Path, metavar="FILE", help="default: NAME.nir")
+    add("--leave_out", action="append", default=[], metavar="WHAT", help="refractory: NIR has none")
     for name in ("show", "rename", "delete"):
         named[name].add_argument("name", help="of the network, as listed")
     named["report"].add_argument("network", nargs="?", help="name; may be left out if there is one")
