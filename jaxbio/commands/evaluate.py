@@ -22,13 +22,7 @@ from ml_collections import ConfigDict
 
 import jaxbio
 from jaxbio.commands.command_line import Parser, add_processes, start_jax
-from jaxbio.commands.experiments import (
-    add_experiment,
-    chosen,
-    config_of_run,
-    open_config,
-    trained,
-)
+from jaxbio.commands.experiments import add_experiment, chosen, config_of_run, open_config, trained
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.measures.measure import measures

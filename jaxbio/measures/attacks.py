@@ -22,14 +22,7 @@ from tqdm import tqdm
 
 from jaxbio.errors import InputError
 from jaxbio.files import csv_text, write_text
-from jaxbio.measures.measure import (
-    a_list,
-    always,
-    identity,
-    need_all_classes,
-    publish,
-    result_file,
-)
+from jaxbio.measures.measure import a_list, always, identity, need_all_classes, publish, result_file
 from jaxbio.ops.intervals import wilson
 from jaxbio.runs.progress import format_table, say
 from jaxbio.runs.waiting import waiting

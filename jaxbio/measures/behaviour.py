@@ -10,14 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import (
-    a_list,
-    network_identity,
-    never,
-    publish,
-    result_file,
-    told,
-)
+from jaxbio.measures.measure import a_list, network_identity, never, publish, result_file, told
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:

@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import (
-    a_list,
-    network_identity,
-    never,
-    publish,
-    result_file,
-)
+from jaxbio.measures.measure import a_list, network_identity, never, publish, result_file
 from jaxbio.measures.similarity_record import Cell, Record, Row
 from jaxbio.runs.progress import format_table, say
 

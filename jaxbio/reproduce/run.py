@@ -14,15 +14,7 @@ from ml_collections import ConfigDict
 from jaxbio.errors import InputError, WriteError
 from jaxbio.files import write_json
 from jaxbio.reproduce.page import command, write_report
-from jaxbio.reproduce.table import (
-    Context,
-    Measured,
-    OutOfTimeError,
-    Row,
-    Table,
-    missing,
-    verdict,
-)
+from jaxbio.reproduce.table import Context, Measured, OutOfTimeError, Row, Table, missing, verdict
 from jaxbio.runs.progress import say
 
 _FILE = "results.json"
