@@ -191,9 +191,7 @@ def _is_one_of_several() -> bool:
     return jax is not None and jax.distributed.is_initialized()
 
 
-def _split_overrides(
-    words: Sequence[str],
-) -> tuple[list[tuple[str, str, str]], list[str]]:
+def _split_overrides(words: Sequence[str]) -> tuple[list[tuple[str, str, str]], list[str]]:
     """Takes ``--config.KEY=VALUE``, ``--config.KEY VALUE``, ``--[no]config.KEY`` out of them."""
     found, rest, waiting = [], [], list(words)
     while waiting:

@@ -326,9 +326,7 @@ def _save_figures(
     accuracy = np.array([[1.0 - errors[n, s] for s in severities] for n in names])
     clean, count = 1.0 - scores["clean_error"], int(result["clean"]["count"])
     chance = chance_of(result)
-    figures = {
-        "robustness": plot_robustness(accuracy, names, severities, clean, chance, count),
-    }
+    figures = {"robustness": plot_robustness(accuracy, names, severities, clean, chance, count)}
     image = next(iter(session.batches()))["image"][0]
     ours = result["corrupt"] != "published"
     if ours and min(image.shape[:2]) >= _MIN_SHEET_SIZE:

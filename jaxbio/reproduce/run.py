@@ -178,11 +178,7 @@ def _judged_anew(entry: dict[str, Any], row: Row, context: Context) -> dict[str,
 
 def _settings(row: Row, context: Context) -> dict[str, Any]:
     """A measured row is taken over where these are the same."""
-    return {
-        "configuration": row.configuration,
-        "seeds": context.seeds,
-        "dry_run": context.dry_run,
-    }
+    return {"configuration": row.configuration, "seeds": context.seeds, "dry_run": context.dry_run}
 
 
 def _read(context: Context) -> dict[str, dict[str, Any]]:
