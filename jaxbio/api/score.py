@@ -11,7 +11,7 @@ from jaxbio.errors import InputError, suggest
 from jaxbio.measures.brain import Brain, brains
 from jaxbio.measures.scores import MEASURES, choose_measures
 from jaxbio.neural import Recordings, open_recordings
-from jaxbio.neural.npz import read_npy
+from jaxbio.neural.npz import check_npy
 from jaxbio.neural.recordings import StimulusSet
 
 
@@ -114,7 +114,7 @@ def _brain(recordings: Any, n: int, region: Any, stimuli: Any, seed: int) -> Bra
     if isinstance(recordings, str | Path):
         path = Path(recordings)
         if path.suffix == ".npy" and stimuli is None:
-            recordings = _from_array(read_npy(path), n, path.stem)
+            recordings = _from_array(_read(path), n, path.stem)
         else:
             recordings = open_recordings(recordings, region=region, stimuli=stimuli)
     elif not isinstance(recordings, Recordings):
@@ -125,6 +125,16 @@ def _brain(recordings: Any, n: int, region: Any, stimuli: Any, seed: int) -> Bra
             "the same images in the same order"
         )
     return brains(recordings, "mean", seed)[0]
+
+
+def _read(path: Path) -> np.ndarray:
+    if not path.exists():
+        raise InputError(f"{path} does not exist: give an .npy of images x neurons")
+    check_npy(path)
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} cannot be read as an .npy file ({error})") from error
 
 
 def _from_array(array: np.ndarray, n: int, name: str) -> Recordings:

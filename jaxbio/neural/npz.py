@@ -63,17 +63,15 @@ def check_npz(path: Path) -> list[str]:
         return npz_names(path)
 
 
-def read_npy(path: Path) -> np.ndarray:
-    """Reads an ``.npy`` file, once what it declares fits the file and the memory.
+def check_npy(path: Path) -> None:
+    """Holds what an ``.npy`` file declares against the file and the memory.
 
     Raises:
         InputError: not such a file, or it declares more.
     """
     check_regular(path)
-    with reading(path, "an .npy file"):
-        with path.open("rb") as file:
-            check_size(path, "the array", _declared(file), path.stat().st_size)
-        return np.load(path, allow_pickle=False)
+    with reading(path, "an .npy file"), path.open("rb") as file:
+        check_size(path, "the array", _declared(file), path.stat().st_size)
 
 
 def _declared(member: IO[bytes]) -> int:

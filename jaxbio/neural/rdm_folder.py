@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxbio.errors import InputError
-from jaxbio.neural.npz import read_npy, read_npz
+from jaxbio.files.reading import reading
+from jaxbio.neural.npz import check_npy, read_npz
 from jaxbio.neural.recordings import Recordings, StimulusSet
 from jaxbio.neural.tables import folder_stimuli
 
@@ -64,7 +65,9 @@ def _read(file: Path) -> np.ndarray:
             raise InputError(f"{file} holds {', '.join(arrays) or 'nothing'}: one array is read")
         rdm = next(iter(arrays.values()))
     else:
-        rdm = read_npy(file)
+        check_npy(file)
+        with reading(file, "an .npy file"):
+            rdm = np.load(file, allow_pickle=False)
     if rdm.dtype.kind != "f" or rdm.ndim not in (2, 3):
         raise InputError(
             f"{file} is {rdm.dtype} of shape {rdm.shape}: must be floats [subjects, S, S] or [S, S]"

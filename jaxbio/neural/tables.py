@@ -12,8 +12,9 @@ from typing import Any, cast
 import numpy as np
 
 from jaxbio.errors import InputError
+from jaxbio.files.reading import reading
 from jaxbio.neural.images import ImageFiles, zip_members
-from jaxbio.neural.npz import read_npy
+from jaxbio.neural.npz import check_npy
 from jaxbio.neural.presentations import IDS, column, read_csv, stimulus_set
 from jaxbio.neural.recordings import Recordings, StimulusSet
 
@@ -90,7 +91,9 @@ def folder_stimuli(source: Path) -> StimulusSet:
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    values = read_npy(path)
+    check_npy(path)
+    with reading(path, "an .npy file"):
+        values = np.load(path, allow_pickle=False)
     if values.ndim != 2 or values.dtype.kind not in "fiu" or not values.size:
         raise InputError(
             f"{path} is {values.dtype} of shape {values.shape}: must be numbers, images x neurons "
