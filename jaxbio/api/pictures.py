@@ -90,7 +90,14 @@ def _checked(item: Any) -> np.ndarray:
 
 def _from_array(array: np.ndarray, one_size: bool) -> Pictures:
     split = ArraySplit(array, np.zeros(len(array), np.int32))
-    source = Source("images", ["image"], split, split, one_size, lambda: "")
+    source = Source(
+        name="images",
+        class_names=["image"],
+        train=split,
+        eval=split,
+        one_size=one_size,
+        fingerprint=lambda: "",
+    )
     return Pictures([str(number) for number in range(len(array))], source)
 
 
