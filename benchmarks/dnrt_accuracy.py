@@ -31,7 +31,8 @@ def experiment(
     config = RECIPES[network].get_config("mnist" if data == "cifar10" else data)
     if data == "cifar10":
         pictures = datasets.apply_dataset(base.get_config(), data).data
-        config.data.update(pictures)
+        for key in ("source", "augmentation", "crop_scale", "flip"):
+            config.data[key] = pictures[key]
         config.train.batch_size = 64
     config.model.activation = activation
     config.arr.coefficient = dnrt.ARR_COEFFICIENTS[data] if arr else 0.0

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,17 +14,11 @@ from jaxbio.errors import InputError
 _PROBES = 3  # images by which the shapes are found out; few, and not the size of other axes
 
 
-class HostModel(Protocol):
-    """A network in NumPy's terms."""
-
-    def __call__(self, images: np.ndarray, layers: Collection[str]) -> tuple[Any, dict[str, Any]]:
-        """What it returns for images float32 ``[N, S, S, 3]``, and the activity within, that of
-        ``layers``.
-        """
-
-    @property
-    def gradient(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
-        """Images and the loss's gradient by the logits to that by the images; None: unknown."""
+# Images float32 ``[N, S, S, 3]`` and names of layers to what a network returns, and the activity
+# within, that of these layers.
+Call = Callable[[np.ndarray, Collection[str]], tuple[Any, dict[str, Any]]]
+# Images and the loss's gradient by the logits to that by the images.
+Gradient = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,11 +28,14 @@ class Hosted:
     Logits alone and all layers are separate calls: a program that uses one makes only one.
 
     Attributes:
+        call: the network.
+        gradient: its; None: unknown.
         shapes: of every layer that there is, per image.
         names: the layers that are computed.
     """
 
-    model: HostModel
+    call: Call
+    gradient: Gradient | None
     shapes: Mapping[str, tuple[int, ...]]
     names: tuple[str, ...]
 
@@ -49,7 +46,7 @@ class Hosted:
     @property
     def differentiable(self) -> bool:
         """Whether attacks can follow its gradient."""
-        return self.model.gradient is not None
+        return self.gradient is not None
 
     def apply(
         self,
@@ -73,7 +70,7 @@ class Hosted:
     def _call(self, names: tuple[str, ...], images: jax.Array) -> tuple[jax.Array, ...]:
         def host(images: np.ndarray) -> list[np.ndarray]:
             flat = images.reshape(-1, *images.shape[-3:])  # [..., N, S, S, 3] under vmap
-            _, layers = split_output(*self.model(flat, names), len(flat))
+            _, layers = split_output(*self.call(flat, names), len(flat))
             lead = images.shape[:-3]
             return [np.reshape(layers[name], (*lead, *self.shapes[name])) for name in names]
 
@@ -81,7 +78,7 @@ class Hosted:
         return tuple(host_call(host, shapes, images))
 
     def _logits(self, images: jax.Array) -> jax.Array:
-        gradient = self.model.gradient
+        gradient = self.gradient
         if gradient is None:
             return self._call((LOGITS,), images)[0]
 
@@ -102,12 +99,17 @@ class Hosted:
 
 
 def hosted(
-    model: HostModel, names: Collection[str], image_size: int, wanted: Sequence[str] | None
+    call: Call,
+    gradient: Gradient | None,
+    names: Collection[str],
+    image_size: int,
+    wanted: Sequence[str] | None,
 ) -> Hosted:
     """Finds out what a network on the host gives, by three grey images.
 
     Args:
-        model: the network.
+        call: the network.
+        gradient: its; None: unknown.
         names: of the layers within that may be asked for.
         image_size: side of its images in pixels.
         wanted: names or patterns of layers; None: all.
@@ -116,23 +118,6 @@ def hosted(
         InputError: a layer that is wanted is not there.
     """
     grey = np.zeros((_PROBES, image_size, image_size, 3), np.float32)
-    _, layers = split_output(*model(grey, names), _PROBES)
+    _, layers = split_output(*call(grey, names), _PROBES)
     shapes = {n: tuple(np.shape(x)[1:]) for n, x in layers.items() if len(x) == _PROBES}
-    return Hosted(model, shapes, tuple(choose(shapes, wanted)))
-
-
-@dataclasses.dataclass(frozen=True)
-class HostFunction:
-    """A function of NumPy arrays.
-
-    Attributes:
-        function: images to what :func:`jaxbio.wrap` says.
-        gradient: None: JAX does not see into it.
-    """
-
-    function: Callable[[np.ndarray], Any]
-    gradient: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
-
-    def __call__(self, images: np.ndarray, layers: Collection[str]) -> tuple[Any, dict[str, Any]]:
-        """The function's output."""
-        return self.function(images), {}
+    return Hosted(call, gradient, shapes, tuple(choose(shapes, wanted)))

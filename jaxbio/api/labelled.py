@@ -64,21 +64,14 @@ def open_labelled(
 
 
 def _source(name: str, names: list[str], split: Split, fingerprint: str, one_size: bool) -> Source:
-    return Source(
-        name=name,
-        class_names=names,
-        train=split,
-        eval=split,
-        one_size=one_size,
-        fingerprint=lambda: fingerprint,
-    )
+    return Source(name, names, split, split, one_size, lambda: fingerprint)
 
 
 def _folder(root: Path, names: list[str], named: bool) -> tuple[list[str], np.ndarray, str]:
     if not root.is_dir():
         raise InputError(f"data={root} is not a directory: give a folder of class folders")
     split = next((root / s for s in ("val", "test") if (root / s).is_dir()), root)
-    classes = sorted(entry.name for entry in split.iterdir() if _is_class(entry))
+    classes = sorted(e.name for e in split.iterdir() if e.is_dir() and not e.name.startswith("."))
     if not classes:
         raise InputError(f"data={root} has no class folders: images belong in {root}/CLASS/")
     if not named and len(classes) != len(names):
@@ -96,10 +89,6 @@ def _folder(root: Path, names: list[str], named: bool) -> tuple[list[str], np.nd
         paths += pictures
         labels += [number] * len(pictures)
     return paths, np.array(labels, np.int32), root.resolve().name
-
-
-def _is_class(entry: Path) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
 
 
 def _numbers(labels: Any, names: list[str], named: bool) -> np.ndarray:

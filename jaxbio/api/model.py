@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
@@ -184,7 +185,10 @@ def load_model(
         ((2, 5), (2, 1, 2, 2, 256))
     """
     if weights is None:
-        return _untrained(name, image_size, num_classes, mean, std, class_names, seed, arguments)
+        size = 224 if image_size is None else image_size
+        classes = 1000 if num_classes is None else num_classes
+        recorded = {"name": name, "num_classes": classes, "image_size": size, **arguments}
+        return _untrained(recorded, mean, std, class_names, seed)
     if os.path.isdir(weights):
         raise InputError(f"weights={weights} is a directory: use jaxbio.open_run for runs")
     find_body(name)  # a wrong name is an error before the file is read
@@ -221,30 +225,22 @@ def _recorded_names(content: Any) -> list[str] | None:
     for key in _NAMES_IN_FILES:
         found = content.get(key) if isinstance(content, Mapping) else None
         if isinstance(found, Mapping):  # numbers to names, or names to numbers
-            pairs = {(k, v) if isinstance(k, int) else (v, k) for k, v in found.items()}
-            found = [name for _, name in sorted(pairs)] if _are_numbered(pairs) else None
+            numbered: dict[Any, Any] = {k: v for k, v in found.items() if isinstance(k, Integral)}
+            numbered = numbered or {v: k for k, v in found.items() if isinstance(v, Integral)}
+            found = [numbered.get(number) for number in range(len(found))]
         if isinstance(found, list | tuple) and found and all(isinstance(n, str) for n in found):
             return list(found)
     return None
 
 
-def _are_numbered(pairs: set[tuple[Any, Any]]) -> bool:
-    return {number for number, _ in pairs} == set(range(len(pairs)))
-
-
 def _untrained(
-    name: str,
-    image_size: int | None,
-    num_classes: int | None,
+    arguments: dict[str, Any],
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
     class_names: Sequence[str] | None,
     seed: int,
-    arguments: dict[str, Any],
 ) -> Model:
-    size = 224 if image_size is None else image_size
-    classes = 1000 if num_classes is None else num_classes
-    module = create_model(name, image_size=size, num_classes=classes, **arguments)
+    size, module = arguments["image_size"], create_model(**arguments)
     body = module if isinstance(module, Body) else cast(Any, module).body
     own_mean, own_std = published_normalisation(body, arguments.get("front_end", "none"))
     preprocessing = Preprocessing(
@@ -252,5 +248,4 @@ def _untrained(
     )
     keys = {"params": jax.random.key(seed), "noise": jax.random.key(seed)}
     init = jax.jit(lambda keys: module.init(keys, jnp.zeros((1, size, size, 3)), train=False))
-    recorded = {"name": name, "num_classes": classes, "image_size": size, **arguments}
-    return Model(module, init(keys), preprocessing, recorded, class_names=class_names)
+    return Model(module, init(keys), preprocessing, arguments, class_names=class_names)

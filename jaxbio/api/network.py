@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from jaxbio.data.class_names import readable
 from jaxbio.data.settings import read_settings
 from jaxbio.data.splits import labels_of
 from jaxbio.errors import InputError
-from jaxbio.features import FeatureRequest
-from jaxbio.measures.measure import chosen_measure, take
+from jaxbio.features import Extractor, FeatureRequest
+from jaxbio.measures.measure import chosen_measure
 from jaxbio.measures.predictions import make_step, predict
 from jaxbio.neural import Recordings
 from jaxbio.runs.directory import RunDirectory
@@ -80,16 +80,9 @@ class Network(ABC):
         self._check_logits("predict")
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise InputError(f"top={top!r}: use 1 or more")
-        session = self.session
-        groups = pictures.read_images(images, self._one_size)
-        settings = dataclasses.replace(
-            read_settings(session.config.data), max_bad_files=0, exif_rotation=True
-        )
-        count, devices = sum(map(len, groups)), session.mesh.size
-        size = pictures.fitting_batch(count, devices, session.config.eval.batch_size)
-        batches = pictures.batches(groups, settings, size, self._one_size)
-        self._step = make_step(session) if self._step is None else self._step
-        found = predict(session, batches, self._step).probabilities
+        batches = self._batches(images, max_bad_files=0, exif_rotation=True)
+        self._step = make_step(self.session) if self._step is None else self._step
+        found = predict(self.session, batches, self._step)
         count = found.shape[1]
         names = [readable(n) for n in self._class_names(count) or map(str, range(count))]
         order = np.argsort(-found, axis=1, kind="stable")[:, :top]
@@ -129,19 +122,20 @@ class Network(ABC):
             >>> model.features(np.zeros((5, 32, 32, 3), np.uint8), "half")["half"].shape
             (5, 16, 16, 3)
         """
-        session = self.session
-        return pictures.layer_features(
+        session, batches = self.session, self._batches(images)
+        extractor = Extractor(
             session.model,
             session.variables,
-            session.preprocessing,
             FeatureRequest(layers, times, pool, projection, seed),
-            pictures.read_images(images, self._one_size),
-            read_settings(session.config.data),
-            one_size=self._one_size,
-            most=session.config.eval.batch_size,
+            session.preprocessing,
             mesh=session.mesh,
             noise_seed=session.config.seed,
         )
+        found: dict[str, list[np.ndarray]] = {name: [] for name in extractor.layers}
+        for batch, activity in extractor.stream(batches):
+            for name, values in activity.items():
+                found[name].append(values[np.asarray(batch["mask"])])
+        return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def evaluate(
         self, measure: str = "accuracy", *, data: Data | None = None, **options: Any
@@ -179,13 +173,11 @@ class Network(ABC):
         if measure == "attacks" and not getattr(session.model, "differentiable", True):
             raise InputError("attacks follow gradients, a function on the host has none: see wrap")
         self._begin()
-        if not chosen.needs_data(complete):
-            if data is not None:
-                raise InputError(f"{measure} takes no labelled images here: leave out data")
-            return take(session, chosen, complete)
-        if data is not None:
-            return take(self._on(data), chosen, complete)
-        return take(self._with_own_data(measure), chosen, complete)
+        if chosen.needs_data(complete):
+            session = self._with_own_data(measure) if data is None else self._on(data)
+        elif data is not None:
+            raise InputError(f"{measure} takes no labelled images here: leave out data")
+        return chosen.run(session, complete)
 
     def similarity(
         self,
@@ -221,9 +213,9 @@ class Network(ABC):
             return self.evaluate("similarity", neural=recordings, **words, **options)
         from jaxbio.measures.similarity import compare_with
 
-        chosen, complete = chosen_measure("similarity", **words, **options)
+        _, complete = chosen_measure("similarity", **words, **options)
         self._begin()
-        return chosen.report(self.session, compare_with(self.session, recordings, complete))
+        return compare_with(self.session, recordings, complete)
 
     def plot(self, what: str | Mapping[str, Any] = "curves", measure: str | None = None) -> Figure:
         """Draws the training curves, or results.
@@ -248,6 +240,15 @@ class Network(ABC):
             ['1', '3']
         """
         return draw(self.session.run, what, measure)
+
+    def _batches(self, images: pictures.Images, **changes: Any) -> Iterator[dict[str, np.ndarray]]:
+        """Pictures, prepared; ``changes`` are of the settings of the data."""
+        session = self.session
+        groups = pictures.read_images(images, self._one_size)
+        settings = dataclasses.replace(read_settings(session.config.data), **changes)
+        count, most = sum(map(len, groups)), session.config.eval.batch_size
+        size = pictures.fitting_batch(count, session.mesh.size, most)
+        return pictures.batches(groups, settings, size, self._one_size)
 
     def _on(self, data: Data) -> Session:
         """The session with other labelled pictures, whose results have a place of their own."""

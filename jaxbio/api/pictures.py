@@ -1,6 +1,6 @@
 """Images as people have them in a program: arrays, files, folders; prepared as in an evaluation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 from jaxbio.data.settings import Settings
 from jaxbio.data.types import ArraySplit
 from jaxbio.errors import InputError
-from jaxbio.features import Extractor, FeatureRequest
 from jaxbio.features.pictures import Pictures, given_pictures, named_pictures
 
 # Uint8 ``[n, H, W, C]``, or files.
@@ -62,33 +61,6 @@ def batches(
         start += len(group)
 
 
-def layer_features(
-    model: Any,
-    variables: Mapping[str, Any],
-    preprocessing: Any,
-    request: FeatureRequest,
-    groups: Sequence[Group],
-    settings: Settings,
-    *,
-    one_size: bool = False,
-    most: int = 64,
-    **options: Any,
-) -> dict[str, np.ndarray]:
-    """Layer to float32 ``[N, ...]``; ``options`` are those of the extractor.
-
-    Raises:
-        InputError: an unknown layer or step, or an image that does not decode.
-    """
-    extractor = Extractor(model, variables, request, preprocessing, **options)
-    devices = options["mesh"].size if "mesh" in options else jax.device_count()
-    size = fitting_batch(sum(map(len, groups)), devices, most)
-    found: dict[str, list[np.ndarray]] = {name: [] for name in extractor.layers}
-    for batch, features in extractor.stream(batches(groups, settings, size, one_size)):
-        for name, values in features.items():
-            found[name].append(values[np.asarray(batch["mask"])])
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
 def fitting_batch(count: int, devices: int, most: int) -> int:
     """A batch size of few different ones, so that other numbers of images compile nothing new."""
     size = devices
@@ -123,10 +95,8 @@ def _from_array(array: np.ndarray, one_size: bool) -> Pictures:
 
 def _as_they_are(array: np.ndarray, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
     for start in range(0, len(array), batch_size):
-        part = np.broadcast_to(
-            array[start : start + batch_size],
-            (*array[start : start + batch_size].shape[:3], 3),
-        )
+        some = array[start : start + batch_size]
+        part = np.broadcast_to(some, (*some.shape[:3], 3))
         count = len(part)
         images = np.zeros((batch_size, *part.shape[1:]), np.uint8)
         images[:count] = part

@@ -90,12 +90,9 @@ def open_run(
         'resnet18'
     """
     workdir = find_run(str(path))
-    made = None if config is None else make_config(config)
     recorded = read_json(workdir / "config.json")
-    if made is None and "config" not in recorded:
-        made, has_data = own_config(recorded, workdir), False
-    else:
-        made, has_data = made if made is not None else restored_config(recorded), True
+    made = own_config(recorded, workdir) if config is None else make_config(config)
+    has_data = config is not None or "config" in recorded
     run = Run(workdir, str(checkpoint), changed(made, overrides), has_data=has_data)
     if run.task != "stdp":
         _ = run.session  # a checkpoint that is not there is an error now

@@ -16,7 +16,7 @@ def is_torch_module(x: Any) -> bool:
 
 
 class TorchModule:
-    """See :class:`jaxbio.api.host.HostModel`.
+    """To be called, and differentiated, by :class:`jaxbio.api.host.Hosted`.
 
     Images go in as ``[N, 3, S, S]``; outputs ``[N, C, H, W]`` come out as ``[N, H, W, C]``, others
     as they are. The module is in evaluation mode during a call, and then as it was.

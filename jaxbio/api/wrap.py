@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from flax import linen, nnx
 
-from jaxbio.api.host import HostFunction, hosted
+from jaxbio.api.host import Call, hosted
 from jaxbio.api.model import Model
 from jaxbio.api.torch_module import TorchModule, is_torch_module
 from jaxbio.api.traced import function_network, linen_network, nnx_network
@@ -97,7 +97,8 @@ def wrap(
     if is_torch_module(network):
         _refuse_variables(variables, "a PyTorch module")
         torch = TorchModule(network)
-        module = _tried(name, image_size, lambda: hosted(torch, torch.names, image_size, wanted))
+        found = lambda: hosted(torch, torch.gradient, torch.names, image_size, wanted)  # noqa: E731
+        module = _tried(name, image_size, found)
         digest = lambda: digest_variables(torch.variables())  # noqa: E731
     elif isinstance(network, linen.Module):
         if variables is None and network.scope is not None:
@@ -115,8 +116,8 @@ def wrap(
         )
     elif host:
         _refuse_variables(variables, "a function on the host")
-        function = HostFunction(network)
-        module = _tried(name, image_size, lambda: hosted(function, (), image_size, wanted))
+        call: Call = lambda images, layers: (network(images), {})  # noqa: E731
+        module = _tried(name, image_size, lambda: hosted(call, None, (), image_size, wanted))
     else:
         module = function_network(network, wanted, takes_variables=variables is not None)
     if variables is None and digest is None:

@@ -105,13 +105,10 @@ def apgd(
     epsilon = ball.epsilons(epsilon, images, norm)
     windows = jnp.asarray(checkpoints(steps))
 
-    def column(values: Array) -> Array:
-        return values.reshape(-1, *[1] * (images.ndim - 1))
-
     def attempt(keys: Array) -> tuple[Array, Array]:
         def move(s: _State, inputs: tuple[Array, Array]):
             number, window = inputs
-            ahead = s.x + column(s.length) * ball.direction(s.gradient, s.x, norm)
+            ahead = s.x + ball.per_image(s.length, s.x) * ball.direction(s.gradient, s.x, norm)
             ahead = ball.project(ahead, images, epsilon, norm)
             share = jnp.where(number > 0, _MOMENTUM, 1.0)
             x = s.x + share * (ahead - s.x) + (1 - share) * (s.x - s.before)
@@ -119,19 +116,20 @@ def apgd(
             loss, margin, gradient = objective.climb(x, noise_keys(keys, number + 1))
             best, highest = better(s.best, s.margin, x, margin)
             rise = loss > s.top_loss
+            wide = ball.per_image(rise, x)
             s = s._replace(
                 x=x,
                 before=s.x,
                 gradient=gradient,
                 loss=loss,
-                top=jnp.where(column(rise), x, s.top),
+                top=jnp.where(wide, x, s.top),
                 top_loss=jnp.where(rise, loss, s.top_loss),
-                top_gradient=jnp.where(column(rise), gradient, s.top_gradient),
+                top_gradient=jnp.where(wide, gradient, s.top_gradient),
                 increases=s.increases + (loss > s.loss),
                 best=best,
                 margin=highest,
             )
-            return _checkpoint(s, window, column), None
+            return _checkpoint(s, window), None
 
         start = ball.random_start(start_keys(keys), images, epsilon, norm)
         loss, margin, gradient = objective.climb(start, noise_keys(keys, 0))
@@ -171,14 +169,15 @@ def checkpoints(steps: int) -> np.ndarray:
     return windows
 
 
-def _checkpoint(s: _State, window: Array, column) -> _State:
+def _checkpoint(s: _State, window: Array) -> _State:
     few = s.increases <= _ENOUGH_INCREASES * window
     halve = few | (~s.halved & (s.old_top_loss >= s.top_loss))
     at_checkpoint = window > 0
     back = halve & at_checkpoint
+    wide = ball.per_image(back, s.x)
     return s._replace(
-        x=jnp.where(column(back), s.top, s.x),
-        gradient=jnp.where(column(back), s.top_gradient, s.gradient),
+        x=jnp.where(wide, s.top, s.x),
+        gradient=jnp.where(wide, s.top_gradient, s.gradient),
         # The loss of the step before is that of the iterate left, as published.
         length=jnp.where(back, s.length / 2, s.length),
         increases=jnp.where(at_checkpoint, 0, s.increases),

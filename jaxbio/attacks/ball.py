@@ -22,12 +22,6 @@ _BISECTIONS = 26
 _CLIPPING_ROUNDS = 6
 
 
-def check_norm(norm: str) -> None:
-    """Raises an ``InputError`` unless ``norm`` is one of ``NORMS``."""
-    if norm not in NORMS:
-        raise InputError(f"norm={norm!r}: use one of {', '.join(NORMS)}")
-
-
 def largest(shape: tuple[int, ...], norm: str) -> float:
     """The distance of two opposite corners of the box, for images of a shape."""
     size = math.prod(shape)
@@ -90,7 +84,7 @@ def random_start(keys: Array, images: Array, epsilon: Array, norm: str) -> Array
         return parts[:-1] * signs / parts.sum()
 
     drawn = jax.vmap(draw)(keys).reshape(images.shape)
-    moved = images + _per_image(epsilon, images) * drawn
+    moved = images + per_image(epsilon, images) * drawn
     return project(moved, images, epsilon, norm)
 
 
@@ -111,13 +105,13 @@ def direction(gradient: Array, x: Array, norm: str, quantile: float = 0.0) -> Ar
         stuck = ((x <= 0) & (gradient < 0)) | ((x >= 1) & (gradient > 0))
         size = jnp.where(stuck, 0.0, jnp.abs(gradient))
         least = jnp.quantile(size.reshape(len(x), -1), quantile, axis=1)
-        gradient = jnp.where((size >= _per_image(least, x)) & (size > 0), jnp.sign(gradient), 0.0)
+        gradient = jnp.where((size >= per_image(least, x)) & (size > 0), jnp.sign(gradient), 0.0)
     # Gradients of confident networks are small: their squares would be 0.
     axes = tuple(range(1, gradient.ndim))
     largest = jnp.abs(gradient).max(axes)
-    gradient = gradient / _per_image(jnp.where(largest > 0, largest, 1.0), x)
+    gradient = gradient / per_image(jnp.where(largest > 0, largest, 1.0), x)
     length = jnp.abs(gradient).sum(axes) if norm == "l1" else _euclid(gradient)
-    return gradient / _per_image(jnp.where(length > 0, length, 1.0), x)
+    return gradient / per_image(jnp.where(length > 0, length, 1.0), x)
 
 
 def project(x: Array, images: Array, epsilon: Array, norm: str) -> Array:
@@ -130,7 +124,7 @@ def project(x: Array, images: Array, epsilon: Array, norm: str) -> Array:
         norm: one of ``NORMS``.
     """
     if norm == "linf":
-        radius = jnp.broadcast_to(_per_image(epsilon, images), images.shape)
+        radius = jnp.broadcast_to(per_image(epsilon, images), images.shape)
         return jnp.clip(
             x,
             jnp.maximum(_move(images, -radius), 0.0),
@@ -142,7 +136,7 @@ def project(x: Array, images: Array, epsilon: Array, norm: str) -> Array:
     length = _exact_sum(jnp.abs(d) if norm == "l1" else jnp.square(d))
     length = length if norm == "l1" else jnp.sqrt(length)
     scale = jnp.minimum(1.0, epsilon * _MARGIN / jnp.where(length > 0, length, 1.0))
-    return jnp.clip(_move(images, d * _per_image(scale, images)), 0.0, 1.0)
+    return jnp.clip(_move(images, d * per_image(scale, images)), 0.0, 1.0)
 
 
 def _shrink_l2(d: Array, low: Array, high: Array, epsilon: Array) -> Array:
@@ -156,7 +150,7 @@ def _shrink_l2(d: Array, low: Array, high: Array, epsilon: Array) -> Array:
     scale = jnp.minimum(1.0, epsilon / jnp.where(norm > 0, norm, 1.0))
 
     def grow(scale: Array, _: None) -> tuple[Array, None]:
-        scaled = d * _per_image(scale, d)
+        scaled = d * per_image(scale, d)
         clipped = jnp.clip(scaled, low, high)
         free = clipped == scaled
         cut = jnp.where(free, 0.0, jnp.square(clipped)).sum(axes)
@@ -167,7 +161,7 @@ def _shrink_l2(d: Array, low: Array, high: Array, epsilon: Array) -> Array:
         return jnp.where(rest > 0, jnp.clip(grown, scale, 1.0), scale), None
 
     scale, _ = lax.scan(grow, scale, None, length=_CLIPPING_ROUNDS)
-    return jnp.clip(d * _per_image(scale, d), low, high)
+    return jnp.clip(d * per_image(scale, d), low, high)
 
 
 def _shrink_l1(d: Array, low: Array, high: Array, epsilon: Array) -> Array:
@@ -176,7 +170,7 @@ def _shrink_l1(d: Array, low: Array, high: Array, epsilon: Array) -> Array:
     size, room = jnp.abs(d), jnp.where(d > 0, high, -low)
 
     def lengths(threshold: Array) -> Array:
-        return jnp.minimum(jnp.maximum(size - _per_image(threshold, d), 0.0), room)
+        return jnp.minimum(jnp.maximum(size - per_image(threshold, d), 0.0), room)
 
     def halve(bounds: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
         below, above = bounds
@@ -192,7 +186,7 @@ def _shrink_l1(d: Array, low: Array, high: Array, epsilon: Array) -> Array:
     free = (length > 0) & (length < room)
     left = jnp.where(outside, epsilon - length.sum(axes), 0.0)
     share = jnp.maximum(left, 0.0) / jnp.maximum(free.sum(axes), 1)
-    length = jnp.where(free, jnp.minimum(length + _per_image(share, d), room), length)
+    length = jnp.where(free, jnp.minimum(length + per_image(share, d), room), length)
     return jnp.sign(d) * length
 
 
@@ -225,5 +219,6 @@ def _euclid(x: Array) -> Array:
     return jnp.sqrt(jnp.square(x).sum(tuple(range(1, x.ndim))))
 
 
-def _per_image(values: Array, images: Array) -> Array:
+def per_image(values: Array, images: Array) -> Array:
+    """Values ``[N]`` as they combine with images ``[N, ...]``."""
     return values.reshape(-1, *[1] * (images.ndim - 1))

@@ -42,15 +42,7 @@ def gradient_health(
     """
     images = jnp.asarray(images)
     objective, keys = make_objective(
-        model,
-        images,
-        labels,
-        key,
-        loss="ce",
-        targets=None,
-        samples=1,
-        stochastic=stochastic,
-        indices=indices,
+        model, images, labels, key, stochastic=stochastic, indices=indices
     )
     _, _, gradient = objective.climb(images, keys)
     axes = tuple(range(1, images.ndim))

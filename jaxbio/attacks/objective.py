@@ -162,11 +162,11 @@ def make_objective(
     labels: ArrayLike,
     key: Array,
     *,
-    loss: str,
-    targets: ArrayLike | None,
-    samples: int,
-    stochastic: bool,
-    indices: ArrayLike | None,
+    loss: str = "ce",
+    targets: ArrayLike | None = None,
+    samples: int = 1,
+    stochastic: bool = False,
+    indices: ArrayLike | None = None,
 ) -> tuple[Objective, Array]:
     """Checks the arguments that attacks share; returns the objective and a key per image.
 

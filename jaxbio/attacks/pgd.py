@@ -99,7 +99,7 @@ def pgd(
         indices=indices,
     )
     epsilon = ball.epsilons(epsilon, images, norm)
-    length = (epsilon * step).reshape(-1, *[1] * (images.ndim - 1))
+    length = ball.per_image(epsilon * step, images)
 
     def attempt(keys: Array) -> tuple[Array, Array]:
         def move(carry: tuple[Array, Array, Array], number: Array):
@@ -124,8 +124,7 @@ def pgd(
 def better(best: Array, highest: Array, x: Array, margins: Array) -> tuple[Array, Array]:
     """Of two batches of images, each image with the higher margin; and that margin."""
     ahead = margins > highest
-    mask = ahead.reshape(-1, *[1] * (x.ndim - 1))
-    return jnp.where(mask, x, best), jnp.where(ahead, margins, highest)
+    return jnp.where(ball.per_image(ahead, x), x, best), jnp.where(ahead, margins, highest)
 
 
 def check_options(norm: str, steps: int, step: float, restarts: int) -> float:
@@ -134,7 +133,8 @@ def check_options(norm: str, steps: int, step: float, restarts: int) -> float:
     Raises:
         InputError: out of range.
     """
-    ball.check_norm(norm)
+    if norm not in ball.NORMS:
+        raise InputError(f"norm={norm!r}: use one of {', '.join(ball.NORMS)}")
     for name, value in (("steps", steps), ("restarts", restarts)):
         if value < 1:
             raise InputError(f"{name}={value}: 1 or more")

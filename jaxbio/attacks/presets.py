@@ -65,17 +65,6 @@ class Attack:
         )
 
 
-def _vonenet(method_options: Mapping[str, Any], samples: int) -> tuple[Attack, ...]:
-    return tuple(
-        Attack("pgd", norm, radii, samples, method_options)
-        for norm, radii in (
-            ("linf", (1 / 1020, 1 / 255)),
-            ("l2", (0.15, 0.6)),
-            ("l1", (40.0, 160.0)),
-        )
-    )
-
-
 _PGD64 = {"steps": 64, "step": 1 / 32}
 
 PRESETS: dict[str, tuple[Attack, ...]] = {
@@ -83,7 +72,11 @@ PRESETS: dict[str, tuple[Attack, ...]] = {
     "pgd20": (Attack("pgd", "linf", (8 / 255,), 1, {"steps": 20, "step": 0.25}),),
     # Dapello et al. 2020 (VOneNet): 64 steps, 8 gradient samples. L1 and L2 radii are for images of
     # 224 px. The length of a step, which its public sources do not state, is epsilon / 32 here.
-    "vonenet": _vonenet(_PGD64, 8),
+    "vonenet": (
+        Attack("pgd", "linf", (1 / 1020, 1 / 255), 8, _PGD64),
+        Attack("pgd", "l2", (0.15, 0.6), 8, _PGD64),
+        Attack("pgd", "l1", (40.0, 160.0), 8, _PGD64),
+    ),
     # EVNet: 64 steps, 10 gradient samples.
     "evnet": (Attack("pgd", "linf", (1 / 1020, 1 / 255, 4 / 255, 16 / 255), 10, _PGD64),),
     # The first two parts of AutoAttack (Croce & Hein 2020), 100 steps each, at the radius of its

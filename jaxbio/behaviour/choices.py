@@ -1,14 +1,13 @@
 """Two-choice trials of people as a CSV has them, and as indices of pictures and objects."""
 
-import csv
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from jaxbio.behaviour.trials import csv_lines
 from jaxbio.errors import InputError
-from jaxbio.files.reading import check_regular, reading
 from jaxbio.similarity.behaviour import Trials
 
 # Each column, and what else it may be called (as in the recordings of Rajalingham et al. 2018).
@@ -85,25 +84,11 @@ def read_choices(paths: str | Path | Iterable[str | Path]) -> Choices:
 
 
 def _rows(file: Path) -> list[tuple[str, ...]]:
-    check_regular(file)
-    with reading(file, "a CSV of trials"), file.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.DictReader(lines)
-        there = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-        columns = []
-        for column, names in COLUMNS.items():
-            found = [there[name] for name in names if name in there]
-            if not found:
-                raise InputError(
-                    f"{file}: column {column} is missing; needed: {', '.join(COLUMNS)}"
-                )
-            columns.append(found[0])
-        rows = []
-        for row in reader:
-            cells = tuple((row.get(column) or "").strip() for column in columns)
-            if not all(cells):
-                raise InputError(f"{file}, line {reader.line_num}: a cell is empty")
-            rows.append(cells)
-        return rows
+    lines = csv_lines(file, COLUMNS)
+    for line, cells in lines:
+        if not all(cells.values()):
+            raise InputError(f"{file}, line {line}: a cell is empty")
+    return [tuple(cells.values()) for _, cells in lines]
 
 
 def _numbers(names: list[str], known: dict[str, int], what: str, count: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -230,37 +230,57 @@ def model_trials(name: str, stimuli: Sequence[Stimulus], probabilities: ArrayLik
     )
 
 
-def _rows(file: Path) -> list[tuple[str, ...]]:
-    """Of one file, in the order of the fields of :class:`Trials`."""
+def csv_lines(
+    file: Path, columns: Mapping[str, Sequence[str]], optional: Collection[str] = ()
+) -> list[tuple[int, dict[str, str]]]:
+    """The lines of a CSV of trials: their numbers, and their cells by column, "" where empty.
+
+    Args:
+        file: with a header, in any order and case.
+        columns: what each may be called.
+        optional: those that may be missing.
+
+    Raises:
+        InputError: no such file, or a column that is missing.
+    """
     check_regular(file)
     with reading(file, "a CSV of trials"), file.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.DictReader(lines)
-        names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-        missing = [c for c in COLUMNS if c not in names and c not in ("trial", "rt")]
-        if missing:
-            raise InputError(
-                f"{file}: column {missing[0]} is missing; needed are {', '.join(COLUMNS)}"
-            )
-        return [_row(file, reader.line_num, row, names) for row in reader]
+        there = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+        found = {}
+        for column, names in columns.items():
+            known = [there[name] for name in names if name in there]
+            if not known and column not in optional:
+                raise InputError(
+                    f"{file}: column {column} is missing; needed: {', '.join(columns)}"
+                )
+            found[column] = known[0] if known else None
+        return [
+            (reader.line_num, {c: (row[n] or "").strip() if n else "" for c, n in found.items()})
+            for row in reader
+        ]
 
 
-def _row(file: Path, line: int, row: dict[str, str], names: dict[str, str]) -> tuple[str, ...]:
-    def value(column: str) -> str:
-        return (row.get(names.get(column, ""), "") or "").strip()
+def _rows(file: Path) -> list[tuple[str, ...]]:
+    """Of one file, in the order of the fields of :class:`Trials`."""
+    lines = csv_lines(file, {name: (name,) for name in COLUMNS}, optional=("trial", "rt"))
+    return [_row(file, line, cells) for line, cells in lines]
 
-    category, response = value("category"), value("object_response").lower()
+
+def _row(file: Path, line: int, cells: dict[str, str]) -> tuple[str, ...]:
+    category, response = cells["category"], cells["object_response"].lower()
     allowed = (*CATEGORIES, NO_ANSWER)
     if category not in CATEGORIES or response not in allowed:
         wrong = category if category not in CATEGORIES else response
         raise InputError(
             f"{file}, line {line}: {wrong!r} is not one of the 16 categories ({', '.join(allowed)})"
         )
-    seconds = value("rt")
+    seconds = cells["rt"] or "nan"
     try:
-        float(seconds or "nan")
+        float(seconds)
     except ValueError:
         raise InputError(f"{file}, line {line}: rt={seconds!r} is not a number") from None
     return (
-        value("subj"), response, category, value("condition"), value("imagename"),
-        value("session"), seconds or "nan",
+        cells["subj"], response, category, cells["condition"], cells["imagename"],
+        cells["session"], seconds,
     )  # fmt: skip

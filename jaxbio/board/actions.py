@@ -84,7 +84,7 @@ class Actions:
         known, _, variant = str(experiment).partition(":")
         if known not in self.experiments or not _VARIANT.fullmatch(variant):
             raise InputError(f"experiment '{experiment}': use {', '.join(self.experiments)}")
-        if not _NAME.fullmatch(str(name)):
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise InputError(f"name '{name}': use letters, digits and . , = + - _")
         if not isinstance(changes, list | tuple):
             raise InputError("changes are a list of KEY=VALUE")
@@ -129,7 +129,7 @@ class Actions:
 
     def _path(self, run: str) -> Any:
         paths = self._index.names()
-        if run not in paths:
+        if not isinstance(run, str) or run not in paths:
             raise InputError(f"there is no run '{run}' (any more)")
         return paths[run]
 

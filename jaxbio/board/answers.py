@@ -164,11 +164,8 @@ class Answers:
 def page_files() -> dict[str, bytes]:
     """The page by file name."""
     folder = files("jaxbio.board") / "page"
-    return {
-        file.name: file.read_bytes()
-        for file in folder.iterdir()
-        if any(file.name.endswith(suffix) for suffix in _PAGE_KINDS)
-    }
+    shown = tuple(_PAGE_KINDS)
+    return {f.name: f.read_bytes() for f in folder.iterdir() if f.name.endswith(shown)}
 
 
 def _json(value: Any) -> Answer:

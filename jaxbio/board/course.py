@@ -53,9 +53,9 @@ class Course:
         sample = _sample(text)
         found = parse_lines(sample)
         self.damaged |= len(found) < len(sample)
-        self._tests = _thinned(self._tests + parse_lines(tests))
+        self._tests = _thinned(self._tests + parse_lines(tests), _KEPT)
         training = [line for line in found if line["split"] == "train"]
-        self._training = _thinned(self._training + training)
+        self._training = _thinned(self._training + training, _KEPT)
         self.last = self._training[-1] if self._training else self.last
         return self.waiting
 
@@ -79,8 +79,7 @@ class Course:
                 numbers = [_number(line.get(key)) for line in lines]
                 values = [float(f"{n:.4g}") for n in numbers if n is not None]
                 if len(values) > 1:
-                    stride = -(-len(values) // _POINTS)
-                    return {"of": f"{split}/{key}", "values": values[::-1][::stride][::-1]}
+                    return {"of": f"{split}/{key}", "values": _thinned(values, _POINTS)}
         return None
 
 
@@ -102,10 +101,10 @@ def _sample(text: bytes) -> list[bytes]:
     return [text[start : text.index(b"\n", start)] for start in sorted(starts)]
 
 
-def _thinned(lines: list[Line]) -> list[Line]:
-    """At most so many, even in number; the newest stays."""
-    stride = -(-len(lines) // _KEPT) or 1
-    return lines[::-1][::stride][::-1]
+def _thinned(values: list[Any], most: int) -> list[Any]:
+    """At most so many of them, at even distances; the newest stays."""
+    stride = -(-len(values) // most) or 1
+    return values[::-1][::stride][::-1]
 
 
 def _number(value: Any) -> float | None:

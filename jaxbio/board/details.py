@@ -1,5 +1,6 @@
 """Everything about one run that its page shows, as JSON."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,22 +55,25 @@ def run_details(index: Index, name: str) -> JSON:
         "blanks": blanks(run, seen.entries),
         "files": [{"name": key, "version": v} for key, v in run_files(run.path).items()],
     }
-    parts: list[tuple[str, Callable[[], Any]]] = [
-        ("config", lambda: _config(run)),
-        ("readouts", lambda: _readouts(run)),
-        ("population", lambda: _population(run)),
-        ("confusion", lambda: _confusion(run)),
-    ]
+    for key, part in _PARTS.items():
+        details[key] = None
+        with _noted(damage, key):
+            details[key] = part(run)
     for kind, reader in _EVALUATIONS.items():
-        files = sorted((run.path / "evaluation").glob(f"{kind}*.json"))
-        parts.append((kind, _all_of(reader, files, damage)))
-    for key, part in parts:
-        try:
-            details[key] = part()
-        except (InputError, LookupError, TypeError, ValueError, AttributeError) as error:
-            details[key] = None
-            damage.append(f"{key}: not what jaxbio writes ({type(error).__name__}: {error})")
+        details[kind] = []
+        for file in sorted((run.path / "evaluation").glob(f"{kind}*.json")):
+            with _noted(damage, file.name):
+                details[kind] += list(reader(file.stem, read_json(file)))
     return {**details, "damage": list(dict.fromkeys(damage))}
+
+
+@contextlib.contextmanager
+def _noted(damage: list[str], what: str) -> Iterator[None]:
+    """A line of damage in place of whatever a wrong file makes its reader raise."""
+    try:
+        yield
+    except (InputError, LookupError, TypeError, ValueError, AttributeError) as error:
+        damage.append(f"{what} is not what jaxbio writes ({type(error).__name__}: {error})")
 
 
 def run_curves(
@@ -170,21 +174,6 @@ def _confusion(run: Run) -> JSON | None:
     return None if wrong is None else wrong.about
 
 
-def _all_of(
-    read: Callable[[str, Mapping[str, Any]], Iterator[JSON]], files: list[Path], damage: list[str]
-) -> Callable[[], list[JSON]]:
-    def parts() -> list[JSON]:
-        found = []
-        for file in files:
-            try:
-                found += list(read(file.stem, read_json(file)))
-            except (InputError, LookupError, TypeError, ValueError, AttributeError) as error:
-                damage.append(f"{file.name}: {type(error).__name__}: {error}")
-        return found
-
-    return parts
-
-
 def _robustness(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
     cells = {tuple(key.split("/")): cell["top1"] for key, cell in found["cells"].items()}
     if not cells:
@@ -270,6 +259,12 @@ def _time(stem: str, found: Mapping[str, Any]) -> Iterator[JSON]:
     }
 
 
+_PARTS: dict[str, Callable[[Run], Any]] = {
+    "config": _config,
+    "readouts": _readouts,
+    "population": _population,
+    "confusion": _confusion,
+}
 _EVALUATIONS = {
     "robustness": _robustness,
     "similarity": _similarity,

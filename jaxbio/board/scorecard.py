@@ -5,7 +5,7 @@ Every entry has an ``id`` that is the same for runs whose numbers can stand in o
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,18 +71,18 @@ def scorecard(run: Run, date: float, evaluations: list[Found]) -> tuple[list[Ent
         date: of its results.
         evaluations: its ``evaluation/*.json``.
     """
-    sources: list[tuple[str, float, Callable[[], Iterator[dict[str, Any]]]]]
-    sources = [("results.json", date, lambda: _of_results(run))] if run.results else []
+    # Readers are generators: what is wrong with a file is raised below.
+    sources = [("results.json", date, _of_results(run))] if run.results else []
     for stem, when, content in evaluations:
         if _SET_ASIDE.search(stem):
             continue
         reader = _READERS.get(stem.split("_")[0])
         if reader is not None and not stem.startswith("accuracy_"):  # of a population's members
-            sources.append((f"{stem}.json", when, _bound(reader, stem, content)))
+            sources.append((f"{stem}.json", when, reader(stem, content)))
     entries, damaged = [], []
-    for name, when, read in sources:
+    for name, when, fields_of in sources:
         try:
-            found = [_checked(Entry(**{"date": when, **fields})) for fields in read()]
+            found = [_checked(Entry(**{"date": when, **fields})) for fields in fields_of]
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             damaged.append(f"{name} is not what jaxbio writes ({type(error).__name__}: {error})")
             continue
@@ -101,10 +101,6 @@ def _command(run: Run, section: str) -> str:
     if run.task == "stdp" and section != "accuracy":
         return ""  # a network without layers
     return f"jaxbio evaluate {run.path} {_MODES[section]}"
-
-
-def _bound(reader: Any, stem: str, content: Mapping[str, Any]) -> Any:
-    return lambda: reader(stem, content)
 
 
 def _checked(entry: Entry) -> Entry:

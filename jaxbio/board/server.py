@@ -6,6 +6,7 @@ What is answered is in ``answers``; here are sockets, hosts, slow clients and he
 import contextlib
 import hashlib
 import ipaddress
+import re
 import socket
 import sys
 import threading
@@ -81,7 +82,7 @@ def make_server(answers: Answers, host: str = "127.0.0.1", port: int = 8000) -> 
             if address is None:
                 return
             length = self.headers.get("Content-Length", "")
-            if not (length.isascii() and length.isdecimal() and int(length) <= _MOST_BYTES):
+            if not (re.fullmatch("[0-9]{1,9}", length) and int(length) <= _MOST_BYTES):
                 self._send(failure("Content-Length: up to 1 MiB", HTTPStatus.BAD_REQUEST))
                 return
             body = self.rfile.read(int(length))

@@ -61,7 +61,8 @@ def export_site(index: Index, site: Path) -> int:
             content = (seen.run.path / file).read_bytes()
             if file.endswith(".html"):
                 content = content.replace(f"{escape(str(index.folder.absolute()))}/".encode(), b"")
-            _write(content, site / "files" / str(number) / file)
+            with atomic(site / "files" / str(number) / file) as temporary:
+                temporary.write_bytes(content)
     numbers = {name: number for number, name in enumerate(names)}
     about = {"folder": index.folder.name, "numbers": numbers}
     deliver("table.js", "table", Table(index).json(about, float("inf")))
@@ -89,11 +90,6 @@ def _wrong_pictures(pictures: Pictures, run: Run) -> dict[int, str]:
     except (InputError, OSError):
         return found  # the page says that it has none
     return found
-
-
-def _write(content: bytes, target: Path) -> None:
-    with atomic(target) as temporary:
-        temporary.write_bytes(content)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -33,11 +33,8 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings: Any):
-        defaults = {
-            "allow_abbrev": False,
-            "formatter_class": argparse.RawDescriptionHelpFormatter,
-        }
-        super().__init__(**{**defaults, **settings})
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(allow_abbrev=False, formatter_class=formatter, **settings)
         self.overrides = False
         self.words: Sequence[str] = ()
         self.elsewhere: dict[str, str] = {}
@@ -91,27 +88,24 @@ def all_flags(parser: Parser) -> list[str]:
 def add_processes(parser: Parser) -> None:
     """The flags of distributed runs."""
     group = parser.add_argument_group("several devices and processes")
-    group.add_argument(
+    add = group.add_argument
+    add(
         "--devices",
         type=int,
         metavar="N",
         help="of this process: as many accelerators, or parts of the CPU; default: all, one CPU",
     )
-    group.add_argument(
+    add(
         "--distributed",
         action=argparse.BooleanOptionalAction,
         default=False,
         help="join the other processes of a cluster job (found automatically)",
     )
-    group.add_argument(
-        "--coordinator",
-        metavar="HOST:PORT",
-        help="or say where they meet: an address of process 0",
+    add(
+        "--coordinator", metavar="HOST:PORT", help="or say where they meet: an address of process 0"
     )
-    group.add_argument("--num_processes", type=int, metavar="N", help="with --coordinator")
-    group.add_argument(
-        "--process_id", type=int, metavar="N", help="with --coordinator: this one, from 0"
-    )
+    add("--num_processes", type=int, metavar="N", help="with --coordinator")
+    add("--process_id", type=int, metavar="N", help="with --coordinator: this one, from 0")
 
 
 def start_jax(options: argparse.Namespace | None = None) -> None:
@@ -197,9 +191,7 @@ def _is_one_of_several() -> bool:
     return jax is not None and jax.distributed.is_initialized()
 
 
-def _split_overrides(
-    words: Sequence[str],
-) -> tuple[list[tuple[str, str, str]], list[str]]:
+def _split_overrides(words: Sequence[str]) -> tuple[list[tuple[str, str, str]], list[str]]:
     """Takes ``--config.KEY=VALUE``, ``--config.KEY VALUE``, ``--[no]config.KEY`` out of them."""
     found, rest, waiting = [], [], list(words)
     while waiting:

@@ -13,10 +13,9 @@ from jaxbio.errors import InputError
 
 def options(parser: Parser) -> None:
     """The command's arguments."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run directory of a classifier")
-    parser.add_argument(
-        "--output", default="curves.png", metavar="FILE", help="default: %(default)s"
-    )
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help="run directory of a classifier")
+    add("--output", default="curves.png", metavar="FILE", help="default: %(default)s")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -22,28 +22,19 @@ from ml_collections import ConfigDict
 
 import jaxbio
 from jaxbio.commands.command_line import Parser, add_processes, start_jax
-from jaxbio.commands.experiments import (
-    add_experiment,
-    chosen,
-    config_of_run,
-    open_config,
-    trained,
-)
+from jaxbio.commands.experiments import add_experiment, chosen, config_of_run, open_config, trained
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
-from jaxbio.measures.measure import measures, take
+from jaxbio.measures.measure import measures
 
 
 def options(parser: Parser) -> None:
     """The command's arguments: those of all modes, and of the chosen one."""
     add_experiment(parser, " or RUN_DIRECTORY")
-    parser.add_argument(
-        "--mode", choices=list(measures()), default="accuracy", help="what to measure"
-    )
-    parser.add_argument(
-        "--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--mode", choices=list(measures()), default="accuracy", help="what to measure")
+    add("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step")
+    add(
         "--format",
         choices=("png", "pdf", "svg"),
         default="png",
@@ -94,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
         config, workdir, options.checkpoint, with_data=measure.needs_data(options)
     )
     with _figures_as(options.format):
-        take(session, measure, options)
+        measure.run(session, options)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """From what a user types to a configuration: an experiment's name or file, and changed keys."""
 
 import contextlib
-import difflib
 import importlib
 import re
 import runpy
@@ -14,7 +13,7 @@ from ml_collections import ConfigDict
 
 import jaxbio.configs
 from jaxbio.commands.command_line import Parser
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 from jaxbio.options import set_key
 from jaxbio.tasks.config import check_config, restored_config, weights_config
 
@@ -103,9 +102,8 @@ def config_of_run(recorded: Mapping[str, Any], overrides: Iterable[Override]) ->
     Raises:
         InputError: see :func:`open_config`.
     """
-    if "config" in recorded:
-        return _changed(restored_config(recorded), overrides)
-    return _changed(weights_config(recorded), overrides)
+    made = restored_config(recorded) if "config" in recorded else weights_config(recorded)
+    return _changed(made, overrides)
 
 
 def _changed(config: ConfigDict, overrides: Iterable[Override]) -> ConfigDict:
@@ -152,9 +150,11 @@ def _load(experiment: str) -> ConfigDict:
     if is_file and not Path(path).exists() and not path.endswith(".py"):
         raise InputError(f"{path} does not exist: neither a run directory nor an experiment's file")
     if is_file and not Path(path).is_file():
-        raise InputError(f"--config={path} does not exist: {_hint(name, 'jaxbio brings')}")
+        raise InputError(
+            f"--config={path} does not exist: {suggest(name, names(), 'jaxbio brings')}"
+        )
     if not is_file and not (_FOLDER / f"{path}.py").is_file():
-        raise InputError(f"unknown experiment '{path}': {_hint(path, 'use a file or')}")
+        raise InputError(f"unknown experiment '{path}': {suggest(path, names(), 'use a file or')}")
     try:
         if not is_file or Path(path).resolve().parent == _FOLDER:
             get_config = importlib.import_module(f"jaxbio.configs.{name}").get_config
@@ -210,11 +210,6 @@ def _parse(text: str, kind: type, now: Any) -> Any:
         item_type = float if float in of_item else of_item.pop()
         return kind(_parse(item, item_type, item_type()) for item in items if item)
     return kind(text)
-
-
-def _hint(word: str, introduction: str) -> str:
-    close = difflib.get_close_matches(word, names(), n=1)
-    return f"did you mean '{close[0]}'?" if close else f"{introduction} {', '.join(names())}"
 
 
 def _last_line(error: BaseException) -> str:

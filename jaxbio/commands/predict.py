@@ -74,10 +74,9 @@ def run(options: argparse.Namespace) -> None:
     settings = read_settings(session.config.data)
     settings = dataclasses.replace(settings, max_bad_files=0, exif_rotation=True)
     found = predict(session, pictures.batches(settings, size))
-    if names is None or len(names) != found.probabilities.shape[1]:
-        names = [str(number) for number in range(found.probabilities.shape[1])]
-    names = [readable(name) for name in names]
-    _tell(options, pictures.names, names, found.probabilities)
+    if names is None or len(names) != found.shape[1]:
+        names = [str(number) for number in range(found.shape[1])]
+    _tell(options, pictures.names, [readable(name) for name in names], found)
 
 
 def _predict_spiking(options: argparse.Namespace, workdir: Path) -> None:

@@ -50,11 +50,10 @@ def options(parser: Parser) -> None:
     listing.add_argument("folder", nargs="?", type=Path, default=Path("runs"))
     parser.set_defaults(command=_list, folder=Path("runs"))
     compare = actions.add_parser("compare", help="two classifiers on the same test pictures")
-    compare.add_argument("first", metavar="A", help="run directory")
-    compare.add_argument("second", metavar="B", help="run directory of the same data")
-    compare.add_argument(
-        "--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step"
-    )
+    add = compare.add_argument
+    add("first", metavar="A", help="run directory")
+    add("second", metavar="B", help="run directory of the same data")
+    add("--checkpoint", default="best", metavar="WHICH", help="best (default), last or a step")
     compare.set_defaults(command=_compare)
 
 
@@ -94,8 +93,8 @@ def _row(run: Run) -> Row:
 
 def _compare(options: argparse.Namespace) -> None:
     start_jax()
+    from jaxbio.measures.answers import answer_test_set
     from jaxbio.measures.paired import compare_answers, compare_table
-    from jaxbio.measures.predictions import predict
     from jaxbio.tasks.classification.opened import open_session
     from jaxbio.tasks.config import restored_config
 
@@ -112,7 +111,7 @@ def _compare(options: argparse.Namespace) -> None:
     data = [session.source.describe() for session in sessions]
     if data[0] != data[1]:
         raise InputError(f"{paths[1]} has other test pictures than {paths[0]}: nothing is paired")
-    answers = [predict(session, session.batches()) for session in sessions]
-    correct = [found.top1 == found.labels for found in answers]
+    answers = [answer_test_set(session)[1] for session in sessions]
+    correct = [found.answer == found.label for found in answers]
     print(f"\nA: {paths[0]}, step {sessions[0].step}\nB: {paths[1]}, step {sessions[1].step}\n")
     print(compare_table(compare_answers(*correct, seed=sessions[0].config.seed)))  # type: ignore[misc]

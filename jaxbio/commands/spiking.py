@@ -3,14 +3,10 @@
 import argparse
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError, WriteError, shorten_warnings
 from jaxbio.runs.progress import format_table
-
-if TYPE_CHECKING:
-    from jaxbio.tasks.stdp.registry import Entry
 
 
 def options(parser: Parser) -> None:
@@ -42,12 +38,11 @@ def options(parser: Parser) -> None:
     )
     imports.add_argument("--output", type=Path, metavar="RUNS", help="default: --runs")
     exports = named["export"] = command(_export, "export", "writes one for other programs (NIR)")
-    exports.add_argument("network", nargs="?", help="name; may be left out if there is only one")
-    exports.add_argument("--format", choices=["nir"], default="nir", help="default: %(default)s")
-    exports.add_argument("--output", type=Path, metavar="FILE", help="default: NAME.nir")
-    exports.add_argument(
-        "--leave_out", action="append", default=[], metavar="WHAT", help="refractory: NIR has none"
-    )
+    add = exports.add_argument
+    add("network", nargs="?", help="name; may be left out if there is only one")
+    add("--format", choices=["nir"], default="nir", help="default: %(default)s")
+    add("--output", type=Path, metavar="FILE", help="default: NAME.nir")
+    add("--leave_out", action="append", default=[], metavar="WHAT", help="refractory: NIR has none")
     for name in ("show", "rename", "delete"):
         named[name].add_argument("name", help="of the network, as listed")
     named["report"].add_argument("network", nargs="?", help="name; may be left out if there is one")
@@ -187,18 +182,15 @@ def _report(options: argparse.Namespace) -> None:
     print(f"report: {path}")
 
 
-def _entry(options: argparse.Namespace) -> "Entry":
-    from jaxbio.tasks.stdp import registry
-
-    if options.network is None:
-        return registry.only_network(options.runs)
-    return registry.find_network(options.runs, options.network)
-
-
 def _open(options: argparse.Namespace):
+    from jaxbio.tasks.stdp.registry import find_network, only_network
     from jaxbio.tasks.stdp.saved import open_network
 
-    return open_network(_entry(options), options.checkpoint, options.member)
+    if options.network is None:
+        entry = only_network(options.runs)
+    else:
+        entry = find_network(options.runs, options.network)
+    return open_network(entry, options.checkpoint, options.member)
 
 
 def _show_picture(options: argparse.Namespace, saved, picture, what: str) -> None:

@@ -24,12 +24,12 @@ from jaxbio.commands.command_line import Parser, add_processes, start_jax
 from jaxbio.commands.experiments import Override, add_experiment, chosen, open_config
 from jaxbio.errors import InputError, NonFiniteError
 from jaxbio.files import csv_text, write_text
+from jaxbio.runs.listing import JUDGED_BY
 from jaxbio.runs.progress import format_table, say
 from jaxbio.runs.waiting import waiting
 from jaxbio.tasks.config import check_training
 
 _MOST_RUNS = 10_000
-_JUDGED_BY = ("top1", "accuracy", "similarity")  # of the tasks
 
 
 class Point(NamedTuple):
@@ -122,7 +122,7 @@ def summary(finished: Sequence[tuple[Point, dict[str, Any] | None]]) -> list[tup
         finished: points and their results; None: it diverged.
     """
     measured = [results for _, results in finished if results is not None]
-    name = next((key for key in _JUDGED_BY if measured and key in measured[0]), "result")
+    name = next((key for key in JUDGED_BY if measured and key in measured[0]), "result")
     groups: dict[tuple[str, ...], list[dict[str, Any] | None]] = {}
     for point, results in finished:
         groups.setdefault(tuple(point.values.values()), []).append(results)

@@ -124,11 +124,7 @@ def _convert(content: Any, options: argparse.Namespace) -> None:
         "converted_tensors": found.count,
     }
     export_variables(
-        output,
-        found.arguments,
-        found.variables,
-        preprocessing=images,
-        provenance=provenance,
+        output, found.arguments, found.variables, preprocessing=images, provenance=provenance
     )
     print(f"written to {output}: jaxbio evaluate {output} --data=DIR")
 

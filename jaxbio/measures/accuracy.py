@@ -6,25 +6,17 @@ answer), ``confusion.csv`` (rows: classes, columns: answers); the matrix of up t
 """
 
 import argparse
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jaxbio.files import write_text
 from jaxbio.measures.measure import always, identity, publish, result_file
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
-    from jaxbio.measures.answers import Answers
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "accuracy"
 _MOST_DRAWN = 50  # classes
-
-
-class Outcome(NamedTuple):
-    """Means over the test set, and what was answered."""
-
-    means: dict[str, float]
-    answers: "Answers"
 
 
 def options(add: Any) -> None:
@@ -40,19 +32,13 @@ def options(add: Any) -> None:
 needs_data = always
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
-    """Measures the exact test set."""
-    from jaxbio.measures.answers import answer_test_set
-
-    return Outcome(*answer_test_set(session))
-
-
-def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
-    """Prints tables; writes JSON, CSV and the figure."""
+def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
+    """Measures the exact test set; prints tables, writes JSON, CSV and the figure."""
     import jax
 
     from jaxbio.data.class_names import readable
     from jaxbio.measures.answers import (
+        answer_test_set,
         by_class,
         class_table,
         confusion_csv,
@@ -63,7 +49,7 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
     from jaxbio.runs.figures import save_figures
     from jaxbio.tasks.classification.accuracy import accuracy_rows
 
-    means, answers = outcome
+    means, answers = answer_test_set(session)
     names = session.source.class_names
     confusion = confusion_matrix(answers, len(names))
     classes = by_class(confusion, names)

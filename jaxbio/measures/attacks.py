@@ -16,22 +16,13 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
 from jaxbio.errors import InputError
-from jaxbio.files import csv_text, read_json, write_text
-from jaxbio.measures.attacked import Target, controls
-from jaxbio.measures.measure import (
-    a_list,
-    always,
-    identity,
-    need_all_classes,
-    publish,
-    result_file,
-)
+from jaxbio.files import csv_text, write_text
+from jaxbio.measures.measure import a_list, always, identity, need_all_classes, publish, result_file
 from jaxbio.ops.intervals import wilson
 from jaxbio.runs.progress import format_table, say
 from jaxbio.runs.waiting import waiting
@@ -40,12 +31,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from jaxbio.attacks import Attack
-    from jaxbio.measures.parts import Part, Parts
+    from jaxbio.measures.parts import Part
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "attacks"
 _PRESETS = ("pgd20", "vonenet", "evnet", "autoattack_lite")
-_SHOWN = 6
 
 
 class Cell(NamedTuple):
@@ -60,28 +50,6 @@ class Cell(NamedTuple):
     epsilon: float
     fooled: "np.ndarray"
     margin: "np.ndarray"
-
-
-class Outcome(NamedTuple):
-    """What was measured.
-
-    Attributes:
-        index: number in the test set of every image.
-        label: its class.
-        correct: whether the model is right without an attack.
-        cells: every attack at every radius.
-        shown: positions of some images of the first batch, clean (0..255), attacked, and what the
-            model says of those: under the first attack at its largest radius.
-        parts: what the result was made of.
-    """
-
-    result: dict[str, Any]
-    index: "np.ndarray"  # type: ignore[assignment]
-    label: "np.ndarray"
-    correct: "np.ndarray"
-    cells: list[Cell]
-    shown: "Part"
-    parts: "Parts"
 
 
 def options(add: Any) -> None:
@@ -115,8 +83,8 @@ def options(add: Any) -> None:
 needs_data = always
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
-    """Attacks the images at every radius.
+def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
+    """Attacks the images at every radius; prints the table, writes JSON, CSV and figures.
 
     Raises:
         InputError: a radius outside the range of the images, a preset without attacks in the norm,
@@ -125,28 +93,40 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     import jax
     import numpy as np
 
+    from jaxbio.attacks.ball import epsilons
+    from jaxbio.measures.attacked import Target, controls, open_other
     from jaxbio.measures.parts import Parts
+    from jaxbio.measures.sample import sampled_batches
+    from jaxbio.runs.mesh import put_batches
 
     need_all_classes(session, NAME)
     attacks = _chosen(options)
     size = session.preprocessing.image_size
     for attack in attacks:
-        _check_radii(attack, size)
+        for epsilon in attack.epsilons:  # before any work
+            epsilons(epsilon, np.zeros((1, size, size, 3), np.float32), attack.norm)
     target = Target.of(session)
-    other = None if options.transfer is None else _other(session, options.transfer)
+    other = None if options.transfer is None else open_other(session, options.transfer)
 
-    first = next(_batches(session, options.count))
+    def batches() -> Iterator[Any]:
+        return put_batches(sampled_batches(session, options.count), session.mesh)
+
+    first = next(batches())
     healthy = target.gradients(first)
     if healthy["flat"] == 1:
         raise InputError(
             f"{session.run.path}: the gradient of every image is zero, so that attacks that follow "
             "it measure nothing; a spiking layer needs surrogate gradients"
         )
-    looks = [target.look(batch) for batch in _batches(session, options.count)]
+    looks = [target.look(batch) for batch in batches()]
     index, label, correct = (np.concatenate(x) for x in zip(*looks, strict=True))
-    described = {a.name: _describe(a, target.stochastic) for a in attacks}
+    described = {}
+    for a in attacks:
+        samples = a.samples if target.stochastic else 1
+        described[a.name] = {"method": a.method, "norm": a.norm, "samples": samples, **a.options}
+    name = f"{NAME}_{options.preset}"
     parts = Parts(
-        result_file(session, _name(options.preset)).with_suffix(".partial"),
+        result_file(session, name).with_suffix(".partial"),
         {
             **identity(session),
             "attacks": [[described[a.name], a.epsilons] for a in attacks],
@@ -164,9 +144,9 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     bar = tqdm(total=total, unit="batch", disable=not (first_process and terminal))
     for place, (attack, epsilon) in enumerate(work):
         found = []
-        for number, batch in enumerate(_batches(session, options.count)):
+        for number, batch in enumerate(batches()):
             show = (number, attack, epsilon) == (0, attacks[0], max(attacks[0].epsilons))
-            measure = functools.partial(_attacked, target, attack, epsilon, batch, show)
+            measure = functools.partial(target.part, attack, batch, epsilon, show)
             doing = f"{attack.name}, epsilon {epsilon:.3g}, batch {number + 1} of {len(looks)}"
             with waiting(doing, tell=tell):
                 part = parts.get(f"{place}_{number}", measure)
@@ -187,35 +167,13 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     }
     if not options.no_controls:
         result |= controls(session, target, other, cells[0].attack, first, healthy)
-    return Outcome(result, index, label, correct, cells, shown, parts)
-
-
-def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
-    """Prints the table and what speaks against it; writes JSON, CSV and figures."""
-    import jax
-
-    result = outcome.result
-    name = _name(result["preset"])
-    rows = [("norm", "epsilon", "accuracy %", "95 % interval", "of each attack %")]
-    clean = {"clean": {"0": {**result["clean"], "attacks": {}}}}
-    for norm, cells in (clean | result["accuracy_under_attack"]).items():
-        for radius, cell in cells.items():
-            low, high = (f"{100 * v:.1f}" for v in cell["interval"])
-            each = ", ".join(f"{k} {100 * v:.2f}" for k, v in cell["attacks"].items())
-            rows.append((norm, radius, f"{100 * cell['accuracy']:.2f}", f"{low} - {high}", each))
-    text = format_table(rows)
-    for warning in result.get("warnings", ()):
-        text += f"\nWARNING: {warning}"
-    if jax.process_index() == 0:
-        write_text(result_file(session, name).with_suffix(".csv"), _per_image(outcome))
-        _save_figures(session, outcome, name)
-    publish(session, name, result, text)
-    outcome.parts.remove()
+    if first_process:
+        per_image = _per_image(index, label, correct, cells)
+        write_text(result_file(session, name).with_suffix(".csv"), per_image)
+        _save_figures(session, name, result, label[shown["row"]], shown)
+    publish(session, name, result, _table(result))
+    parts.remove()
     return result
-
-
-def _name(preset: str) -> str:
-    return f"{NAME}_{preset}"
 
 
 def parse_radius(text: str) -> float:
@@ -272,66 +230,6 @@ def _with_steps(attack: "Attack", steps: int | None) -> dict[str, Any]:
     return found if steps is None else {**found, "steps": steps}
 
 
-def _check_radii(attack: "Attack", size: int) -> None:
-    """Before any work."""
-    import numpy as np
-
-    from jaxbio.attacks.ball import epsilons
-
-    for epsilon in attack.epsilons:
-        epsilons(epsilon, np.zeros((1, size, size, 3), np.float32), attack.norm)
-
-
-def _other(session: "Session", path: str) -> Target:
-    from jaxbio.tasks.classification.opened import open_session
-
-    file = Path(path) / "config.json"
-    if not file.is_file():
-        raise InputError(f"--transfer={path} is no run directory: give a trained classifier's")
-    if read_json(file).get("config", {}).get("task") == "stdp":
-        raise InputError(
-            f"--transfer={path} is a spiking network of task stdp, which learns without gradients: "
-            "give a classifier's run"
-        )
-    other = open_session(None, path, with_data=False)
-    pairs = {
-        "classes": (other.arguments["num_classes"], session.arguments["num_classes"]),
-        "data.image_size": (other.preprocessing.image_size, session.preprocessing.image_size),
-    }
-    for name, (theirs, ours) in pairs.items():
-        if theirs != ours:
-            raise InputError(f"--transfer={path} has {name} {theirs}, this run has {ours}")
-    for theirs, ours in zip(other.class_names or (), session.class_names or (), strict=False):
-        if theirs != ours:
-            raise InputError(f"--transfer={path} has a class {theirs} where this run has {ours}")
-    return Target.of(other)
-
-
-def _batches(session: "Session", count: int) -> Iterator[Any]:
-    """Of ``count`` images, on the devices; 0: of all."""
-    from jaxbio.measures.sample import sampled_batches
-    from jaxbio.runs.mesh import put_batches
-
-    return put_batches(sampled_batches(session, count), session.mesh)
-
-
-def _attacked(target: Target, attack: "Attack", epsilon: float, batch: Any, show: bool) -> "Part":
-    """What a batch under an attack gives; ``show`` adds some of its images, for a figure."""
-    import numpy as np
-
-    attacked = target.attack(attack, batch, epsilon)
-    fooled, margin = target.fetch((attacked.fooled, attacked.margin), batch)
-    part = {"fooled": fooled, "margin": margin}
-    if show:
-        _, label, correct = target.look(batch)
-        said = target.answers(batch, attacked.images)
-        before, after, said = target.fetch((batch["image"], attacked.images, said), batch)
-        turned = correct & (said != label)
-        rows = np.argsort(~turned, kind="stable")[:_SHOWN]  # those that the attack turned first
-        part |= {"row": rows, "before": before[rows], "after": after[rows], "said": said[rows]}
-    return part
-
-
 def _share(hits: "np.ndarray") -> dict[str, Any]:
     return {"accuracy": float(hits.mean()), "interval": wilson(float(hits.mean()), len(hits))}
 
@@ -351,30 +249,42 @@ def _accuracies(cells: list[Cell], correct: "np.ndarray") -> dict[str, dict[str,
     return found
 
 
-def _describe(attack: "Attack", stochastic: bool) -> dict[str, Any]:
-    samples = attack.samples if stochastic else 1
-    return {"method": attack.method, "norm": attack.norm, "samples": samples, **attack.options}
+def _table(result: dict[str, Any]) -> str:
+    """Accuracy per norm and radius, and what speaks against it."""
+    rows = [("norm", "epsilon", "accuracy %", "95 % interval", "of each attack %")]
+    clean = {"clean": {"0": {**result["clean"], "attacks": {}}}}
+    for norm, cells in (clean | result["accuracy_under_attack"]).items():
+        for radius, cell in cells.items():
+            low, high = (f"{100 * v:.1f}" for v in cell["interval"])
+            each = ", ".join(f"{k} {100 * v:.2f}" for k, v in cell["attacks"].items())
+            rows.append((norm, radius, f"{100 * cell['accuracy']:.2f}", f"{low} - {high}", each))
+    warnings = [f"WARNING: {warning}" for warning in result.get("warnings", ())]
+    return "\n".join([format_table(rows), *warnings])
 
 
-def _per_image(outcome: Outcome) -> str:
+def _per_image(
+    index: "np.ndarray", label: "np.ndarray", correct: "np.ndarray", cells: list[Cell]
+) -> str:
     rows: list[tuple[Any, ...]]
     rows = [("index", "label", "clean_correct", "attack", "epsilon", "fooled", "margin")]
-    for cell in outcome.cells:
-        columns = (outcome.index, outcome.label, outcome.correct, cell.fooled, cell.margin)
-        for index, label, correct, fooled, margin in zip(*columns, strict=True):
+    for cell in cells:
+        columns = (index, label, correct, cell.fooled, cell.margin)
+        for number, of_class, right, fooled, margin in zip(*columns, strict=True):
             rows.append(
-                (index, label, int(correct), cell.attack.name, f"{cell.epsilon:.6g}", int(fooled),
-                 f"{margin:.6g}")
+                (number, of_class, int(right), cell.attack.name, f"{cell.epsilon:.6g}",
+                 int(fooled), f"{margin:.6g}")
             )  # fmt: skip
     return csv_text(rows)
 
 
-def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
+def _save_figures(
+    session: "Session", name: str, result: dict[str, Any], labels: "np.ndarray", shown: "Part"
+) -> None:
+    """Accuracy over the radius; and images ``shown``, of the classes ``labels``."""
     from jaxbio.data.class_names import readable
     from jaxbio.plotting.attacks import plot_accuracy_under_attack, plot_attacked_images
-    from jaxbio.tasks.classification.report import save_figures
+    from jaxbio.runs.figures import save_figures
 
-    result = outcome.result
     clean = result["clean"]
     curves = {
         norm: (
@@ -384,9 +294,7 @@ def _save_figures(session: "Session", outcome: Outcome, name: str) -> None:
         )
         for norm, cells in result["accuracy_under_attack"].items()
     }
-    shown = outcome.shown
     names = [readable(name) for name in session.source.class_names]
-    labels = outcome.label[shown["row"]]
     titles = [
         (f"class: {names[label]}", f"said: {names[said]}")
         for label, said in zip(labels, shown["said"], strict=True)

@@ -7,39 +7,19 @@ figure in ``report/``.
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import (
-    a_list,
-    network_identity,
-    never,
-    publish,
-    result_file,
-    told,
-)
+from jaxbio.measures.measure import a_list, network_identity, never, publish, result_file, told
 from jaxbio.runs.progress import format_table
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from jaxbio.behaviour import Trials
     from jaxbio.behaviour.trials import Stimulus
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "behaviour"
-
-
-class Outcome(NamedTuple):
-    """What was measured.
-
-    Attributes:
-        result: what the JSON file holds.
-        trials: the network's.
-    """
-
-    result: dict[str, Any]
-    trials: "Trials"
 
 
 def options(add: Any) -> None:
@@ -52,18 +32,21 @@ def options(add: Any) -> None:
 needs_data = never
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
-    """Shows the network every stimulus, and compares.
+def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
+    """Shows the network every stimulus, and compares; writes JSON, CSV and the figure.
 
     Raises:
         InputError: no stimuli, files of answers that do not fit them, a network that has neither
             ImageNet's 1,000 classes nor the 16 categories.
     """
+    import jax
     import numpy as np
 
     from jaxbio import behaviour
     from jaxbio.behaviour.categories import CATEGORIES
     from jaxbio.behaviour.trials import image_id
+    from jaxbio.plotting.behaviour import plot_behaviour
+    from jaxbio.runs.figures import save_figures
 
     if options.stimuli is None:
         raise InputError("--stimuli is missing: give the folder of images that people saw")
@@ -71,7 +54,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     _check_classes(session)
     stimuli = behaviour.read_stimuli(options.stimuli)
     people = behaviour.read_trials(options.humans) if options.humans else None
-    name = session.run.path.name
+    observer = session.run.path.name
     if people is not None:
         there = {image_id(s.path.name) for s in stimuli}
         seen = {image_id(image) for image in people.image.tolist()}
@@ -82,8 +65,8 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
             )
         stimuli = [s for s in stimuli if image_id(s.path.name) in seen]
         guess = np.zeros((len(stimuli), len(CATEGORIES)))  # finds out before the network runs
-        behaviour.benchmark(behaviour.model_trials(name, stimuli, guess), people, experiment)
-    trials = behaviour.model_trials(name, stimuli, _probabilities(session, stimuli))
+        behaviour.benchmark(behaviour.model_trials(observer, stimuli, guess), people, experiment)
+    trials = behaviour.model_trials(observer, stimuli, _probabilities(session, stimuli))
     result = {
         **network_identity(session),
         "experiment": experiment,
@@ -108,19 +91,15 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
             result["human_shape_bias"] = behaviour.shape_bias(people)
     for condition, cell in result["conditions"].items():
         cell["images"] = len(trials.of(condition=condition))
-    return Outcome(result, trials)
+    name = f"{NAME}_{experiment}"
+    if jax.process_index() == 0:
+        behaviour.write_trials(result_file(session, name).with_suffix(".csv"), trials)
+        save_figures(session.run, {name: plot_behaviour(result)})
+    publish(session, name, result, _table(result))
+    return result
 
 
-def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
-    """Prints the table; writes JSON, CSV and the figure."""
-    import jax
-
-    from jaxbio.behaviour import write_trials
-    from jaxbio.plotting.behaviour import plot_behaviour
-    from jaxbio.tasks.classification.report import save_figures
-
-    result = outcome.result
-    name = f"{NAME}_{result['experiment']}"
+def _table(result: dict[str, Any]) -> str:
     heads = {
         "accuracy": "accuracy",
         "human_accuracy": "people's",
@@ -141,11 +120,7 @@ def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
     for key, of in (("shape_bias", "shape bias"), ("human_shape_bias", "shape bias of people")):
         if key in result:
             text += f"\n{of}: {_number(result[key]['shape_bias'])}"
-    if jax.process_index() == 0:
-        write_trials(result_file(session, name).with_suffix(".csv"), outcome.trials)
-        save_figures(session.run, {name: plot_behaviour(result)})
-    publish(session, name, result, text)
-    return result
+    return text
 
 
 def _number(value: float | None) -> str:
@@ -158,11 +133,9 @@ def _ends(interval: "tuple[float, float] | None") -> str:
 
 def _check_classes(session: "Session") -> None:
     from jaxbio.behaviour import CATEGORIES
-    from jaxbio.files import read_json
 
     classes = session.arguments["num_classes"]
-    names = read_json(session.run.config_file).get("resolved", {}).get("class_names") or ()
-    if classes != 1000 and tuple(names) != CATEGORIES:
+    if classes != 1000 and tuple(session.class_names or ()) != CATEGORIES:
         raise InputError(
             f"{session.run.path} has {classes} classes: --mode=behaviour needs ImageNet's 1,000, "
             f"or the 16 categories {', '.join(CATEGORIES)}"
@@ -184,6 +157,4 @@ def _probabilities(session: "Session", stimuli: "list[Stimulus]") -> "np.ndarray
     settings = dataclasses.replace(read_settings(session.config.data), max_bad_files=0)
     batches = pictures.batches(settings, session.config.eval.batch_size)
     found = predict(session, told(batches, len(stimuli)))
-    if found.probabilities.shape[1] != 1000:
-        return found.probabilities
-    return np.asarray(category_probabilities(found.probabilities))
+    return found if found.shape[1] != 1000 else np.asarray(category_probabilities(found))

@@ -39,7 +39,7 @@ needs_data = never
 
 
 def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
-    """Shows the network the pictures, and compares.
+    """Shows the network the pictures, and compares; prints the table, writes JSON.
 
     Raises:
         InputError: no pictures or trials, trials of other pictures or objects, or no picture left
@@ -71,7 +71,7 @@ def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
     orders = [
         np.random.default_rng((0, half)).permutation(len(image)) for half in range(options.halves)
     ]
-    return {
+    result = {
         **network_identity(session),
         "stimuli": str(options.stimuli),
         "images": len(shown),
@@ -83,24 +83,17 @@ def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
             for name, normalise in (("i2", False), ("i2n", True))
         },
     }
+    publish(session, NAME, result, _table(result))
+    return result
 
 
-def report(session: "Session", outcome: dict[str, Any]) -> dict[str, Any]:
-    """Prints the table; writes JSON."""
-    rows: list[tuple[str, ...]] = [
-        ("", "consistency", "of half with half", "share of the ceiling", "95 %")
-    ]
-    for name, score in outcome["scores"].items():
+def _table(result: dict[str, Any]) -> str:
+    rows = [("", "consistency", "of half with half", "share of the ceiling", "95 %")]
+    for name, score in result["scores"].items():
         ends = f"{score['low']:.3f} - {score['high']:.3f}"
-        rows.append(
-            (name, f"{score['raw']:.3f}", f"{score['halves']:.3f}", f"{score['score']:.3f}", ends)
-        )
-    counts = (
-        f"{outcome['trials']} trials, {outcome['images']} pictures, {outcome['objects']} objects"
-    )
-    text = f"{format_table(rows)}\n{counts}; answers: {outcome['readout']}"
-    publish(session, NAME, outcome, text)
-    return outcome
+        rows.append((name, *(f"{score[key]:.3f}" for key in ("raw", "halves", "score")), ends))
+    counts = f"{result['trials']} trials, {result['images']} pictures, {result['objects']} objects"
+    return f"{format_table(rows)}\n{counts}; answers: {result['readout']}"
 
 
 def _consistency(
@@ -152,7 +145,7 @@ def _probabilities(
 
     known = read_json(session.run.config_file).get("resolved", {}).get("class_names") or []
     if set(source.class_names) <= set(known):
-        found = predict(session, pictures(shown)).probabilities
+        found = predict(session, pictures(shown))
         return found[:, [known.index(name) for name in source.class_names]], "the network's classes"
     labels = labels_of(source.eval)
     others = np.setdiff1d(np.arange(source.num_eval), shown)

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jaxbio
 from jaxbio.errors import InputError
@@ -26,20 +26,6 @@ NAME = "features"
 # One batch's features. Three batches are alive at a time: computed, fetched, written.
 _BATCH_BYTES = 2**26
 _CACHE_VARIABLE = "JAXBIO_FEATURE_CACHE"
-
-
-class Outcome(NamedTuple):
-    """A file that holds the features that were asked for.
-
-    Attributes:
-        path: of the file.
-        computed: images that were not there before.
-        seconds: that it took.
-    """
-
-    path: Path
-    computed: int
-    seconds: float
 
 
 def options(add: Any) -> None:
@@ -65,8 +51,8 @@ def needs_data(options: argparse.Namespace) -> bool:
     return not options.images
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
-    """Makes sure that a file holds the features.
+def run(session: "Session", options: argparse.Namespace) -> Path:
+    """Makes sure that a file holds the features; prints what it holds, returns its path.
 
     Without ``--output`` it is named by the content key, in the folder of the environment variable
     JAXBIO_FEATURE_CACHE, or in ``features/`` of the run.
@@ -75,6 +61,28 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         InputError: unknown layers or steps; an image that does not decode; a file with other
             features in the place of ``--output``; a full disk.
     """
+    from jaxbio.features import load
+
+    began = time.monotonic()
+    path, computed = _made(session, options)
+    seconds = time.monotonic() - began
+    with load(path) as file:
+        rows = [("layer", "per image", "axes", "image arrives")]
+        for name, layer in file.layers.items():
+            shape = " x ".join(map(str, layer.feature_shape))
+            arrival = "" if layer.steps is None else f"step {layer.arrival_step}"
+            rows.append((name, shape, " ".join(layer.dims), arrival))
+        print(f"{session.run.path}, checkpoint of step {session.step}\n\n{format_table(rows)}\n")
+        if file.skipped:
+            print(f"{len(file.skipped)} images did not decode: {', '.join(file.skipped)}")
+        how = f"{computed} computed now, {seconds:.1f} s" if computed else "all there already"
+        print(f"{len(file.images)} images ({how}), content key {file.content_key[:16]}")
+        print(f"written to {path}", flush=True)
+    return path
+
+
+def _made(session: "Session", options: argparse.Namespace) -> tuple[Path, int]:
+    """The file, and how many images were not there before."""
     from jaxbio.data import DataError
     from jaxbio.data.settings import read_settings
     from jaxbio.features import Extractor, FeatureRequest, load
@@ -83,7 +91,6 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     from jaxbio.features.store import Writer, check_same
     from jaxbio.features.streaming import fill
 
-    began = time.monotonic()
     output = _checked(options.output)
     request = FeatureRequest(
         options.layers, options.times, options.pool, options.projection, options.projection_seed
@@ -121,7 +128,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     if output.exists():
         with load(output) as file:
             check_same(output, file.description, description)
-        return Outcome(output, 0, time.monotonic() - began)
+        return output, 0
     about = {
         "run": session.run.path.name,
         "checkpoint_step": session.step,
@@ -134,27 +141,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         except DataError as error:
             raise InputError(f"{error}, or give --skip_bad_images") from error
         writer.finish()
-    return Outcome(output, len(pictures) - start, time.monotonic() - began)
-
-
-def report(session: "Session", outcome: Outcome) -> Path:
-    """Prints what the file holds; returns its path."""
-    from jaxbio.features import load
-
-    with load(outcome.path) as file:
-        rows = [("layer", "per image", "axes", "image arrives")]
-        for name, layer in file.layers.items():
-            shape = " x ".join(map(str, layer.feature_shape))
-            arrival = "" if layer.steps is None else f"step {layer.arrival_step}"
-            rows.append((name, shape, " ".join(layer.dims), arrival))
-        print(f"{session.run.path}, checkpoint of step {session.step}\n\n{format_table(rows)}\n")
-        if file.skipped:
-            print(f"{len(file.skipped)} images did not decode: {', '.join(file.skipped)}")
-        computed = f"{outcome.computed} computed now, {outcome.seconds:.1f} s"
-        how = computed if outcome.computed else "all there already"
-        print(f"{len(file.images)} images ({how}), content key {file.content_key[:16]}")
-        print(f"written to {outcome.path}", flush=True)
-    return outcome.path
+    return output, len(pictures) - start
 
 
 def _batch_size(session: "Session", extractor: "Extractor", images: int) -> int:

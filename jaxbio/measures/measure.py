@@ -1,10 +1,9 @@
 """The measures of a trained model: which there are, and how one is taken.
 
 A measure is a module with ``NAME``, the value of ``--mode``; ``options(add)``, its flags;
-``needs_data(options)``, whether it reads the data that the configuration names;
-``run(session, options)``, which measures; and ``report(session, outcome)``, which prints and writes
-what ``run`` returned, and returns the results. Its docstring is the mode's help. Modules import JAX
-inside their functions, so that ``--help`` is immediate.
+``needs_data(options)``, whether it reads the data that the configuration names; and
+``run(session, options)``, which measures, prints and writes, and returns the results. Its docstring
+is the mode's help. Modules import JAX inside their functions, so that ``--help`` is immediate.
 """
 
 import argparse
@@ -45,10 +44,7 @@ class Measure(Protocol):
         """Whether the session has to be opened with its data."""
 
     def run(self, session: "Session", options: argparse.Namespace) -> Any:
-        """Measures."""
-
-    def report(self, session: "Session", outcome: Any) -> Any:
-        """Prints and writes the outcome; returns the results."""
+        """Measures, prints and writes; returns the results."""
 
 
 def measures() -> dict[str, Measure]:
@@ -66,12 +62,13 @@ def measure(session: "Session", name: str, **changes: Any) -> Any:
         changes: options that differ from the defaults of the command line.
 
     Returns:
-        The results, as the measure's ``report`` returns them.
+        The results, as the measure returns them.
 
     Raises:
         InputError: an unknown measure or option, or what the measure itself refuses.
     """
-    return take(session, *chosen_measure(name, **changes))
+    chosen, options = chosen_measure(name, **changes)
+    return chosen.run(session, options)
 
 
 def chosen_measure(name: str, **changes: Any) -> tuple[Measure, argparse.Namespace]:
@@ -106,11 +103,6 @@ def _as_words(action: argparse.Action, option: str, value: Any) -> list[str]:
         return []
     several = isinstance(value, list | tuple)
     return [f"{flag}={','.join(map(str, value)) if several else value}"]
-
-
-def take(session: "Session", chosen: Measure, options: argparse.Namespace) -> Any:
-    """Runs and reports a measure whose options are complete."""
-    return chosen.report(session, chosen.run(session, options))
 
 
 def told(batches: Iterable[dict[str, Any]], pictures: int) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ some test images, drawn at random.
 """
 
 import argparse
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jaxbio.errors import InputError
 from jaxbio.measures.measure import always, identity, need_all_classes, publish, told
@@ -21,18 +21,6 @@ NAME = "time"
 _SHOWN_IMAGES = 40  # in an RDM
 
 
-class Outcome(NamedTuple):
-    """Sums over the test set, and a batch of it.
-
-    Attributes:
-        shown: a sample and the areas' activity ``[T, B, H, W, C]`` in it; None where several
-            processes share it.
-    """
-
-    result: dict[str, Any]
-    shown: "tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None"
-
-
 def options(add: Any) -> None:
     """No flags."""
 
@@ -40,8 +28,8 @@ def options(add: Any) -> None:
 needs_data = always
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
-    """Measures the exact test set at every step.
+def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
+    """Measures the exact test set at every step; prints a table, writes JSON and figures.
 
     The result has ``top1`` per step, ``arrival_steps``, ``solution_steps`` (images per step),
     ``never_solved`` and ``count``.
@@ -83,14 +71,11 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         }
         return sums, {name: endpoints[name] for name in arrival}
 
-    totals, shown = None, None
+    totals = None
     batches = told(session.batches(), session.source.num_eval)
     for batch in put_batches(batches, session.mesh):
         sums, _ = step(session.variables, batch)
         totals = sums if totals is None else jax.tree.map(jnp.add, totals, sums)
-    if jax.process_count() == 1:
-        batch = next(iter(put_batches(sampled_batches(session, _SHOWN_IMAGES), session.mesh)))
-        shown = jax.device_get((batch, step(session.variables, batch)[1]))
     totals = jax.device_get(totals)
     count = int(totals["count"])
     result = {
@@ -101,18 +86,14 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         "never_solved": count - int(totals["solved"].sum()),
         "count": count,
     }
-    return Outcome(result, shown)
-
-
-def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
-    """Prints a table; writes JSON and figures."""
-    result = outcome.result
     rows = [("step", "top-1 %", "images solved from here on")]
     for i, (top1, solved) in enumerate(zip(result["top1"], result["solution_steps"], strict=True)):
         rows.append((str(i), f"{100 * top1:.2f}", str(solved)))
     publish(session, NAME, result, format_table(rows))
-    if outcome.shown is not None:
-        _save_figures(session, result, *outcome.shown)
+    if jax.process_count() == 1:  # else several share the batch
+        batch = next(iter(put_batches(sampled_batches(session, _SHOWN_IMAGES), session.mesh)))
+        areas = step(session.variables, batch)[1]
+        _save_figures(session, result, *jax.device_get((batch, areas)))
     return result
 
 
@@ -122,6 +103,7 @@ def _save_figures(
     batch: "dict[str, np.ndarray]",
     areas: "dict[str, np.ndarray]",
 ) -> None:
+    """Of a sample of the test set, and the areas' activity ``[T, B, H, W, C]`` in it."""
     import numpy as np
 
     from jaxbio.plotting.recurrence import (

@@ -42,20 +42,6 @@ class Examined(NamedTuple):
     scores: "dict[str, Score]"
 
 
-class Outcome(NamedTuple):
-    """What the report shows.
-
-    Attributes:
-        result: what the JSON file holds.
-        examined: per time step.
-        distributions: the neurons', by property.
-    """
-
-    result: dict[str, Any]
-    examined: list[Examined]
-    distributions: "dict[str, Distribution]"
-
-
 def options(add: Any) -> None:
     """The measure's flags."""
     add("--layer", default="v1", metavar="NAME", help="an endpoint with space; default: v1")
@@ -83,15 +69,22 @@ def options(add: Any) -> None:
 needs_data = never
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
+def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
     """Records the layer and measures its units.
+
+    Prints a table; writes JSON and a page into ``evaluation/physiology_LAYER``, figures beside it.
 
     Raises:
         InputError: a layer without space, or one whose units do not answer; a field of view that is
             smaller than the stimuli; wrong stimuli; a file that does not hold what it should.
     """
+    import jax
+
+    from jaxbio.features.layers import time_labels
     from jaxbio.physiology.distributions import PUBLISHED
     from jaxbio.physiology.examination import measure_properties, record, score_properties
+    from jaxbio.runs.figures import save_figures
+    from jaxbio.runs.html import write_page
 
     sets, textures = _stimuli(options)
     distributions = {**PUBLISHED, **_own(options.distributions)}
@@ -105,7 +98,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         max_units=options.max_units,
     )
     examined = []
-    for label, recording in zip(_labels(layer), recordings, strict=True):
+    for label, recording in zip(time_labels(layer) or [""], recordings, strict=True):
         studies = measure_properties(recording)
         scores = score_properties(studies, distributions, seed=session.config.seed)
         examined.append(Examined(label, recording, studies, scores))
@@ -119,35 +112,27 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         "distributions": {name: table.source for name, table in distributions.items()},
         "times": [_entry(one) for one in examined],
     }
-    return Outcome(result, examined, distributions)
-
-
-def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
-    """Prints a table; JSON and a page into ``evaluation/physiology_LAYER``, figures beside it."""
-    import jax
-
-    from jaxbio.runs.figures import save_figures
-    from jaxbio.runs.html import write_page
-
     if jax.process_index() == 0:
-        result = outcome.result
-        key = f"physiology_{result['layer']}"
+        key = f"{NAME}_{layer.name}"
         folder = session.run.path / "evaluation"
-        tables = {f"Properties {one.label}".strip(): _rows(one) for one in outcome.examined}
-        figures = _figures(outcome)
+        tables = {f"Properties {one.label}".strip(): _rows(one) for one in examined}
+        figures = _figures(examined, distributions)
         names = [f"{key}_{name.replace(' ', '_').replace(',', '')}" for name in figures]
         save_figures(session.run, dict(zip(names, figures.values(), strict=True)), "evaluation")
         for figure in figures.values():
             figure.set_layout_engine("none")  # it is laid out, and drawn again for the page
-        title = f"Physiology of {result['model']['name']}, {result['layer']}"
+        title = f"Physiology of {result['model']['name']}, {layer.name}"
         write_page(folder / f"{key}.html", title, tables, figures)
         text = "\n\n".join(f"{name}\n{format_table(rows)}" for name, rows in tables.items())
         publish(session, key, result, f"{text}\n\nreport: {folder / f'{key}.html'}")
-    return outcome.result
+    return result
 
 
 def _place(text: str) -> tuple[float, float]:
-    y, x = map(float, text.split(","))
+    try:
+        y, x = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: two numbers, such as 0.5,0.5") from None
     return y, x
 
 
@@ -186,6 +171,7 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
 
     import jax
     import jax.numpy as jnp
+    from flax import linen as nn
 
     from jaxbio.features import FeatureRequest
     from jaxbio.features.layers import inspect_model, only, select_layers
@@ -223,6 +209,8 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
             activity = jnp.moveaxis(activity[jnp.array(layer.steps)], 1, 0)
         return activity.astype(jnp.float32).reshape(len(images), -1)
 
+    # It has rows and columns, and can be asked about pictures of other sizes.
+    resizable = isinstance(session.model, nn.Module) and len(layer.shape) == 3
     trials = options.trials or (_TRIALS_OF_NOISY if noisy else 1)
     fitting = _BATCH_BYTES // (4 * math.prod(layer.feature_shape))
     probe = Probe(
@@ -231,22 +219,9 @@ def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Lay
         trials=trials,
         seed=session.config.seed,
         batch=min(64, max(8, fitting // 8 * 8)),
-        shape=layer.feature_shape if _resizable(session.model, layer) else None,
+        shape=layer.feature_shape if resizable else None,
     )
     return probe, layer
-
-
-def _resizable(model: Any, layer: "Layer") -> bool:
-    """Whether the layer has rows and columns, and can be asked about pictures of other sizes."""
-    from flax import linen as nn
-
-    return isinstance(model, nn.Module) and len(layer.shape) == 3
-
-
-def _labels(layer: "Layer") -> list[str]:
-    from jaxbio.features.layers import time_labels
-
-    return time_labels(layer) or [""]
 
 
 def _entry(one: Examined) -> dict[str, Any]:
@@ -288,30 +263,30 @@ def _rows(one: Examined) -> list[tuple[str, ...]]:
     return rows
 
 
-def _figures(outcome: Outcome) -> "dict[str, Figure]":
+def _figures(
+    examined: list[Examined], distributions: "dict[str, Distribution]"
+) -> "dict[str, Figure]":
     import numpy as np
 
     from jaxbio.physiology.protocol import ORIENTATIONS, POSITIONS, RADII, SPATIAL_FREQUENCIES
     from jaxbio.plotting.physiology import plot_distributions, plot_over_time, plot_tuning
 
     figures = {}
-    for one in outcome.examined:
+    for one in examined:
         suffix = f", {one.label}" if one.label else ""
         figures[f"tuning{suffix}"] = plot_tuning(
             _shown_units(one.recording), POSITIONS, ORIENTATIONS, SPATIAL_FREQUENCIES, RADII
         )
-        histograms = _histograms(one, outcome.distributions)
+        histograms = _histograms(one, distributions)
         if histograms:
             figures[f"distributions{suffix}"] = plot_distributions(histograms)
-    if len(outcome.examined) > 1:
-        names = dict.fromkeys(name for one in outcome.examined for name in one.scores)
+    if len(examined) > 1:
+        names = dict.fromkeys(name for one in examined for name in one.scores)
         lines = {
-            name: [
-                one.scores[name].score if name in one.scores else np.nan for one in outcome.examined
-            ]
+            name: [one.scores[name].score if name in one.scores else np.nan for one in examined]
             for name in names
         }
-        figures["scores over time"] = plot_over_time(lines, [o.label for o in outcome.examined])
+        figures["scores over time"] = plot_over_time(lines, [one.label for one in examined])
     return figures
 
 

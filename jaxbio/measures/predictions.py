@@ -1,7 +1,7 @@
 """What a classifier answers, picture by picture."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,24 +9,6 @@ import numpy as np
 from jaxbio.runs.mesh import put_batches
 from jaxbio.tasks.classification.opened import Session
 from jaxbio.tasks.classification.step import make_answer
-
-
-class Predictions(NamedTuple):
-    """Answers to pictures, in their order.
-
-    Attributes:
-        probabilities: float32 ``[N, K]``.
-        labels: int ``[N]``; whatever the batches had.
-    """
-
-    probabilities: np.ndarray
-    labels: np.ndarray
-
-    @property
-    def top1(self) -> np.ndarray:
-        """Int ``[N]``: the likeliest class."""
-        return self.probabilities.argmax(axis=1)
-
 
 Step = Callable[[dict[str, Any], dict[str, jax.Array]], jax.Array]
 
@@ -47,19 +29,17 @@ def make_step(session: Session) -> Step:
 
 def predict(
     session: Session, batches: Iterable[dict[str, Any]], step: Step | None = None
-) -> Predictions:
-    """Class probabilities in evaluation mode.
+) -> np.ndarray:
+    """Class probabilities ``[N, K]`` float32 in evaluation mode, in the pictures' order.
 
     Args:
         session: the model.
-        batches: dicts with ``image`` uint8 ``[B, S, S, 3]``, ``label``, ``index`` and ``mask``
-            ``[B]``; pictures with a False mask are left out.
+        batches: dicts with ``image`` uint8 ``[B, S, S, 3]``, ``index`` and ``mask`` ``[B]``;
+            pictures with a False mask are left out.
         step: from :func:`make_step`, for many calls; None makes one.
     """
     step = make_step(session) if step is None else step
-    found, labels = [], []
+    found = []
     for batch in put_batches(batches, session.mesh):
-        mask = np.asarray(batch["mask"])
-        found.append(np.asarray(step(session.variables, batch))[mask])
-        labels.append(np.asarray(batch["label"])[mask])
-    return Predictions(np.concatenate(found), np.concatenate(labels))
+        found.append(np.asarray(step(session.variables, batch))[np.asarray(batch["mask"])])
+    return np.concatenate(found)

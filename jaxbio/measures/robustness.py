@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from jaxbio.errors import InputError, suggest
 from jaxbio.files import read_json, write_json
-from jaxbio.measures.measure import always, identity, publish, result_file, split_list, told
+from jaxbio.measures.measure import a_list, always, identity, publish, result_file, told
 from jaxbio.runs.progress import format_table, say
 from jaxbio.runs.waiting import waiting
 
@@ -27,6 +27,7 @@ NAME = "robustness"
 _MIN_SHEET_SIZE = 32
 
 Scores = dict[str, Any]
+Cell = tuple[str, int]  # corruption and severity
 
 
 class Plan(NamedTuple):
@@ -39,28 +40,14 @@ class Plan(NamedTuple):
 
     name: str
     settings: dict[str, Any]
-    cells: list[tuple[str, int]]
+    cells: list[Cell]
     measure: Callable[[str, int], dict[str, float]]
     normalised: bool = True
 
 
-class Outcome(NamedTuple):
-    """What was measured, and what it is shown beside.
-
-    Attributes:
-        errors: top-1 errors in [0, 1] by (corruption, severity).
-        compared: scores of all runs by their names; empty without ``--compare``.
-    """
-
-    name: str
-    result: dict[str, Any]
-    errors: dict[tuple[str, int], float]
-    compared: dict[str, Scores]
-
-
 def options(add: Any) -> None:
     """The measure's flags."""
-    names = {"type": split_list, "default": ["all"], "metavar": "LIST"}
+    names = a_list("all")
     add("--corruptions", "--corruption", help="names, or benchmark, validation or all", **names)
     add("--severities", "--severity", help="1 to 5, or all", **names)
     add(
@@ -77,27 +64,20 @@ def options(add: Any) -> None:
     )
     add("--reference", action="store_true", help="corrupt by the imagecorruptions package")
     add("--workers", type=int, default=0, metavar="N", help="of --reference; 0: one per core")
-    add(
-        "--compare",
-        type=split_list,
-        default=[],
-        metavar="RUNS",
-        help="other measured run directories, shown beside",
-    )
+    runs = {**a_list(), "metavar": "RUNS"}
+    add("--compare", **runs, help="other measured run directories, shown beside")
 
 
 needs_data = always
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
-    """Measures the cells that are not known yet, and writes each at once.
+def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
+    """Measures the cells that are not known yet, and writes each at once; then tables and figures.
 
     Raises:
         InputError: unknown names, severities or order; a run to compare that was not measured so.
     """
     import jax
-
-    from jaxbio.measures.robustness_scores import robustness_scores
 
     plan = _of_published(session, options) if options.corrupted else _of_ours(session, options)
     file = result_file(session, plan.name)
@@ -113,8 +93,7 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
     if "clean" not in record:
         record["clean"] = session.measure(told(session.batches(), session.source.num_eval))
         keep()
-    wanted = plan.cells
-    missing = [cell for cell in wanted if _key(*cell) not in record["cells"]]
+    missing = [cell for cell in plan.cells if _key(*cell) not in record["cells"]]
     speaks = jax.process_index() == 0 and not sys.stderr.isatty()
     for name, severity in tqdm(missing, unit="cell", disable=not sys.stderr.isatty()):
         with waiting(f"{name} {severity}", tell=say if speaks else None):
@@ -124,15 +103,19 @@ def run(session: "Session", options: argparse.Namespace) -> Outcome:
         if speaks:
             say(f"{name} {severity}: top-1 {100 * measured['top1']:.2f} %")
 
-    errors = {cell: 1.0 - record["cells"][_key(*cell)]["top1"] for cell in wanted}
-    scores = robustness_scores(
-        errors, 1.0 - record["clean"]["top1"], plan.settings["protocol"], normalised=plan.normalised
-    )
+    errors, scores = _scores(record, plan.cells, plan.settings["protocol"], plan.normalised)
     result = {**whole_identity, "scores": scores, **record}
     compared = {session.run.path.name: scores} if others else {}
-    for label, other_record in others:
-        compared[_unused(label, compared)] = _scores_of(other_record, wanted, label)
-    return Outcome(plan.name, result, errors, compared)
+    for label, other in others:
+        compared[_unused(label, compared)] = _scores_of_other(other, plan.cells, label)
+    severities = sorted({severity for _, severity in errors})
+    tables = [_table(errors, scores, severities, result["protocol"]), _means(scores, result)]
+    if compared:
+        tables.append(_comparison(compared, result["protocol"]))
+    if jax.process_index() == 0:
+        _save_figures(session, result, errors, compared)
+    publish(session, plan.name, result, "\n\n".join(tables))
+    return result
 
 
 def _of_ours(session: "Session", options: argparse.Namespace) -> Plan:
@@ -179,6 +162,8 @@ def _of_published(session: "Session", options: argparse.Namespace) -> Plan:
     for name in options.corruptions:
         subset = corruption_names(name) if name in ("benchmark", "validation") else [name]
         names += published.kinds if name == "all" else subset
+    if not names:
+        raise InputError(f"--corruptions is empty: use all or some of {', '.join(published.kinds)}")
     for name in names:
         if name not in published.kinds:
             known = suggest(name, published.kinds, "use all or some of")
@@ -204,23 +189,6 @@ def _of_published(session: "Session", options: argparse.Namespace) -> Plan:
     return Plan("robustness_published", settings, cells, measure, normalised)
 
 
-def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
-    """Prints the tables, draws the figures."""
-    import jax
-
-    result, errors = outcome.result, outcome.errors
-    scores = result["scores"]
-    severities = sorted({severity for _, severity in errors})
-    protocol = result["protocol"]
-    tables = [_table(errors, scores, severities, protocol), _means(scores, result)]
-    if outcome.compared:
-        tables.append(_comparison(outcome.compared, protocol))
-    if jax.process_index() == 0:
-        _save_figures(session, result, errors, outcome.compared)
-    publish(session, outcome.name, result, "\n\n".join(tables))
-    return result
-
-
 def chance_of(result: dict[str, Any]) -> float:
     """Accuracy of guessing among the classes of a result."""
     return 1 / result.get("answers_among", result["model"]["num_classes"])
@@ -244,12 +212,7 @@ def _percent(fraction: float | None) -> str:
     return "" if fraction is None else f"{100 * fraction:.2f}"
 
 
-def _table(
-    errors: dict[tuple[str, int], float],
-    scores: dict[str, Any],
-    severities: list[int],
-    protocol: str,
-) -> str:
+def _table(errors: dict[Cell, float], scores: Scores, severities: list[int], protocol: str) -> str:
     rows = [("top-1 error %", *(f"sev. {s}" for s in severities), "mean", "CE (AlexNet = 100)")]
     for name, of_name in scores["corruptions"].items():
         cells = [_percent(errors[name, severity]) for severity in severities]
@@ -309,20 +272,25 @@ def _unused(label: str, taken: dict[str, Any]) -> str:
     return unused
 
 
-def _scores_of(
-    recorded: dict[str, Any], wanted: list[tuple[str, int]], label: str
-) -> dict[str, Any]:
+def _scores_of_other(recorded: dict[str, Any], wanted: list[Cell], label: str) -> Scores:
     lacking = [_key(*cell) for cell in wanted if _key(*cell) not in recorded["cells"]]
     if lacking:
         raise InputError(
             f"--compare: {label} lacks {lacking[0]} and {len(lacking) - 1} more cells; measure it "
             "with the same --corruptions and --severities"
         )
+    return _scores(recorded, wanted, recorded["protocol"], recorded.get("normalised", True))[1]
+
+
+def _scores(
+    record: dict[str, Any], cells: list[Cell], protocol: str, normalised: bool
+) -> tuple[dict[Cell, float], Scores]:
+    """Top-1 errors in [0, 1] by (corruption, severity), and what papers quote of them."""
     from jaxbio.measures.robustness_scores import robustness_scores
 
-    errors = {cell: 1.0 - recorded["cells"][_key(*cell)]["top1"] for cell in wanted}
-    clean, normalised = 1.0 - recorded["clean"]["top1"], recorded.get("normalised", True)
-    return robustness_scores(errors, clean, recorded["protocol"], normalised=normalised)
+    errors = {cell: 1.0 - record["cells"][_key(*cell)]["top1"] for cell in cells}
+    clean = 1.0 - record["clean"]["top1"]
+    return errors, robustness_scores(errors, clean, protocol, normalised=normalised)
 
 
 def _comparison(compared: dict[str, dict[str, Any]], protocol: str) -> str:
@@ -344,7 +312,7 @@ def _comparison(compared: dict[str, dict[str, Any]], protocol: str) -> str:
 def _save_figures(
     session: "Session",
     result: dict[str, Any],
-    errors: dict[tuple[str, int], float],
+    errors: dict[Cell, float],
     compared: dict[str, Scores],
 ) -> None:
     import numpy as np
@@ -358,9 +326,7 @@ def _save_figures(
     accuracy = np.array([[1.0 - errors[n, s] for s in severities] for n in names])
     clean, count = 1.0 - scores["clean_error"], int(result["clean"]["count"])
     chance = chance_of(result)
-    figures = {
-        "robustness": plot_robustness(accuracy, names, severities, clean, chance, count),
-    }
+    figures = {"robustness": plot_robustness(accuracy, names, severities, clean, chance, count)}
     image = next(iter(session.batches()))["image"][0]
     ours = result["corrupt"] != "published"
     if ours and min(image.shape[:2]) >= _MIN_SHEET_SIZE:

@@ -92,8 +92,4 @@ def _of_corruption(
     if complete:
         ce = mean / ALEXNET_ERRORS[name]
         relative = (mean - clean_error) / (ALEXNET_ERRORS[name] - ALEXNET_CLEAN_ERROR)
-    return {
-        "mean_error": mean,
-        f"ce_{protocol}": ce,
-        f"relative_ce_{protocol}": relative,
-    }
+    return {"mean_error": mean, f"ce_{protocol}": ce, f"relative_ce_{protocol}": relative}

@@ -11,6 +11,7 @@ from jaxbio.errors import InputError, suggest
 from jaxbio.measures.brain import Brain
 from jaxbio.similarity import (
     REGRESSIONS,
+    SIT,
     Products,
     ceiled,
     cka,
@@ -183,16 +184,8 @@ def _rsa_ceiling(brain: Brain) -> Ceiling | None:
 def _sit(brain: Brain, layers: Mapping[str, np.ndarray]) -> dict[str, Score]:
     scores = {}
     for name, x in layers.items():
-        result = sit(
-            x,
-            brain.patterns,
-            brain.objects,
-            jax.random.key(brain.seed),
-            n_splits=_DRAWS,
-            images_per_object=_views(brain),
-            noise=brain.noise,
-            names=(name, brain.recordings.name),
-        )
+        names = (name, brain.recordings.name)
+        result = _similarity(brain, x, brain.patterns, noise=brain.noise, names=names)
         low, high = np.percentile(np.asarray(result.scores), [2.5, 97.5])
         scores[name] = Score(float(result.mean), float(low), float(high))
     return scores
@@ -201,25 +194,22 @@ def _sit(brain: Brain, layers: Mapping[str, np.ndarray]) -> dict[str, Score]:
 def _sit_ceiling(brain: Brain) -> Ceiling | None:
     if brain.halves is None:
         return None
-    between = [
-        float(
-            sit(
-                first,
-                second,
-                brain.objects,
-                jax.random.key(brain.seed),
-                n_splits=_DRAWS,
-                images_per_object=_views(brain),
-                noise=None,
-            ).mean
-        )
-        for first, second in zip(*(half[:1] for half in brain.halves), strict=True)
-    ]
-    return Ceiling(between[0], between[0], "one half of the presentations against the other")
+    first, second = (half[0] for half in brain.halves)
+    value = float(_similarity(brain, first, second, noise=None).mean)
+    return Ceiling(value, value, "one half of the presentations against the other")
 
 
-def _views(brain: Brain) -> int:
-    return min(_VIEWS, int(np.bincount(brain.conditions).min()))
+def _similarity(brain: Brain, x: Any, y: Any, **options: Any) -> SIT:
+    """SIT of two representations of the images."""
+    return sit(
+        x,
+        y,
+        brain.objects,
+        jax.random.key(brain.seed),
+        n_splits=_DRAWS,
+        images_per_object=min(_VIEWS, int(np.bincount(brain.conditions).min())),
+        **options,
+    )
 
 
 def _svm(brain: Brain, layers: Mapping[str, np.ndarray]) -> dict[str, Score]:

@@ -9,18 +9,12 @@ import argparse
 import hashlib
 import sys
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import (
-    a_list,
-    network_identity,
-    never,
-    publish,
-    result_file,
-)
+from jaxbio.measures.measure import a_list, network_identity, never, publish, result_file
 from jaxbio.measures.similarity_record import Cell, Record, Row
 from jaxbio.runs.progress import format_table, say
 
@@ -29,78 +23,77 @@ if TYPE_CHECKING:
 
     from jaxbio.measures.brain import Brain
     from jaxbio.measures.layer_activity import Activity
-    from jaxbio.measures.scores import Ceiling, Score
     from jaxbio.neural import Recordings
     from jaxbio.similarity import Products
     from jaxbio.tasks.classification.opened import Session
 
 NAME = "similarity"
 _PLAIN_LINE_SECONDS = 10.0
+_SYNTHETIC = "SYNTHETIC recordings: simulated, not measured. These scores say nothing of a brain."
 _CELL = ("bin", "measure", "layer", "step")
-
-
-class Outcome(NamedTuple):
-    """Scores, and what the report draws.
-
-    Attributes:
-        whole: what the JSON file holds: also what was measured before.
-        brain: the recordings, of the first time bin.
-    """
-
-    result: dict[str, Any]
-    whole: dict[str, Any]
-    brain: "Brain"
-    activity: "Activity"
 
 
 def options(add: Any) -> None:
     """The measure's flags."""
     add("--neural", default="synthetic", metavar="PATH", help="recordings; default: synthetic ones")
-    add(
-        "--region",
-        metavar="NAME",
-        help="part of the recordings: IT, V4, human_it, ...; default: all, of RDMs one by one",
-    )
-    add("--stimuli", metavar="PATH", help="the images, if not beside the recordings")
+    add_recordings(add)
     add("--layers", **a_list("all"), help="endpoints; default: all")
     add("--times", **a_list("all"), help="all, last or steps")
     add("--measures", **a_list(), help="rsa, sit, svm, pls, ridge, cka, ...; default: all")
     add("--bins", choices=["mean", "all"], default="mean", help="time bins of the recordings")
     add("--max_units", type=int, default=4096, metavar="N", help="sampled of each layer; 0: all")
+
+
+def add_recordings(add: Any) -> None:
+    """The flags of :func:`chosen_recordings`."""
+    add(
+        "--region",
+        metavar="NAME",
+        help="part of the recordings: IT, V4, human_it, ...; default: all, of RDMs one by one",
+    )
+    add("--stimuli", metavar="PATH", help="the images, or BrainIO's CSV, if not beside the file")
     add("--objects_per_category", type=int, default=7, metavar="N", help="of Cadieu's; 0: unknown")
     add("--drop_nan", action="store_true", help="drop neuroids with NaN responses")
+
+
+def chosen_recordings(path: str, options: argparse.Namespace, **more: Any) -> "Recordings":
+    """The part of some recordings that flags choose; ``more`` as of ``open_recordings``."""
+    from jaxbio.neural import open_recordings
+
+    return open_recordings(
+        path,
+        region=options.region,
+        stimuli=options.stimuli,
+        objects_per_category=options.objects_per_category,
+        drop_nan=options.drop_nan,
+        **more,
+    )
 
 
 needs_data = never
 
 
-def run(session: "Session", options: argparse.Namespace) -> Outcome:
-    """Scores the layers.
+def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
+    """Scores the layers; a table, and JSON and HTML into ``evaluation/similarity_<recordings>``.
 
     Raises:
         InputError: unknown layers, steps or measures, or recordings that do not allow them.
     """
-    from jaxbio.neural import open_recordings
-
-    recordings = open_recordings(
-        options.neural,
-        region=options.region,
-        stimuli=options.stimuli,
-        objects_per_category=options.objects_per_category,
-        drop_nan=options.drop_nan,
-    )
-    return compare_with(session, recordings, options)
+    return compare_with(session, chosen_recordings(options.neural, options), options)
 
 
 def compare_with(
     session: "Session", recordings: "Recordings", options: argparse.Namespace
-) -> Outcome:
+) -> dict[str, Any]:
     """:func:`run` with recordings that are in memory."""
+    import jax
+
     from jaxbio.features import FeatureRequest
     from jaxbio.features.layers import inspect_model, select_layers
     from jaxbio.measures.brain import brains
     from jaxbio.measures.layer_activity import layer_activity, wide_layers
     from jaxbio.measures.scores import choose_measures
+    from jaxbio.measures.similarity_report import write_html
 
     if options.max_units < 0:
         raise InputError(
@@ -146,7 +139,19 @@ def compare_with(
             "slope": noise.slope, "offset": noise.offset, "repetitions": noise.repetitions,
         }  # fmt: skip
     wanted = _measure(record, compared, names, activity)
-    return Outcome(record.result(wanted), record.result(), compared[0], activity)
+    result, whole = record.result(wanted), record.result()
+    if jax.process_index() == 0:
+        key = f"{NAME}_{recordings.name}"
+        html = session.run.path / "evaluation" / f"{key}.html"
+        write_html(html, whole, compared[0], activity)
+        banner = [_SYNTHETIC, ""] if recordings.synthetic else []
+        remarks = list(result["remarks"])
+        more = len(whole["scores"]) - len(result["scores"])
+        if more:
+            remarks.append(f"{more} scores of other layers or measures are kept in the file")
+        table = "\n".join([*banner, _table(result), *remarks, f"report: {html}"])
+        publish(session, key, whole, table)
+    return result
 
 
 def _measure(
@@ -173,7 +178,8 @@ def _measure(
     for brain, name, layer in bar:
         bar.set_description_str(f"{name} {layer}", refresh=False)
         if (brain.name, name) not in record.ceilings:
-            limits = _ceiling_entry(MEASURES[name].ceiling(brain))
+            ceiling = MEASURES[name].ceiling(brain)
+            limits = ceiling._asdict() if ceiling else dict.fromkeys(("low", "high", "what"))
             record.ceilings[brain.name, name] = {"bin": brain.name, "measure": name, **limits}
         places = [place for place in activity if place.layer == layer]
         cells = {(brain.name, name, layer, place.step): place for place in places}
@@ -182,7 +188,9 @@ def _measure(
         if new:
             found = MEASURES[name].score(brain, {str(p): activity[p] for p in new.values()})
             for digest, place in new.items():
-                scored[brain.name, name, digest] = _score_entry(found[str(place)])
+                s = found[str(place)]
+                row = {"score": s.value, "low": s.low, "high": s.high, "ceiled": s.ceiled}
+                scored[brain.name, name, digest] = row
         missing = {cell: place for cell, place in cells.items() if cell not in record.cells}
         if missing:
             entries = {c: scored[brain.name, name, digests[p]] for c, p in missing.items()}
@@ -208,45 +216,6 @@ def _fingerprint(recordings: "Recordings") -> str:
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
-
-
-def report(session: "Session", outcome: Outcome) -> dict[str, Any]:
-    """Prints a table; JSON and HTML into ``evaluation/similarity_<recordings>``."""
-    import jax
-
-    from jaxbio.measures.similarity_report import write_html
-
-    result, recordings = outcome.result, outcome.brain.recordings
-    if jax.process_index() == 0:
-        key = f"similarity_{recordings.name}"
-        html = session.run.path / "evaluation" / f"{key}.html"
-        write_html(html, outcome.whole, outcome.brain, outcome.activity)
-        remarks = list(result["remarks"])
-        more = len(outcome.whole["scores"]) - len(result["scores"])
-        if more:
-            remarks.append(f"{more} scores of other layers or measures are kept in the file")
-        table = "\n".join([*_banner(recordings), _table(result), *remarks, f"report: {html}"])
-        publish(session, key, outcome.whole, table)
-    return result
-
-
-def _score_entry(score: "Score") -> dict[str, Any]:
-    return {"score": score.value, "low": score.low, "high": score.high, "ceiled": score.ceiled}
-
-
-def _ceiling_entry(ceiling: "Ceiling | None") -> dict[str, Any]:
-    if ceiling is None:
-        return {"low": None, "high": None, "what": None}
-    return {"low": ceiling.low, "high": ceiling.high, "what": ceiling.what}
-
-
-def _banner(recordings: "Recordings") -> list[str]:
-    if not recordings.synthetic:
-        return []
-    return [
-        "SYNTHETIC recordings: simulated, not measured. These scores say nothing of a brain.",
-        "",
-    ]
 
 
 def _table(result: dict[str, Any]) -> str:

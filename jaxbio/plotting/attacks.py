@@ -43,8 +43,7 @@ def plot_accuracy_under_attack(
         )  # fmt: skip
         draw_chance(axes, chance)
         axes.set_xticks(range(len(radii)), [plain(unit * radius) for radius in radii])
-        axes.set_xlabel(f"{label}, not to scale")
-        axes.set_ylim(-2, 102)
+        axes.set(xlabel=f"{label}, not to scale", ylim=(-2, 102))
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("top-1 accuracy (%)")
     panels[-1].legend(fontsize="small")

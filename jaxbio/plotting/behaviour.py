@@ -36,8 +36,7 @@ def plot_behaviour(result: dict[str, Any]) -> Figure:
             spread = _spread(key, list(conditions.values()), values, scale)
             axes.errorbar(places, values, spread, capsize=3, label=who, **line_style(number))
         axes.set_xticks(places, list(conditions), **slanted(list(conditions)))
-        axes.set_xlabel("condition")
-        axes.set_ylabel(label)
+        axes.set(xlabel="condition", ylabel=label)
         axes.grid(alpha=0.3)
     draw_chance(plots[0], 1 / 16)
     plots[0].set_ylim(0, 102)
@@ -48,8 +47,7 @@ def plot_behaviour(result: dict[str, Any]) -> Figure:
     picture = right.imshow(shares, vmin=0, vmax=100, cmap="magma_r")
     right.set_xticks(range(shares.shape[1]), answers[: shares.shape[1]], rotation=90, size=8)
     right.set_yticks(range(len(answers)), answers, size=8)
-    right.set_xlabel("category shown")
-    right.set_ylabel("category answered (na: none)")
+    right.set(xlabel="category shown", ylabel="category answered (na: none)")
     figure.colorbar(picture, ax=right, label="answers to the category shown (%)", shrink=0.8)
     figure.suptitle(
         f"Answers to {result['images']:,} images; whiskers are 95 % intervals", size="medium"

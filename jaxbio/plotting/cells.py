@@ -1,9 +1,11 @@
-"""Numbers in the cells of a heat map."""
+"""Numbers in the cells of a heat map; tiles."""
 
 from typing import cast
 
 import numpy as np
 from matplotlib.image import AxesImage
+
+GAP = 1  # pixels between tiles
 
 
 def label_cells(
@@ -29,3 +31,14 @@ def label_cells(
             column, row, text, ha="center", va="center", fontsize=8,
             color="black" if luminance > 0.18 else "white",
         )  # fmt: skip
+
+
+def tile(planes: np.ndarray, columns: int) -> np.ndarray:
+    """One sheet of planes ``[N, H, W]``, row by row, with NaN between them."""
+    n, height, width = planes.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * (height + GAP), columns * (width + GAP)), np.nan)
+    for i, plane in enumerate(planes):
+        top, left = (i // columns) * (height + GAP), (i % columns) * (width + GAP)
+        sheet[top : top + height, left : left + width] = plane
+    return sheet[:-GAP, :-GAP]

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from jaxbio.ops.intervals import wilson
 from jaxbio.plotting.cells import label_cells
-from jaxbio.plotting.style import percent
+from jaxbio.plotting.style import panel, percent
 
 _MOST_LABELLED = 20
 
@@ -34,8 +34,7 @@ def plot_confusion(
     answers = [*names, "none"][: confusion.shape[1]]
     labelled = len(names) <= _MOST_LABELLED
     side = 3 + (0.42 if labelled else 0.2) * len(names)
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(side + 1, side)
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     if labelled:
         label_cells(picture)
@@ -43,8 +42,7 @@ def plot_confusion(
     size = "medium" if labelled else "x-small"
     axes.set_xticks(range(len(answers)), answers, rotation=90, fontsize=size)
     axes.set_yticks(range(len(names)), names, fontsize=size)
-    axes.set_xlabel("answer")
-    axes.set_ylabel("class")
+    axes.set(xlabel="answer", ylabel="class")
     correct, count = int(np.trace(confusion)), int(confusion.sum())
     title = f"{correct:,} of {count:,} pictures right"
     if count:

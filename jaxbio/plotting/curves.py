@@ -56,8 +56,7 @@ def plot_curves(
                 for step, share, count in _tests(entries):
                     ends, colour = whiskers([share], count), line_style(number)["color"]
                     axes.errorbar(step, 100 * share, ends, color=colour, capsize=2)
-        axes.set_xlabel("step")
-        axes.set_ylabel(label)
+        axes.set(xlabel="step", ylabel=label)
         axes.grid(alpha=0.3)
     loss, accuracy = figure.axes
     loss.set_yscale("log")

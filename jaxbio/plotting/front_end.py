@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-_GAP = 1  # pixels between tiles
+from jaxbio.plotting.cells import tile
 
 
 def plot_v1(image: np.ndarray, filters: np.ndarray, maps: np.ndarray, columns: int = 8) -> Figure:
@@ -29,21 +29,11 @@ def plot_v1(image: np.ndarray, filters: np.ndarray, maps: np.ndarray, columns: i
     panels[0].set_title("image")
     scale = np.abs(filters).max(axis=(1, 2), keepdims=True)
     panels[1].imshow(
-        _tile(filters / np.maximum(scale, 1e-12), columns), cmap="RdBu_r", vmin=-1, vmax=1
+        tile(filters / np.maximum(scale, 1e-12), columns), cmap="RdBu_r", vmin=-1, vmax=1
     )
     panels[1].set_title("V1: Gabor filters (blue < 0 < red,\neach of its own scale)")
-    panels[2].imshow(_tile(maps / max(maps.max(), 1e-12), columns), cmap="gray", vmin=0, vmax=1)
+    panels[2].imshow(tile(maps / max(maps.max(), 1e-12), columns), cmap="gray", vmin=0, vmax=1)
     panels[2].set_title("V1: responses (black: 0,\nwhite: the largest of all)")
     for axes in panels:
         axes.set_axis_off()
     return figure
-
-
-def _tile(planes: np.ndarray, columns: int) -> np.ndarray:
-    n, height, width = planes.shape
-    rows = -(-n // columns)
-    sheet = np.full((rows * (height + _GAP), columns * (width + _GAP)), np.nan)
-    for i, plane in enumerate(planes):
-        top, left = (i // columns) * (height + _GAP), (i % columns) * (width + _GAP)
-        sheet[top : top + height, left : left + width] = plane
-    return sheet[:-_GAP, :-_GAP]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxbio.plotting.style import line_style, plain
+from jaxbio.plotting.style import line_style, panel, plain
 
 _COLUMNS = 4
 _LABEL_WIDTH = 32  # characters
@@ -88,17 +88,20 @@ def plot_tuning(
         first, last = row == 0, row == len(units) - 1
         axes = figure.add_subplot(grid[row, 0])
         axes.imshow(unit.receptive_field, extent=(low, high, high, low), cmap="magma")
-        axes.set_ylabel(f"{unit.title}\ny (degrees)")
-        axes.set_title("receptive field" if first else "")
-        axes.set_xlabel("x (degrees)" if last else "")
+        axes.set(
+            ylabel=f"{unit.title}\ny (degrees)",
+            title="receptive field" if first else "",
+            xlabel="x (degrees)" if last else "",
+        )
         axes = cast(Any, figure.add_subplot(grid[row, 1], projection="polar"))
         axes.plot(angle, np.concatenate([unit.orientation, unit.orientation, unit.orientation[:1]]))
         axes.set_xticks(np.deg2rad([0, 90, 180, 270]), labels=["0°", "", "180°", ""])
         axes.set_yticks([unit.orientation.max()], [f"{unit.orientation.max():.3g}"])
         axes.set_rlabel_position(45)
         axes.tick_params(labelsize="small", pad=0)
-        axes.set_title("orientation" if first else "")
-        axes.set_xlabel("spikes/s over degrees" if last else "")
+        axes.set(
+            title="orientation" if first else "", xlabel="spikes/s over degrees" if last else ""
+        )
         for column, curve, at, label, title in (
             (2, unit.frequency, frequencies, "cycles per degree", "spatial frequency"),
             (3, unit.size, 2 * radii, "diameter (degrees)", "size"),
@@ -110,9 +113,7 @@ def plot_tuning(
             axes.semilogx(at, curve, marker=".", base=2)
             axes.set_ylim(min(0, curve.min()), None)
             axes.xaxis.set_major_formatter("{x:g}")
-            axes.set_ylabel("spikes/s")
-            axes.set_title(title if first else "")
-            axes.set_xlabel(label if last else "")
+            axes.set(ylabel="spikes/s", title=title if first else "", xlabel=label if last else "")
     return figure
 
 
@@ -174,14 +175,12 @@ def plot_over_time(scores: Mapping[str, Sequence[float]], labels: Sequence[str])
         A figure of one panel.
     """
     columns = -(-len(scores) // _LEGEND_ROWS)
-    figure = Figure(figsize=(5 + 3.6 * columns, 4.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(5 + 3.6 * columns, 4.4)
     for number, (name, line) in enumerate(scores.items()):
         label = fill(name.replace("_", " "), _LABEL_WIDTH)
         axes.plot(range(len(labels)), line, label=label, **line_style(number))
     axes.set_xticks(range(len(labels)), labels)
-    axes.set_xlabel("time step")
-    axes.set_ylabel("score (1: the ceiling)")
+    axes.set(xlabel="time step", ylabel="score (1: the ceiling)")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize="small", ncols=columns)
     return figure

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxbio.plotting.style import draw_chance, line_style, whiskers
+from jaxbio.plotting.style import draw_chance, line_style, panel, whiskers
 
 _BEFORE = "0.6"  # grey of what happens before the image has arrived
 
@@ -92,8 +92,7 @@ def plot_accuracy_over_time(
         ValueError: no line is given.
     """
     steps = _longest(accuracy)
-    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(5.4, 3.6)
     for number, (name, values) in enumerate(accuracy.items()):
         axes.errorbar(
             np.arange(len(values)), 100 * np.asarray(values), whiskers(values, count), capsize=3,
@@ -104,9 +103,7 @@ def plot_accuracy_over_time(
         axes.axvspan(-0.5, arrival - 0.5, color=_BEFORE, alpha=0.3, label="before the image")
     axes.set_xlim(-0.5, steps - 0.5)
     axes.set_xticks(range(0, steps, max(1, steps // 10)))
-    axes.set_ylim(-2, 102)
-    axes.set_xlabel("time step")
-    axes.set_ylabel("top-1 accuracy (%)")
+    axes.set(ylim=(-2, 102), xlabel="time step", ylabel="top-1 accuracy (%)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
     axes.set_title(f"{count:,} images, whiskers are 95 % intervals", fontsize="medium")

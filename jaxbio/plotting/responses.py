@@ -30,9 +30,7 @@ def plot_activation_curves(
         for number, (shift, y) in enumerate(sorted(lines.items())):
             colour = _shade(number, len(lines))
             axes.plot(x, y, color=colour, label=f"shift {shift:+.2g}")
-        axes.set_title(name)
-        axes.set_xlabel("input")
-        axes.set_ylabel("response")
+        axes.set(title=name, xlabel="input", ylabel="response")
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     return figure
@@ -58,9 +56,7 @@ def plot_shifts(shifts: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         axes.boxplot(values, whis=(1, 99), showfliers=False)
         axes.axhline(0.0, color="gray", linewidth=0.8)
         axes.set_xticks(range(1, len(values) + 1), list(layers), rotation=90, fontsize="small")
-        axes.set_xlabel("layer")
-        axes.set_ylabel("shift of the input")
-        axes.set_title(name)
+        axes.set(xlabel="layer", ylabel="shift of the input", title=name)
     figure.suptitle("Boxes: median and quartiles; whiskers: 1 % to 99 %", fontsize="medium")
     return figure
 
@@ -106,8 +102,10 @@ def plot_response_distributions(
             violins[key].set(color="0.3", linewidth=1)
         names = [class_names[c] for c in drawn]
         left.set_xticks(places, names, **slanted(names))
-        left.set_xlabel("class" if len(drawn) == len(classes) else f"10 of {len(classes)} classes")
-        left.set_ylabel(f"response, feature {feature}")
+        left.set(
+            xlabel="class" if len(drawn) == len(classes) else f"10 of {len(classes)} classes",
+            ylabel=f"response, feature {feature}",
+        )
         share = within.sum() / max((within + between).sum(), 1e-12)
         left.set_title(f"{name}: {100 * share:.1f} % of the variance within classes", fontsize=10)
         plane, explained = _principal_plane(values)

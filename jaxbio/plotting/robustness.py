@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.plotting.cells import label_cells
-from jaxbio.plotting.style import COLOURS, percent, slanted, whiskers
+from jaxbio.plotting.style import COLOURS, panel, percent, slanted, whiskers
 
 
 def plot_robustness(
@@ -27,15 +27,11 @@ def plot_robustness(
         chance: accuracy of guessing, None if unknown.
         count: of images, None if unknown. With it the title has the widest 95 % interval.
     """
-    figure = Figure(
-        figsize=(4.6 + 0.6 * len(severities), 2.2 + 0.3 * len(names)), layout="constrained"
-    )
-    axes = figure.subplots()
+    figure, axes = panel(4.6 + 0.6 * len(severities), 2.2 + 0.3 * len(names))
     picture = axes.imshow(100 * accuracy, vmin=0, vmax=100, cmap="viridis", aspect="auto")
     axes.set_xticks(range(len(severities)), [str(s) for s in severities])
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.set_xlabel("severity")
-    axes.set_ylabel("corruption")
+    axes.set(xlabel="severity", ylabel="corruption")
     title = f"clean {100 * clean:.1f} %"
     title += "" if chance is None else f", chance {percent(chance)}"
     if count:
@@ -75,9 +71,7 @@ def plot_robustness_comparison(
     )  # fmt: skip
     middle = places + width * (len(errors) - 1) / 2
     axes.set_xticks(middle, [n.replace("_", " ") for n in names], **slanted(names))
-    axes.set_xlabel("corruption")
-    axes.set_ylabel("top-1 error (%), mean of severities")
-    axes.set_ylim(0, 102)
+    axes.set(xlabel="corruption", ylabel="top-1 error (%), mean of severities", ylim=(0, 102))
     axes.set_title(f"{count:,} images, whiskers are 95 % intervals", fontsize="medium")
     figure.legend(loc="outside upper center", ncols=3, fontsize="small")
     return figure

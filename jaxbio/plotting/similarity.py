@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from jaxbio.plotting.cells import label_cells
-from jaxbio.plotting.style import line_style
+from jaxbio.plotting.style import line_style, panel
 
 _COLUMNS = 4
 _BARS_PER_INCH = 3.0
@@ -74,15 +74,11 @@ def plot_heat_map(
     Returns:
         A figure of one panel.
     """
-    figure = Figure(
-        figsize=(2.8 + 0.75 * len(steps), 1.7 + 0.42 * len(layers)), layout="constrained"
-    )
-    axes = figure.subplots()
+    figure, axes = panel(2.8 + 0.75 * len(steps), 1.7 + 0.42 * len(layers))
     image = axes.imshow(np.ma.masked_invalid(scores), aspect="auto", cmap="magma")
     axes.set_xticks(range(len(steps)), steps)
     axes.set_yticks(range(len(layers)), layers, fontsize="small")
-    axes.set_xlabel("time step")
-    axes.set_ylabel("layer")
+    axes.set(xlabel="time step", ylabel="layer")
     label_cells(image, ".2f", halves)
     figure.colorbar(image, ax=axes, label=title)
     if np.isfinite(halves).any():
@@ -109,10 +105,7 @@ def plot_score_bars(
     Returns:
         A figure of one panel.
     """
-    figure = Figure(
-        figsize=(max(5.0, 1.5 + len(names) / _BARS_PER_INCH), 3.6), layout="constrained"
-    )
-    axes = figure.subplots()
+    figure, axes = panel(max(5.0, 1.5 + len(names) / _BARS_PER_INCH), 3.6)
     place = np.arange(len(names))
     whiskers = np.abs(np.asarray(intervals).T - scores)
     axes.bar(place, scores, color="C0", yerr=whiskers, capsize=2)
@@ -122,8 +115,7 @@ def plot_score_bars(
         axes.legend(fontsize="small")
     axes.axhline(0.0, color="black", linewidth=0.8)
     axes.set_xticks(place, names, rotation=60, ha="right", fontsize="small")
-    axes.set_xlabel("layer")
-    axes.set_ylabel(label)
+    axes.set(xlabel="layer", ylabel=label)
     axes.set_title("whiskers are 95 % intervals", fontsize="medium")
     return figure
 
@@ -265,8 +257,7 @@ def plot_fine_tuning(
     panels = np.atleast_1d(below.subplots(1, len(rdms)))
     for axes, (title, rdm) in zip(panels, rdms.items(), strict=True):
         image = _draw_rdm(axes, title, rdm)
-        axes.set_xlabel(f"{len(rdm)} images")
-        axes.set_ylabel("image")
+        axes.set(xlabel=f"{len(rdm)} images", ylabel="image")
     below.colorbar(image, ax=panels.tolist(), label="dissimilarity (percentile)", shrink=0.8)
     return figure
 

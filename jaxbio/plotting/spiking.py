@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_GAP = 1  # pixels between tiles
+from jaxbio.plotting.cells import GAP, tile
+from jaxbio.plotting.style import panel
 
 
 def plot_weights(
@@ -32,8 +33,7 @@ def plot_weights(
     if weights.ndim != 5 or weights.shape[3] != weights.shape[4]:
         raise ValueError(f"weights of shape {weights.shape}: give [filters, rows, columns, K, K]")
     sheet, centres = _weight_sheet(weights)
-    figure = Figure(figsize=(7, 6.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(7, 6.4)
     picture = axes.imshow(sheet, cmap="magma", vmin=0, vmax=max(np.nanmax(sheet), 1e-12))
     figure.colorbar(picture, ax=axes, label="weight", shrink=0.8)
     axes.set_title(title)
@@ -68,15 +68,13 @@ def plot_spikes(
     figure = Figure(figsize=(8, 4.6), layout="constrained")
     raster, rate = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     raster.scatter(step * dt, neuron, s=24, marker="|", color="black", linewidths=0.8)
-    raster.set_ylim(-0.5, spikes.shape[1] - 0.5)
-    raster.set_ylabel("neuron")
-    raster.set_title(title or f"{len(step)} spikes")
+    raster.set(
+        ylim=(-0.5, spikes.shape[1] - 0.5), ylabel="neuron", title=title or f"{len(step)} spikes"
+    )
     if names is not None:
         raster.set_yticks(range(spikes.shape[1]), names, fontsize="small")
     rate.step(np.arange(len(spikes)) * dt, spikes.sum(1), where="mid", color="black", linewidth=0.8)
-    rate.set_xlim(0, len(spikes) * dt)
-    rate.set_xlabel("time (ms)")
-    rate.set_ylabel("spikes\nper step")
+    rate.set(xlim=(0, len(spikes) * dt), xlabel="time (ms)", ylabel="spikes\nper step")
     return figure
 
 
@@ -116,8 +114,7 @@ def plot_voltages(
         axes.set_ylabel("mV")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=3, fontsize="small")
-    panels[-1].set_xlim(0, steps * dt)
-    panels[-1].set_xlabel("time (ms)")
+    panels[-1].set(xlim=(0, steps * dt), xlabel="time (ms)")
     return figure
 
 
@@ -155,11 +152,9 @@ def plot_competition_histogram(competition: np.ndarray, mask: np.ndarray | None 
         A figure of one panel.
     """
     values = np.asarray(competition)[np.ones_like(competition, bool) if mask is None else mask]
-    figure = Figure(figsize=(5, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(5, 3.2)
     axes.hist(values, bins=50, color="C0")
-    axes.set_xlabel("lateral weight (mV)")
-    axes.set_ylabel("pairs of neurons")
+    axes.set(xlabel="lateral weight (mV)", ylabel="pairs of neurons")
     if values.size:
         axes.set_title(f"mean {values.mean():.1f} mV, {np.mean(values == 0):.0%} are 0")
     return figure
@@ -187,14 +182,15 @@ def plot_stdp_curve(
         A figure of one panel.
     """
     time = np.linspace(0, 4 * max(tau_pos, tau_neg), 200)
-    figure = Figure(figsize=(5, 3.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(5, 3.2)
     axes.plot(time, a_neg * np.exp(-time / tau_pos), label="target after source")
     axes.plot(-time, -a_pos * np.exp(-time / tau_neg), label="source after target")
     axes.axhline(0, color="black", linewidth=0.6)
     axes.axvline(0, color="black", linewidth=0.6)
-    axes.set_xlabel("spike of target - spike of source (ms)")
-    axes.set_ylabel(f"change of weight ({unit})" if unit else "change of weight")
+    axes.set(
+        xlabel="spike of target - spike of source (ms)",
+        ylabel=f"change of weight ({unit})" if unit else "change of weight",
+    )
     axes.legend(fontsize="small")
     return figure
 
@@ -202,17 +198,14 @@ def plot_stdp_curve(
 def _weight_sheet(weights: np.ndarray) -> tuple[np.ndarray, list[tuple[float, float]]]:
     """The map, and the centre (x, y) of each filter's tile."""
     filters, rows, columns, size, _ = weights.shape
+    height, width = rows * size, columns * size
     across = int(np.ceil(np.sqrt(filters)))
-    down = -(-filters // across)
-    height, width = rows * size + _GAP, columns * size + _GAP
-    sheet = np.full((down * height - _GAP, across * width - _GAP), np.nan)
-    centres = []
-    for number, tile in enumerate(weights):
-        top, left = (number // across) * height, (number % across) * width
-        plane = tile.transpose(0, 2, 1, 3).reshape(rows * size, columns * size)
-        sheet[top : top + rows * size, left : left + columns * size] = plane
-        centres.append((left + (columns * size - 1) / 2, top + (rows * size - 1) / 2))
-    return sheet, centres
+    planes = weights.transpose(0, 1, 3, 2, 4).reshape(filters, height, width)
+    places = [(number % across, number // across) for number in range(filters)]
+    return tile(planes, across), [
+        (x * (width + GAP) + (width - 1) / 2, y * (height + GAP) + (height - 1) / 2)
+        for x, y in places
+    ]
 
 
 def _draw_competition(axes: Axes, centres: list[tuple[float, float]], strength: np.ndarray) -> None:

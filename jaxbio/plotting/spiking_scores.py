@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.plotting.cells import label_cells
-from jaxbio.plotting.style import draw_chance, percent, slanted
+from jaxbio.plotting.style import draw_chance, panel, percent, slanted
 
 _MOST_WHISKERS = 20  # beyond it they are one band
 
@@ -29,15 +29,12 @@ def plot_accuracies(
     Returns:
         A figure of one panel.
     """
-    figure = Figure(figsize=(max(4.8, 0.6 * len(names) + 1.5), 3.8), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(max(4.8, 0.6 * len(names) + 1.5), 3.8)
     values = 100 * np.asarray(accuracies, float)
     axes.bar(range(len(names)), values, yerr=100 * np.asarray(errors, float), capsize=3)
     draw_chance(axes, chance)
     axes.set_xticks(range(len(names)), names, **slanted(names))
-    axes.set_ylim(0, 102)
-    axes.set_ylabel("accuracy (%)")
-    axes.set_xlabel(label)
+    axes.set(ylim=(0, 102), ylabel="accuracy (%)", xlabel=label)
     axes.set_title(note, fontsize="medium")
     figure.legend(loc="outside lower right", fontsize="small")
     return figure
@@ -66,8 +63,7 @@ def plot_accuracy_curve(
     Returns:
         A figure of one panel.
     """
-    figure = Figure(figsize=(5, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(5, 3.6)
     values, spread = 100 * np.asarray(accuracies, float), 100 * np.asarray(errors, float)
     if len(values) > _MOST_WHISKERS:
         axes.plot(sizes, values)
@@ -82,8 +78,7 @@ def plot_accuracy_curve(
         top = int(np.argmax(values))
         note = f"best {values[top]:.1f} % at {sizes[top]:g}\n{note}"
     axes.set_title(note, fontsize="medium")
-    axes.set_xlabel(label)
-    axes.set_ylabel("accuracy (%)")
+    axes.set(xlabel=label, ylabel="accuracy (%)")
     axes.grid(alpha=0.3)
     return figure
 
@@ -98,16 +93,14 @@ def plot_votes(mean: np.ndarray, std: np.ndarray) -> Figure:
     Returns:
         A figure of one panel.
     """
-    figure = Figure(figsize=(5, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(5, 3.6)
     ranks = np.arange(1, len(mean) + 1)
     axes.bar(ranks, 100 * np.asarray(mean), yerr=100 * np.asarray(std), capsize=3)
     draw_chance(axes, 1 / len(mean))
     axes.legend(fontsize="small")
     axes.set_title("means over neurons, whiskers are standard deviations", fontsize="medium")
     axes.set_xticks(ranks)
-    axes.set_xlabel("label, from a neuron's favourite to its last")
-    axes.set_ylabel("share of its votes (%)")
+    axes.set(xlabel="label, from a neuron's favourite to its last", ylabel="share of its votes (%)")
     return figure
 
 
@@ -122,14 +115,15 @@ def plot_scores(scores: np.ndarray, names: Sequence[str], label: int) -> Figure:
     Returns:
         A figure of one panel, the given label in another colour.
     """
-    figure = Figure(figsize=(5, 2.8), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(5, 2.8)
     colours = ["C3" if number == label else "C0" for number in range(len(names))]
     axes.bar(range(len(names)), scores, color=colours)
     axes.set_xticks(range(len(names)), names)
-    axes.set_xlabel("label")
-    axes.set_ylabel("score (votes)")
-    axes.set_title("no label" if label < 0 else f"label {names[label]}")
+    axes.set(
+        xlabel="label",
+        ylabel="score (votes)",
+        title="no label" if label < 0 else f"label {names[label]}",
+    )
     return figure
 
 
@@ -166,17 +160,17 @@ def plot_search(
         raise ValueError(f"{len(x)}, {len(y)}, {len(accuracies)} values: give one per network")
     xs, column = np.unique(np.asarray(x, float), return_inverse=True)
     ys, row = np.unique(np.asarray(y, float), return_inverse=True)
-    total, networks = np.zeros((2, len(ys), len(xs)))
-    np.add.at(total, (row, column), 100 * np.asarray(accuracies, float))
-    np.add.at(networks, (row, column), 1)
-    grid = np.where(networks > 0, total / np.maximum(networks, 1), np.nan)
-    squares = np.zeros_like(grid)
-    np.add.at(
-        squares, (row, column), (100 * np.asarray(accuracies, float) - grid[row, column]) ** 2
-    )
-    deviations = np.where(networks > 1, np.sqrt(squares / np.maximum(networks - 1, 1)), np.nan)
+    places: dict[tuple[int, int], list[float]] = {}
+    for place, accuracy in zip(zip(row, column, strict=True), accuracies, strict=True):
+        places.setdefault(place, []).append(100 * accuracy)
+    grid, deviations = np.full((2, len(ys), len(xs)), np.nan)
+    for place, found in places.items():
+        grid[place] = np.mean(found)
+        if len(found) > 1:
+            deviations[place] = np.std(found, ddof=1)
     figure = Figure(figsize=(6, 4.8), layout="constrained")
-    few, many = int(networks[networks > 0].min()), int(networks.max())
+    counts = [len(found) for found in places.values()]
+    few, many = min(counts), max(counts)
     seeds = f"{few}" if few == many else f"{few} to {many}"
     note = f"mean ± standard deviation of {seeds} networks" if many > 1 else "one network each"
     note += "" if chance is None else f"; chance {percent(chance)}"
@@ -196,7 +190,6 @@ def plot_search(
         axes.set_xticks(range(len(xs)), [f"{value:g}" for value in xs])
         axes.set_yticks(range(len(ys)), [f"{value:g}" for value in ys])
         label_cells(picture, ".1f", deviations)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
+    axes.set(xlabel=x_label, ylabel=y_label)
     axes.set_title(note, fontsize="medium")
     return figure

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from jaxbio.ops.intervals import wilson
@@ -16,6 +17,12 @@ COLOURS = (
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
 _MARKERS = "osD^vPX*<>"
+
+
+def panel(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of one panel, so many inches large."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def line_style(number: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import math
 
 from jaxbio.measures.measure import measure
-from jaxbio.reproduce.networks import converted, open_on_imagenet
+from jaxbio.reproduce.networks import IMAGENET, converted, open_on_imagenet
 from jaxbio.reproduce.table import Context, Measured, Row
 
 
@@ -11,7 +11,8 @@ def top1(row: Row, context: Context) -> Measured:
     """Top-1 of the network that ``row.detail`` names, with the weights of the row's one need."""
     session = _open(row, context)
     value = measure(session, "accuracy")["top1"]
-    return _share(value, len(session.source.eval))
+    error = math.sqrt(value * (1 - value) / len(session.source.eval))
+    return Measured(value, error, (value - 1.96 * error, value + 1.96 * error))
 
 
 def mce(row: Row, context: Context) -> Measured:
@@ -28,12 +29,5 @@ def mce(row: Row, context: Context) -> Measured:
 
 
 def _open(row: Row, context: Context):
-    assert context.data is not None  # a need of the table
-    file = row.needs[0].find(context.data)
-    assert file is not None  # checked before
-    return open_on_imagenet(converted(row.detail, file, context.output), context.data)
-
-
-def _share(value: float, images: int) -> Measured:
-    error = math.sqrt(value * (1 - value) / images)
-    return Measured(value, error, (value - 1.96 * error, value + 1.96 * error))
+    run = converted(row.detail, context.find(row.needs[0]), context.output)
+    return open_on_imagenet(run, context.find(IMAGENET))

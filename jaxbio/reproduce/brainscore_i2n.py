@@ -30,8 +30,7 @@ def _rows(context: Context) -> Sequence[Row]:
 
 
 def _measure(row: Row, context: Context) -> Measured:
-    assert context.data is not None  # a need of the table
-    path = context.data / _FILE
+    path = context.find(TABLE.needs[0])
     field = f"{row.detail}_probabilities"
     arrays = read_npz(path, (*_FIELDS, field))
     columns = {name: np.asarray(arrays[name]) for name in _FIELDS}
@@ -62,7 +61,6 @@ TABLE = Table(
             below(_FILE),
         ),
     ),
-    took="",
     rows=_rows,
     quantity="i2n consistency over the ceiling",
     measure=_measure,

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -20,7 +19,7 @@ from jaxbio.neural import open_recordings
 from jaxbio.neural.synthetic import synthetic_recordings
 from jaxbio.ops.images import Preprocessing
 from jaxbio.reproduce.networks import torchvision
-from jaxbio.reproduce.table import Context, Need, Published, below
+from jaxbio.reproduce.table import EQUAL, Context, Need, Published, Row, below
 from jaxbio.weights.infer import convert
 from jaxbio.weights.reader import read_torch
 
@@ -79,19 +78,30 @@ NETWORKS = {
 _DRY = ("squeezenet1_1", "resnet18")  # the quick ones; random weights
 
 
-def chosen(context: Context) -> Sequence[str]:
-    """The models of the rows."""
-    return _DRY if context.dry_run else tuple(NETWORKS)
+def weights_of(name: str) -> Need:
+    """Of a model, as torchvision publishes them."""
+    return torchvision(name, NETWORKS[name].size)
 
 
-def needs_of(name: str) -> tuple[Need, ...]:
-    """The weights of a model."""
-    return (torchvision(name, NETWORKS[name].size),)
+def rows(context: Context, configuration: str, values: str) -> list[Row]:
+    """A row per model; of a dry run two of them.
 
-
-def published(values: tuple[float, float]) -> tuple[Published, ...]:
-    """A value of the tables."""
-    return (Published(*values),)
+    Args:
+        context: of the measurement.
+        configuration: what is measured.
+        values: the field of :class:`Network` that has the published ones.
+    """
+    return [
+        Row(
+            NETWORKS[name].title,
+            configuration,
+            (Published(*getattr(NETWORKS[name], values)),),
+            rule=EQUAL,
+            needs=(weights_of(name),),
+            detail=name,
+        )
+        for name in (_DRY if context.dry_run else NETWORKS)
+    ]
 
 
 def recordings(context: Context, region: str = "IT") -> Brain:
@@ -102,10 +112,7 @@ def recordings(context: Context, region: str = "IT") -> Brain:
 def archive(context: Context) -> Path:
     """The archive; of a dry run it is written: rendered images, simulated sites."""
     if not context.dry_run:
-        assert context.data is not None  # a need of the table
-        found = ARCHIVE.find(context.data)
-        assert found is not None  # checked before
-        return found
+        return context.find(ARCHIVE)
     path = context.output / "synthetic" / ARCHIVE_NAME
     if not path.exists():
         _write_synthetic(path)
@@ -123,9 +130,7 @@ def penultimate(name: str, brain: Brain, context: Context) -> np.ndarray:
         variables = jax.jit(model.init)(jax.random.key(0), blank)
         preprocessing = Preprocessing(side, (0.5,) * 3, (0.5,) * 3)
     else:
-        assert context.data is not None  # a need of the table
-        file = needs_of(name)[0].find(context.data)
-        found = convert(name, read_torch(file))  # type: ignore[arg-type]
+        found = convert(name, read_torch(context.find(weights_of(name))))
         arguments = {key: value for key, value in found.arguments.items() if key != "name"}
         model, variables = create_model(name, **arguments), found.variables
         preprocessing = found.preprocessing

@@ -43,7 +43,6 @@ TABLE = Table(
     "github.com/brain-score/candidate_models; papers: Kubilius et al. 2018, doi:10.1101/408385; "
     "2019, arXiv 1909.06161",
     needs=(IMAGENET,),
-    took="",
     rows=_rows,
     measure=measure_top1,
     about=_ABOUT,

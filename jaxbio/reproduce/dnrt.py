@@ -2,33 +2,28 @@
 
 import importlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxbio.reproduce.run import stopping_at
+from jaxbio.reproduce.run import trained
 from jaxbio.reproduce.statistics import mean_of
-from jaxbio.reproduce.table import Context, Measured, Need, OutOfTimeError, Row, Table
+from jaxbio.reproduce.table import Context, Measured, Need, Row, Table
 
 _CONFIGS = {"relu_vit": "ReLU", "gelu_vit": "GELU", "dnrt_vit": "RAA"}
 _SETS = ("cifar10", "cifar100")
 
 
-def _find(data: Path, name: str) -> Path | None:
+def _data(name: str) -> Need:
     from jaxbio.data.cifar import find_cifar
 
-    return find_cifar(data, name)
-
-
-def _data(name: str) -> Need:
     number = name.removeprefix("cifar")
     return Need(
         f"{name} in DATA/{name}: the published archive, pictures in train/<class>/ and "
         "test/<class>/ (also in a tar), an .npz, or a set of tfds",
         f"cifar-{number}-binary.tar.gz of https://www.cs.toronto.edu/~kriz/cifar.html, as it is",
         "170 MB",
-        lambda data: _find(data, name),
+        lambda data: find_cifar(data, name),
     )
 
 
@@ -47,7 +42,7 @@ def _rows(context: Context) -> Sequence[Row]:
     ]
 
 
-def _config(row: Row, data: Path, seed: int) -> Any:
+def _config(row: Row, context: Context, seed: int) -> Any:
     """The configuration of a network; its name says where ARR is not what the experiment has."""
     from jaxbio.configs.dnrt import ARR_COEFFICIENTS
 
@@ -57,25 +52,18 @@ def _config(row: Row, data: Path, seed: int) -> Any:
         config.arr.coefficient = ARR_COEFFICIENTS[variant] if arr else 0.0
         config.name += "_arr" if arr else "_without_arr"
     config.seed = seed
-    config.data.data_dir = str(data)
+    config.data.data_dir = str(context.data)
     return config
 
 
 def _measure(row: Row, context: Context) -> Measured:
-    from jaxbio.tasks.loop import train
-
-    assert context.data is not None  # the row needs data
     values, error = [], 0.0
     for seed in range(context.seeds):
-        config = _config(row, context.data, seed)
-        with stopping_at(context):
-            results = train(config, str(context.output / "runs" / f"{config.name}_seed_{seed}"))
-        if results is None:
-            raise OutOfTimeError
+        config = _config(row, context, seed)
+        results, _ = trained(config, f"{config.name}_seed_{seed}", context)
         values.append(results["top1"])
         error = (values[-1] * (1 - values[-1]) / 10_000) ** 0.5
-    found = _find(context.data, row.detail[1])
-    more = {"seeds": values, "data": str(found)}
+    more = {"seeds": values, "data": str(context.find(row.needs[0]))}
     return mean_of(np.array(values), error, more=more)
 
 
@@ -83,8 +71,6 @@ TABLE = Table(
     title="DNRT on CIFAR-10 and CIFAR-100",
     source="Qiu et al., ICLR 2024, openreview HiTg16qhxp (values wanted: its tables are "
     "pictures in the copies that were found, and the project's README has none)",
-    needs=(),
-    took="",
     rows=_rows,
     measure=_measure,
     about=(

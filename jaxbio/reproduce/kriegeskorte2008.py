@@ -51,8 +51,7 @@ def _rows(context: Context) -> Sequence[Row]:
 
 
 def _measure(row: Row, context: Context) -> Measured:
-    assert context.data is not None  # a need of the table
-    recordings = load_kriegeskorte(_find(context.data) or context.data)
+    recordings = load_kriegeskorte(context.find(TABLE.needs[0]))
     subjects = np.asarray(upper(recordings.rdms["human_it"]), np.float64)
     if row.detail in _CEILING:
         ceiling = rsa_noise_ceiling(subjects, "spearman")

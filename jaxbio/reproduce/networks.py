@@ -13,17 +13,18 @@ from jaxbio.tasks.config import recorded_images
 from jaxbio.weights.infer import convert
 from jaxbio.weights.reader import read_torch
 
-IMAGENET = Need(
-    "ImageNet (ILSVRC 2012) as DATA/imagenet/train/CLASS/* and DATA/imagenet/val/CLASS/*",
-    "image-net.org, free for research after registration",
-    "6 GB of val, and train/ with its 1,000 folders (a picture each is enough)",
-    lambda data: _imagenet(data),
-)
-
 
 def _imagenet(data: Path) -> Path | None:
     root = data / "imagenet"
     return root if (root / "val").is_dir() and (root / "train").is_dir() else None
+
+
+IMAGENET = Need(
+    "ImageNet (ILSVRC 2012) as DATA/imagenet/train/CLASS/* and DATA/imagenet/val/CLASS/*",
+    "image-net.org, free for research after registration",
+    "6 GB of val, and train/ with its 1,000 folders (a picture each is enough)",
+    _imagenet,
+)
 
 
 def weights(pattern: str, where: str, size: str) -> Need:
@@ -71,14 +72,14 @@ def converted(name: str, file: Path, output: Path, **arguments: Any) -> Path:
     return run.path
 
 
-def open_on_imagenet(run: Path, data: Path) -> Session:
+def open_on_imagenet(run: Path, imagenet: Path) -> Session:
     """Converted weights with ImageNet's validation set: shorter side 256, centre 224.
 
     Raises:
         InputError: the data is of another layout, or of other classes.
     """
     config = importlib.import_module("jaxbio.configs.svp_resnet").get_config("imagenet")
-    config.data.data_dir = str(_imagenet(data))
+    config.data.data_dir = str(imagenet)
     for key, value in recorded_images(read_json(run / "config.json")).items():
         config.data[key] = value
     return open_session(config, str(run))

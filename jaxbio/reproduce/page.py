@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from jaxbio.plotting.style import panel
 from jaxbio.reproduce.table import Context, Table
 from jaxbio.runs.html import write_page
 
@@ -76,8 +77,7 @@ def write_report(
 
 
 def _figure(entries: Sequence[Mapping[str, Any]], quantity: str) -> Figure:
-    figure = Figure(figsize=(7, 1 + 0.22 * len(entries)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(7, 1 + 0.22 * len(entries))
     places = range(len(entries))
     for place, entry in zip(places, entries, strict=True):
         for one in entry["published_all"]:

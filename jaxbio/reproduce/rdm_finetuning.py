@@ -7,17 +7,9 @@ import numpy as np
 
 from jaxbio.reproduce import cadieu
 from jaxbio.reproduce.networks import converted, torchvision
-from jaxbio.reproduce.run import stopping_at
+from jaxbio.reproduce.run import trained
 from jaxbio.reproduce.statistics import mean_of
-from jaxbio.reproduce.table import (
-    EQUAL,
-    Context,
-    Measured,
-    OutOfTimeError,
-    Published,
-    Row,
-    Table,
-)
+from jaxbio.reproduce.table import EQUAL, Context, Measured, Published, Row, Table
 
 _STUDENT = "squeezenet1_0"
 _TOLERANCE = 0.025  # a standard deviation of the student's SVM accuracy over splits
@@ -31,15 +23,13 @@ def _rows(context: Context) -> Sequence[Row]:
     for name in names:
         network = cadieu.NETWORKS[name]
         assert network.gain is not None  # all but the student
-        gain = (Published(network.gain),)
-        rows.append(Row(network.title, text, gain, _TOLERANCE, EQUAL, cadieu.needs_of(name), name))
+        gain, needs = (Published(network.gain),), (cadieu.weights_of(name),)
+        rows.append(Row(network.title, text, gain, _TOLERANCE, EQUAL, needs, name))
     return rows
 
 
 def _measure(row: Row, context: Context) -> Measured:
-    from jaxbio.tasks.loop import train
-
-    gains, error = [], 0.0
+    gains = []
     for seed in range(context.seeds):
         config = importlib.import_module("jaxbio.configs.rdm_finetune").get_config("cadieu")
         config.seed = config.rdm.split_seed = seed
@@ -48,24 +38,17 @@ def _measure(row: Row, context: Context) -> Measured:
         if context.dry_run:
             _make_dry(config, row)
         else:
-            assert context.data is not None  # a need of the table
-            config.rdm.student = str(_network(_STUDENT, context))
-            config.rdm.teacher = "" if row.detail is None else str(_network(row.detail, context))
-        name = f"{row.detail or 'neural'}_seed_{seed}"
-        with stopping_at(context):
-            results = train(config, str(context.output / "runs" / name))
-        if results is None:
-            raise OutOfTimeError
+            config.rdm.student = _network(_STUDENT, context)
+            config.rdm.teacher = "" if row.detail is None else _network(row.detail, context)
+        results, _ = trained(config, f"{row.detail or 'neural'}_seed_{seed}", context)
         gains.append(results["svm"] - results["svm_before"])
-        error = 2**0.5 * _TOLERANCE
+    error = 2**0.5 * _TOLERANCE
     return mean_of(np.array(gains), error, "gain in SVM accuracy", {"seeds": gains})
 
 
-def _network(name: str, context: Context):
-    assert context.data is not None  # a need of the table
-    file = cadieu.needs_of(name)[0].find(context.data)
-    assert file is not None  # checked before
-    return converted(name, file, context.output)
+def _network(name: str, context: Context) -> str:
+    file = context.find(cadieu.weights_of(name))
+    return str(converted(name, file, context.output))
 
 
 def _make_dry(config, row: Row) -> None:
@@ -82,7 +65,6 @@ TABLE = Table(
     title="Fine-tuning on RDMs by teachers",
     source=cadieu.SOURCE,
     needs=(cadieu.ARCHIVE, torchvision(_STUDENT, "5 MB")),
-    took="",
     rows=_rows,
     quantity="gain in accuracy, share of the images",
     measure=_measure,

@@ -6,20 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError, WriteError
 from jaxbio.files import write_json
 from jaxbio.reproduce.page import command, write_report
-from jaxbio.reproduce.table import (
-    Context,
-    Measured,
-    OutOfTimeError,
-    Row,
-    Table,
-    missing,
-    verdict,
-)
+from jaxbio.reproduce.table import Context, Measured, OutOfTimeError, Row, Table, missing, verdict
 from jaxbio.runs.progress import say
 
 _FILE = "results.json"
@@ -46,8 +41,9 @@ def measure_table(name: str, table: Table, context: Context) -> list[dict[str, A
     results = {row.name: _entry(row, pending, context, 0.0) for row in rows}
     known = _read(context)
     for row in rows:
-        if row.name in known and _done(known[row.name], row, context):
-            results[row.name] = _judged_anew(known[row.name], row, context)
+        entry = known.get(row.name, {})
+        if entry.get("measured") is not None and entry.get("settings") == _settings(row, context):
+            results[row.name] = _judged_anew(entry, row, context)
     _write(context, results)
     for row in rows:
         if results[row.name]["measured"] is None:
@@ -95,6 +91,25 @@ def stopping_at(context: Context) -> Iterator[None]:
         ended.set()
         watcher.join()
         signal.signal(signal.SIGTERM, before)
+
+
+def trained(config: ConfigDict, name: str, context: Context) -> tuple[dict[str, Any], Path]:
+    """Trains in ``runs/NAME`` of the output as long as the budget allows, or finds it trained.
+
+    Returns:
+        The results, and the run directory.
+
+    Raises:
+        OutOfTimeError: the budget was spent before its end.
+    """
+    from jaxbio.tasks.loop import train
+
+    run = context.output / "runs" / name
+    with stopping_at(context):
+        results = train(config, str(run))
+    if results is None:
+        raise OutOfTimeError
+    return results, run
 
 
 def _measure(row: Row, table: Table, context: Context) -> dict[str, Any] | None:
@@ -163,15 +178,7 @@ def _judged_anew(entry: dict[str, Any], row: Row, context: Context) -> dict[str,
 
 def _settings(row: Row, context: Context) -> dict[str, Any]:
     """A measured row is taken over where these are the same."""
-    return {
-        "configuration": row.configuration,
-        "seeds": context.seeds,
-        "dry_run": context.dry_run,
-    }
-
-
-def _done(entry: dict[str, Any], row: Row, context: Context) -> bool:
-    return entry.get("measured") is not None and entry.get("settings") == _settings(row, context)
+    return {"configuration": row.configuration, "seeds": context.seeds, "dry_run": context.dry_run}
 
 
 def _read(context: Context) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from jaxbio.ops.encoding import unpack
-from jaxbio.reproduce.spiking import MNIST, NETWORKS, trained
+from jaxbio.reproduce.spiking import MNIST, NETWORKS, train_row
 from jaxbio.reproduce.statistics import mean_of
 from jaxbio.reproduce.table import Context, Measured, OutOfTimeError, Published, Row, Table
 from jaxbio.spiking import active_pixels
@@ -97,7 +97,7 @@ def _left(name: str, what: str, share: float) -> tuple[Published, ...]:
 
 def _measure(row: Row, context: Context) -> Measured:
     name, what, share = row.detail
-    _, run = trained(name, context)
+    _, run = train_row(name, context)
     scores, accuracies = [], []
     for member in range(context.seeds):
         if context.left() <= 0:
@@ -113,9 +113,9 @@ def _measure(row: Row, context: Context) -> Measured:
 
 
 @lru_cache(maxsize=1)
-def _opened(run: str) -> SavedNetwork:
+def _opened(run: Path) -> SavedNetwork:
     """Once for all rows, so that they share what is compiled."""
-    entry = find_network(Path(run).parent, Path(run).name)
+    entry = find_network(run.parent, run.name)
     return open_network(entry, changes={"spiking.test_images": _TEST})
 
 

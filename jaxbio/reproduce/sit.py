@@ -6,22 +6,13 @@ import jax
 import numpy as np
 
 from jaxbio.reproduce import cadieu
-from jaxbio.reproduce.table import EQUAL, Context, Measured, Row, Table
+from jaxbio.reproduce.table import Context, Measured, Row, Table
 from jaxbio.similarity import sit
 
 
 def _rows(context: Context) -> Sequence[Row]:
-    return [
-        Row(
-            cadieu.NETWORKS[name].title,
-            "penultimate layer, 100 draws of 8 images per object, noise matched to the sites",
-            cadieu.published(cadieu.NETWORKS[name].sit),
-            rule=EQUAL,
-            needs=cadieu.needs_of(name),
-            detail=name,
-        )
-        for name in cadieu.chosen(context)
-    ]
+    text = "penultimate layer, 100 draws of 8 images per object, noise matched to the sites"
+    return cadieu.rows(context, text, "sit")
 
 
 def _measure(row: Row, context: Context) -> Measured:
@@ -40,7 +31,6 @@ TABLE = Table(
     title="Similarity to IT of twenty networks",
     source=cadieu.SOURCE,
     needs=(cadieu.ARCHIVE,),
-    took="",
     rows=_rows,
     quantity="similarity to IT (SIT)",
     measure=_measure,

@@ -6,22 +6,14 @@ validation images (benchmarks/spiking_accuracy.py --grid), the test set unseen.
 
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxbio.reproduce.run import stopping_at
+from jaxbio.reproduce.run import trained
 from jaxbio.reproduce.statistics import mean_of
-from jaxbio.reproduce.table import (
-    Context,
-    Measured,
-    Need,
-    OutOfTimeError,
-    Published,
-    Row,
-    Table,
-    below,
-)
+from jaxbio.reproduce.table import Context, Measured, Need, Published, Row, Table, below
 
 VOTING = ("patch_voting", "all_voting", "spikes_first")
 MNIST = Need(
@@ -60,63 +52,41 @@ def _readme(value: float) -> tuple[Published, ...]:
 
 NETWORKS = {
     "lc_1000_12": Network(
-        "LC 1000/12",
-        "lc_snn",
-        {"filters": 1000, "mean_weight": 0.4, "c_w": -100.0},
-        _one(92.3, 0.7),
-        _one(95.1, 0.5),
+        "LC 1000/12", "lc_snn", {"filters": 1000, "mean_weight": 0.4, "c_w": -100.0},
+        _one(92.3, 0.7), _one(95.1, 0.5),
     ),
     "lc_100_12": Network(
-        "LC 100/12",
-        "lc_snn",
+        "LC 100/12", "lc_snn",
         {"filters": 100, "mean_weight": 0.4, "c_w": -60.0, "train_images": 3200},
-        _one(87.5, 0.9) + _readme(0.896),
-        _one(91.5, 0.6),
+        _one(87.5, 0.9) + _readme(0.896), _one(91.5, 0.6),
     ),
     "lc_100_8": Network(
-        "LC 100/8",
-        "lc_snn",
+        "LC 100/8", "lc_snn",
         {"filters": 100, "kernel": 8, "mean_weight": 0.6, "c_w": -60.0, "train_images": 2000},
-        _one(82.9, 0.6),
-        _one(88.1, 0.7),
+        _one(82.9, 0.6), _one(88.1, 0.7),
     ),
     "lc_25_12_trained": Network(
-        "LC 25/12, trained competition",
-        "lc_snn_competition",
-        {},
-        _one(82.3, 1.0),
-        _one(82.3, 0.6),
+        "LC 25/12, trained competition", "lc_snn_competition", {}, _one(82.3, 1.0), _one(82.3, 0.6)
     ),
     "lc_25_12": Network(
         "LC 25/12", "lc_snn", {"train_images": 2000}, _one(80.1, 1.0), _one(85.5, 0.8)
     ),
     "lc_25_8": Network(
-        "LC 25/8",
-        "lc_snn",
-        {"kernel": 8, "mean_weight": 0.6, "c_w": -100.0},
-        _one(73.6, 1.0) + _readme(0.75),
-        _one(80.3, 0.7),
+        "LC 25/8", "lc_snn", {"kernel": 8, "mean_weight": 0.6, "c_w": -100.0},
+        _one(73.6, 1.0) + _readme(0.75), _one(80.3, 0.7),
     ),
     "c_169_12": Network(
-        "C 169/12",
-        "c_snn",
-        {"filters": 169, "train_images": 1000},
-        _one(79.2, 1.6),
-        _one(85.7, 1.4),
+        "C 169/12", "c_snn", {"filters": 169, "train_images": 1000},
+        _one(79.2, 1.6), _one(85.7, 1.4),
     ),
     "c_81_12": Network(
-        "C 81/12",
-        "c_snn",
-        {"filters": 81, "mean_weight": 0.5, "train_images": 1000},
-        _one(77.2, 1.7),
-        _one(83.1, 1.2),
+        "C 81/12", "c_snn", {"filters": 81, "mean_weight": 0.5, "train_images": 1000},
+        _one(77.2, 1.7), _one(83.1, 1.2),
     ),
     "c_100_8": Network(
-        "C 100/8",
-        "c_snn",
+        "C 100/8", "c_snn",
         {"filters": 100, "kernel": 8, "mean_weight": 0.5, "c_w": -60.0, "train_images": 1000},
-        _one(77.4, 1.9),
-        _one(82.1, 1.3),
+        _one(77.4, 1.9), _one(82.1, 1.3),
     ),
     "c_25_12": Network(
         "C 25/12", "c_snn", {"c_w": -110.0, "train_images": 2000}, _one(65.8, 0.7), _one(77.1, 0.6)
@@ -126,13 +96,10 @@ NETWORKS = {
     ),
     "fc_100": Network("FC 100", "fc_snn", {}, _one(81.4, 0.9), _one(82.1, 0.8)),
     "lc_25_12_two_step": Network(
-        "LC 25/12, two-step training",
-        "lc_snn_two_step",
-        {},
-        (Published(0.762, 0.007, "five best of 63"),),
-        (Published(0.851, 0.020, "five of 63"),),
+        "LC 25/12, two-step training", "lc_snn_two_step", {},
+        (Published(0.762, 0.007, "five best of 63"),), (Published(0.851, 0.020, "five of 63"),),
     ),
-}
+}  # fmt: skip
 
 
 def configured(name: str) -> Any:
@@ -143,27 +110,13 @@ def configured(name: str) -> Any:
     return config
 
 
-def trained(name: str, context: Context) -> tuple[Any, str]:
-    """Trains a row's population, or finds it trained.
-
-    Returns:
-        Its results, and its run directory.
-
-    Raises:
-        OutOfTimeError: the budget was spent before its end.
-    """
-    from jaxbio.tasks.loop import train
-
+def train_row(name: str, context: Context) -> tuple[Any, Path]:
+    """Trains a row's population, or finds it trained; see :func:`jaxbio.reproduce.run.trained`."""
     config = configured(name)
     config.population.seeds = context.seeds
     config.data.data_dir = str(context.data)
     config.log.tensorboard = False
-    run = context.output / "runs" / f"{name}_{context.seeds}_seeds"
-    with stopping_at(context):
-        results = train(config, str(run))
-    if results is None:
-        raise OutOfTimeError
-    return results, str(run)
+    return trained(config, f"{name}_{context.seeds}_seeds", context)
 
 
 def _rows(context: Context) -> Sequence[Row]:
@@ -179,7 +132,7 @@ def _rows(context: Context) -> Sequence[Row]:
 
 def _measure(row: Row, context: Context) -> Measured:
     name, readout = row.detail
-    results, run = trained(name, context)
+    results, run = train_row(name, context)
     readouts = results["readouts"]
     chosen = "linear"
     if readout == "voting":
@@ -187,7 +140,7 @@ def _measure(row: Row, context: Context) -> Measured:
     members = results.get("population", [results])
     values = np.array([member["readouts"][chosen]["accuracy"] for member in members])
     note = "the best of three votings in the mean of the seeds" if readout == "voting" else ""
-    more = {"readout": chosen, "run": run, "seeds": values.tolist()}
+    more = {"readout": chosen, "run": str(run), "seeds": values.tolist()}
     return mean_of(values, readouts[chosen]["error"], note, more)
 
 

@@ -15,19 +15,9 @@ import numpy as np
 from jaxbio.errors import InputError
 from jaxbio.reproduce.table import EQUAL, Context, Measured, Need, Published, Row, Table
 from jaxbio.spiking.accuracy import measure_accuracy
-from jaxbio.spiking.readouts import (
-    fit_linear,
-    predicted_labels,
-    votes_from_counts,
-    voting_scores,
-)
+from jaxbio.spiking.readouts import fit_linear, predicted_labels, votes_from_counts, voting_scores
 from jaxbio.tasks.stdp.imported import config_of, state_of
-from jaxbio.tasks.stdp.published import (
-    FILES,
-    PublishedNetwork,
-    find_published,
-    read_published,
-)
+from jaxbio.tasks.stdp.published import FILES, PublishedNetwork, find_published, read_published
 from jaxbio.tasks.stdp.task import Stdp
 
 READOUT = "patch_voting"

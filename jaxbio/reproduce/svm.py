@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from jaxbio.reproduce import cadieu
-from jaxbio.reproduce.table import EQUAL, Context, Measured, Row, Table
+from jaxbio.reproduce.table import EQUAL, Context, Measured, Published, Row, Table
 from jaxbio.similarity import svm_score
 from jaxbio.similarity.crossval import strata
 
@@ -19,24 +19,17 @@ def _rows(context: Context) -> Sequence[Row]:
         Row(
             f"{area} multi-unit sites",
             "C chosen on the reported splits, as published",
-            cadieu.published(values),
+            (Published(*values),),
             rule=EQUAL,
             detail=area,
         )
         for area, values in _AREAS.items()
     ]
-    return areas + [
-        Row(
-            cadieu.NETWORKS[name].title,
-            f"penultimate layer, {_SITES} sampled units, noise matched, C chosen on the reported "
-            "splits, as published",
-            cadieu.published(cadieu.NETWORKS[name].svm),
-            rule=EQUAL,
-            needs=cadieu.needs_of(name),
-            detail=name,
-        )
-        for name in cadieu.chosen(context)
-    ]
+    text = (
+        f"penultimate layer, {_SITES} sampled units, noise matched, C chosen on the reported "
+        "splits, as published"
+    )
+    return areas + cadieu.rows(context, text, "svm")
 
 
 def _measure(row: Row, context: Context) -> Measured:
@@ -61,7 +54,6 @@ TABLE = Table(
     title="Linear SVMs on Cadieu's images",
     source=cadieu.SOURCE,
     needs=(cadieu.ARCHIVE,),
-    took="",
     rows=_rows,
     measure=_measure,
     can_dry_run=True,

@@ -123,6 +123,12 @@ class Context:
         """Seconds until the deadline."""
         return math.inf if self.deadline is None else self.deadline - time.monotonic()
 
+    def find(self, need: Need) -> Path:
+        """Where the data of a row that is being measured are: its needs have been found before."""
+        found = None if self.data is None else need.find(self.data)
+        assert found is not None
+        return found
+
 
 class OutOfTimeError(Exception):
     """The budget was spent in the middle of a row; what it has done is saved."""
@@ -135,10 +141,10 @@ class Table:
     Attributes:
         title: in a line.
         source: of the values.
-        needs: data that every row needs.
-        took: time it took here, in words; "" if it was never run whole.
         rows: as published, or as the data has them.
         measure: of one row.
+        needs: data that every row needs.
+        took: time it took here, in words; "" if it was never run whole.
         about: lines for the page.
         can_dry_run: whether ``--dry_run`` proves the path without the data.
         quantity: what the values are, for the axis of the figure.
@@ -146,10 +152,10 @@ class Table:
 
     title: str
     source: str
-    needs: tuple[Need, ...]
-    took: str
     rows: Callable[[Context], Sequence[Row]]
     measure: Callable[[Row, Context], Measured]
+    needs: tuple[Need, ...] = ()
+    took: str = ""
     about: tuple[str, ...] = ()
     can_dry_run: bool = False
     quantity: str = "accuracy, share of the images"

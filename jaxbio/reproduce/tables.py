@@ -1,9 +1,8 @@
 """Every table by name."""
 
-import difflib
 import importlib
 
-from jaxbio.errors import InputError
+from jaxbio.errors import InputError, suggest
 from jaxbio.reproduce.table import Table
 
 # Each is the module of that name in jaxbio.reproduce, whose TABLE it is.
@@ -30,7 +29,5 @@ def open_table(name: str) -> Table:
         InputError: there is none.
     """
     if name not in TABLES:
-        close = difflib.get_close_matches(name, TABLES, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]}?" if close else f"use {', '.join(TABLES)}"
-        raise InputError(f"unknown table '{name}': {hint} (jaxbio reproduce --list has all)")
+        raise InputError(f"unknown table '{name}': {suggest(name, TABLES)}")
     return importlib.import_module(f"jaxbio.reproduce.{name}").TABLE

@@ -33,7 +33,6 @@ TABLE = Table(
     "looked for, and not found; abstract and README of github.com/dicarlolab/vonenet have "
     "differences only, 18 % above the base networks on perturbed images)",
     needs=(IMAGENET,),
-    took="",
     rows=_rows,
     measure=top1,
 )

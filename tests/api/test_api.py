@@ -265,6 +265,7 @@ def test_class_names_of_a_file(monkeypatch):
         ({"idx_to_class": {0: "c", 1: "a", 2: "b"}}, ["c", "a", "b"]),
         ({"classes": ["a", "b"]}, None),
         ({"class_to_idx": {"a": 0, "b": 2}}, None),
+        ({"labels": {"a": [0, 1, 2]}}, None),
         ({}, None),
     ):
         content = {"state_dict": state, **recorded}

@@ -51,6 +51,14 @@ def test_columns_of_other_order_and_case(tmp_path):
     assert accuracy(read_trials([file])) == 0
 
 
+def test_an_index_without_a_name_is_no_reaction_time(tmp_path):
+    file = tmp_path / "indexed.csv"  # as data frames are written
+    file.write_text(
+        ",subj,session,object_response,category,condition,imagename\n7,me,1,dog,cat,0,a.png\n"
+    )
+    assert np.isnan(read_trials(file).rt).all()
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [

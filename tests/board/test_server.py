@@ -201,6 +201,7 @@ def test_this_host(port, host):
         b"POST /api/do/jobs HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n{}",
         b"POST /api/do/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n{}",
         b"POST /api/do/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n{}",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}",
         b"GET http://[::1 HTTP/1.0\r\n\r\n",
         b"\x16\x03\x01\x02 \xff\r\n\r\n",
         b"GET\r\n\r\n",

@@ -197,7 +197,7 @@ def test_runs_are_compared_on_the_same_pictures(whole_run, capsys):
 @pytest.mark.slow
 def test_pictures_are_predicted_as_in_the_evaluation(whole_run, tmp_path, capsys):
     session = open_session(None, str(whole_run))
-    expected = predict(session, session.batches()).probabilities[:3]
+    expected = predict(session, session.batches())[:3]
     for number, picture in enumerate(session.source.eval.images[:3]):
         Image.fromarray(np.squeeze(picture)).save(tmp_path / f"{number}.png")
     words = [str(tmp_path), str(tmp_path / "0.png"), f"--output={tmp_path / 'out.csv'}", "--top=2"]

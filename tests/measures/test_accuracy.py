@@ -189,6 +189,8 @@ def test_a_published_set_of_arrays(run, tmp_path, monkeypatch):
         "snow/1": pytest.approx(1 / 3),
         "snow/2": 1,
     }
+    with pytest.raises(InputError, match="--corruptions is empty: use all or some of fog, snow"):
+        measure(session, "robustness", corrupted=str(tmp_path), corruptions=[])
     np.save(tmp_path / "fog.npy", np.zeros((7, 32, 32, 3), np.uint8))
     with pytest.raises(InputError, match="all five severities"):
         measure(session, "robustness", corrupted=str(tmp_path), corruptions="fog", severities="3")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from configs import base
 from jaxbio.errors import InputError
-from jaxbio.measures.measure import measure
+from jaxbio.measures.measure import chosen_measure, measure
 from jaxbio.ops.gabor import GaborParameters, gabor_kernels
 from jaxbio.ops.images import Preprocessing
 from jaxbio.physiology import protocol
@@ -157,3 +157,10 @@ def test_texture_folders_that_do_not_match(session, textures):
     (textures / "texture" / "b" / "0.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"0\.png"):
         measure(session, "physiology", textures=str(textures))
+
+
+def test_a_position_is_two_numbers():
+    assert chosen_measure("physiology", position=(1, 0.5))[1].position == (1.0, 0.5)
+    for wrong in ("1", "1,2,3", "a,b"):
+        with pytest.raises(InputError, match=f"--position: '{wrong}': two numbers"):
+            chosen_measure("physiology", position=wrong)

@@ -25,7 +25,7 @@ from jaxbio.reproduce.tables import TABLES, open_table
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["spiking_netwroks"], "did you mean spiking_networks?"),
+        (["spiking_netwroks"], "did you mean 'spiking_networks'?"),
         ([], "--list"),
         (["spiking", "--budget=soon"], "'soon' is no time"),
         (["spiking", "--seeds=0"], "at least one"),
@@ -92,7 +92,7 @@ class Halves:
             Row("absent", "text", (Published(0.5),), needs=(need,)),
             Row("present", "text", (Published(published),), tolerance),
         )
-        self.table = Table("t", "s", (), "", lambda context: rows, self._measure)
+        self.table = Table("t", "s", lambda context: rows, self._measure)
 
     def _measure(self, row: Row, context: Context) -> Measured:
         self.measured.append(row.name)

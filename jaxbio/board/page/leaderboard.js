@@ -88,12 +88,6 @@ class Leaderboard {
   }
 }
 
-function grouped(runs) {
-  const groups = new Map();
-  for (const run of runs) groups.set(run.group, [...(groups.get(run.group) ?? []), run]);
-  return [...groups.values()];
-}
-
 /** The largest of several; nothing is the best of one. */
 function bestOf(values) {
   return values.length > 1 ? Math.max(...values) : null;

@@ -143,10 +143,9 @@ class RunPage {
 
   /** Mean and standard deviation over the runs of each group. */
   banded(names, curves) {
-    const groups = new Map();
-    this.details.forEach((one, i) =>
-      groups.set(one.group, [...(groups.get(one.group) ?? []), i]));
-    return names.flatMap((name, split) => [...groups.values()].map((members, number) => {
+    const groups = grouped(this.details.map(({ group }, i) => ({ group, i })));
+    return names.flatMap((name, split) => groups.map((group, number) => {
+      const members = group.map(({ i }) => i);
       const there = members.map((i) => curves[i][name]).filter((one) => one?.[0].length);
       if (!there.length) return null;
       const last = Math.min(...there.map(([steps]) => steps.at(-1)));

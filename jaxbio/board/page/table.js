@@ -150,11 +150,16 @@ function single(run) {
   return { ...run, names: [run.name], title: run.name, scores: run.score ? [run.score[1]] : [] };
 }
 
-/** Runs that differ in their seed only as one row: mean and standard deviation. */
-function foldSeeds(runs) {
+/** Lists of the runs that differ in their seed only. */
+function grouped(runs) {
   const groups = new Map();
   for (const run of runs) groups.set(run.group, [...(groups.get(run.group) ?? []), run]);
-  return [...groups.values()].map((members) => {
+  return [...groups.values()];
+}
+
+/** Runs that differ in their seed only as one row: mean and standard deviation. */
+function foldSeeds(runs) {
+  return grouped(runs).map((members) => {
     if (members.length === 1) return single(members[0]);
     const states = new Set(members.map((run) => run.state));
     const keys = { ...members[0].keys };
