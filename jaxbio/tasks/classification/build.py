@@ -79,11 +79,11 @@ def build_model(arguments: dict[str, Any]) -> nn.Module:
         raise InputError(str(error)) from error
 
 
-def parameter_shapes(model: nn.Module, image_size: int) -> Any:
-    """Shapes and dtypes of a model's parameters; computes nothing."""
+def variable_shapes(model: nn.Module, image_size: int) -> dict[str, Any]:
+    """Shapes and dtypes of a model's variables; computes nothing."""
     keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-    return jax.eval_shape(lambda x: model.init(keys, x, train=False)["params"], images)
+    return dict(jax.eval_shape(lambda x: model.init(keys, x, train=False), images))
 
 
 def read_v2_filters(front_end: str, v2_weights: str) -> dict[str, Any] | None:
@@ -123,13 +123,6 @@ def v2_provenance(front_end: str, v2_weights: str) -> str:
     return os.path.basename(v2_weights) if v2_weights else "seeded stand-in"
 
 
-def data_source(config: ConfigDict) -> Any:
-    """Opens the configuration's data."""
-    from jaxbio.data import open_source  # keeps `--help` and model-only use free of data imports
-
-    return open_source(config.data)
-
-
 def create_state(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
@@ -137,7 +130,6 @@ def create_state(
     image_shape: tuple[int, int, int],
     *,
     ema: bool = False,
-    constants: dict[str, Any] | None = None,
     regulariser: ResponseRegulariser | None = None,
 ) -> TrainState:
     """The state at step 0. Pure: may be traced, so that every device creates its own part.
@@ -148,14 +140,12 @@ def create_state(
         key: decides the initial parameters.
         image_shape: ``(H, W, C)``.
         ema: keep running averages.
-        constants: fixed filters that replace those of the model's own initialisation.
         regulariser: whose memory the state holds, if any.
     """
     images = jnp.zeros((1, *image_shape), jnp.float32)
     params_key, noise_key = jax.random.split(key)
     variables = dict(model.init({"params": params_key, "noise": noise_key}, images, train=False))
-    params = variables.pop("params")
-    own_constants = variables.pop("constants", {})
+    params, constants = variables.pop("params"), variables.pop("constants", {})
     if regulariser is not None:
         variables[COLLECTION] = regulariser.new_memory()
-    return make_state(params, variables, constants or own_constants, optimizer, ema=ema)
+    return make_state(params, variables, constants, optimizer, ema=ema)

@@ -6,13 +6,12 @@ from functools import cached_property
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from jaxbio.data import eval_batches
+from jaxbio.data import eval_batches, open_source
 from jaxbio.data.class_names import imagenet_ids, with_classes_of
 from jaxbio.data.types import Batch, Source, Transform
 from jaxbio.errors import InputError
@@ -23,7 +22,7 @@ from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh, replicated
 from jaxbio.tasks.classification.accuracy import EvalStep, evaluate
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser, make_regulariser
-from jaxbio.tasks.classification.build import build_model, data_source, model_arguments
+from jaxbio.tasks.classification.build import build_model, model_arguments, variable_shapes
 from jaxbio.tasks.classification.step import make_eval_step
 from jaxbio.tasks.config import own_config, recorded_images
 
@@ -177,7 +176,7 @@ def open_session(
     names = recorded_names(recorded)
     source, present = None, None
     if with_data:
-        source, present = with_classes_of(data_source(config), names, count)
+        source, present = with_classes_of(open_source(config.data), names, count)
     if converted:
         arguments = {**recorded["model"], "dtype": config.model.dtype}
     else:
@@ -226,10 +225,7 @@ def _check_same_images(data: ConfigDict, recorded: dict[str, Any], run: RunDirec
 
 
 def _abstract_variables(opened: Classifier) -> dict[str, Any]:
-    size = opened.preprocessing.image_size
-    images = jnp.zeros((1, size, size, 3))
-    keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
-    shapes = dict(jax.eval_shape(lambda: opened.model.init(keys, images, train=False)))
+    shapes = variable_shapes(opened.model, opened.preprocessing.image_size)
     if opened.regulariser is not None:
         shapes[COLLECTION] = jax.eval_shape(opened.regulariser.new_memory)
     return jax.tree.map(

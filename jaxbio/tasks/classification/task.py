@@ -12,7 +12,7 @@ import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxbio.data import resident, steps_per_epoch, train_batches
+from jaxbio.data import open_source, resident, steps_per_epoch, train_batches
 from jaxbio.data.batches import rows_of_process
 from jaxbio.data.settings import read_settings
 from jaxbio.errors import InputError
@@ -27,11 +27,10 @@ from jaxbio.tasks.classification.augmentation import Augmentation, read_augmenta
 from jaxbio.tasks.classification.build import (
     build_model,
     create_state,
-    data_source,
     model_arguments,
-    parameter_shapes,
     read_v2_filters,
     v2_provenance,
+    variable_shapes,
 )
 from jaxbio.tasks.classification.corruption_augmentation import (
     CorruptionAugmentation,
@@ -89,7 +88,7 @@ class Classification:
             InputError: wrong configuration or data.
         """
         pretrained = open_pretrained(config)
-        source = data_source(config)
+        source = open_source(config.data)
         arguments = model_arguments(config, source.num_classes)
         classifier = open_model(config, source, arguments, config.arr)
         _check_batch_size(config, classifier.mesh.size)
@@ -323,7 +322,7 @@ def learning_parts(
         InputError: a part that the network does not have, or nothing is left to learn.
     """
     more = build_model({**arguments, "num_classes": arguments["num_classes"] + 1})
-    shapes, of_more = (parameter_shapes(network, image_size) for network in (model, more))
+    shapes, of_more = (variable_shapes(one, image_size)["params"] for one in (model, more))
     head = classifier_paths(shapes, of_more)
     return head, read_frozen(setting, shapes, head, key)
 

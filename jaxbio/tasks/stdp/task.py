@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from jaxbio.data import open_source
 from jaxbio.data.types import Source
 from jaxbio.files import write_text
 from jaxbio.ops.encoding import make_encoder
@@ -31,7 +32,6 @@ from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.population import Member, member_parameters, population_mesh
 from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.readouts import votes_from_counts
-from jaxbio.tasks.classification.build import data_source
 from jaxbio.tasks.stdp.activity import Counts
 from jaxbio.tasks.stdp.data import (
     Pictures,
@@ -117,7 +117,7 @@ class Stdp:
         mesh = population_mesh(len(members))
         each = member_parameters(parameters, members)
         periods = read_periods(config)
-        source = data_source(config)
+        source = open_source(config.data)
         pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
         if config.spiking.test_on == "validation":
             pictures = pictures.for_validation()
