@@ -28,11 +28,13 @@ class Outcome(NamedTuple):
         label: the one given, or -1.
         scores: ``[classes]``.
         recording: spikes and potentials of every step.
+        votes: ``[classes, filters, rows, columns]``, which the scores come from.
     """
 
     label: int
     scores: np.ndarray
     recording: Recording
+    votes: np.ndarray
 
 
 def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
@@ -108,4 +110,4 @@ def classify(
     _, recording, _ = show(network, parameters, weights, x, record=True)
     counts = np.asarray(recording.counts).reshape(1, *votes.shape[1:])
     scores = voting_scores(counts, votes, readout, top_n)
-    return Outcome(int(predicted_labels(scores)[0]), np.asarray(scores[0]), recording)
+    return Outcome(int(predicted_labels(scores)[0]), np.asarray(scores[0]), recording, votes)

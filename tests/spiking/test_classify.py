@@ -48,16 +48,7 @@ def test_darkness_has_no_label(weights):
 
 
 def test_figures_of_a_presentation(weights, outcome):
-    figures = presentation_figures(
-        NETWORK,
-        PARAMETERS,
-        weights,
-        VOTES,
-        outcome.recording,
-        outcome.scores,
-        outcome.label,
-        KEY,
-    )
+    figures = presentation_figures(NETWORK, PARAMETERS, weights, outcome, KEY)
     counts = np.asarray(outcome.recording.counts)
     best = int(np.argmax(counts * VOTES[outcome.label].reshape(-1)))
     filter_number, position = divmod(best, 4)
