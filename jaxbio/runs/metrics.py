@@ -46,7 +46,8 @@ class MetricsLog:
         self._path, self._file, self._events = file, None, None
         if not enabled:
             return
-        _keep_until(file, start_step)
+        if file.exists():
+            copy_metrics(file, file, start_step)
         try:
             self._file = file.open("ab", buffering=0)
         except OSError as error:
@@ -83,11 +84,6 @@ class MetricsLog:
         except OSError as error:
             self._events = None
             _logger.warning("no more TensorBoard events (%s); the run goes on", error.strerror)
-
-
-def _keep_until(file: Path, step: int) -> None:
-    if file.exists():
-        copy_metrics(file, file, step)
 
 
 def copy_metrics(file: Path, target: Path, step: int) -> None:

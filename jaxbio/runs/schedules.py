@@ -5,12 +5,14 @@ a multiplier that lives in the training state, see :class:`Plateau`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax.typing import ArrayLike
+from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
 from jaxbio.options import read
@@ -41,6 +43,24 @@ def duration_in_steps(section: Any, name: str, steps_per_epoch: int) -> int:
     if steps is not None:
         return int(steps)
     return max(1, round(epochs * steps_per_epoch)) if epochs else 0
+
+
+@dataclass(frozen=True)
+class Periods:
+    """When things happen in a run, in optimiser steps; 0 means never."""
+
+    total: int
+    evaluate: int
+    checkpoint: int
+
+
+def read_periods(config: ConfigDict, total: int, steps_per_epoch: int) -> Periods:
+    """The periods of a training of ``total`` steps that a configuration asks for."""
+    evaluate, checkpoint = (
+        duration_in_steps(section, "every", steps_per_epoch)
+        for section in (config.eval, config.checkpoint)
+    )
+    return Periods(total, evaluate, checkpoint)
 
 
 def make_schedule(

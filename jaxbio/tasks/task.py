@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 import jaxbio
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.periods import Periods
+from jaxbio.runs.schedules import Periods
 from jaxbio.runs.state import StateT
 
 # config.task: the class in ``jaxbio.tasks.<task>.task`` that implements it.

@@ -11,9 +11,10 @@ import optax
 
 from jaxbio.options import read
 from jaxbio.tasks.classification.config import Optimizer
+from jaxbio.tasks.classification.frozen import Frozen
 
 
-def make_optimizer(config: Any) -> optax.GradientTransformation:
+def make_optimizer(config: Any, frozen: Frozen | None = None) -> optax.GradientTransformation:
     """Builds the update direction of the configuration.
 
     ``sgd`` and ``adam`` add ``weight_decay * w`` to the gradient, before the momentum buffer and
@@ -22,6 +23,7 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
 
     Args:
         config: the ``optimizer`` section of the configuration.
+        frozen: parameters that are left out.
 
     Returns:
         A transformation whose updates are to be scaled by ``-learning_rate``.
@@ -41,7 +43,8 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
     else:
         adam = optax.scale_by_adam(config.b1, config.b2, config.eps)
         parts += [*decay, adam] if config.name == "adam" else [adam, *decay]
-    return optax.chain(*parts)
+    chain = optax.chain(*parts)
+    return chain if frozen is None else optax.masked(chain, frozen.learning)
 
 
 def _is_kernel(params: Any) -> Any:

@@ -18,8 +18,13 @@ from jaxbio.data.settings import read_settings
 from jaxbio.errors import InputError
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import abstract_state, batch_sharding, put_batches, replicated
-from jaxbio.runs.periods import Periods, read_periods
-from jaxbio.runs.schedules import make_schedule, update_plateau
+from jaxbio.runs.schedules import (
+    Periods,
+    duration_in_steps,
+    make_schedule,
+    read_periods,
+    update_plateau,
+)
 from jaxbio.runs.state import TrainState
 from jaxbio.tasks.classification.accuracy import accuracy_rows
 from jaxbio.tasks.classification.adversarial import Adversary, read_adversary
@@ -93,22 +98,20 @@ class Classification:
         classifier = open_model(config, source, arguments, config.arr)
         _check_batch_size(config, classifier.mesh.size)
         steps_in_epoch = steps_per_epoch(source, config.train.batch_size)
-        periods = read_periods(config, steps_in_epoch)
-        optimizer = make_optimizer(config.optimizer)
+        total = duration_in_steps(config.train, "total", steps_in_epoch)
         head: Sequence[tuple[str, ...]] = ()
         frozen = None
         if pretrained is not None or config.model.freeze:
             size = classifier.preprocessing.image_size
             head, frozen = learning_parts(arguments, classifier.model, size, config.model.freeze)
-        if frozen is not None:
-            optimizer = optax.masked(optimizer, frozen.learning)
+        optimizer = make_optimizer(config.optimizer, frozen)
         new_state = _state_maker(classifier, optimizer)
         v2_weights = config.model.v2_weights
         return cls(
             config=config,
             classifier=classifier,
-            periods=periods,
-            schedule=make_schedule(config.schedule, 1.0, periods.total, steps_in_epoch),
+            periods=read_periods(config, total, steps_in_epoch),
+            schedule=make_schedule(config.schedule, 1.0, total, steps_in_epoch),
             optimizer=optimizer,
             like=abstract_state(new_state, classifier.mesh, jax.random.key(config.seed)),
             v2_filters=None if pretrained else read_v2_filters(arguments["front_end"], v2_weights),
@@ -258,13 +261,14 @@ class Classification:
         write_report(run, opened.model, state, image, opened.preprocessing, chance)
 
     def _update_plateau(self, state: TrainState, loss: float) -> TrainState:
-        schedule = self.config.schedule
+        schedule, batch_size = self.config.schedule, self.config.train.batch_size
+        epoch = steps_per_epoch(self.classifier.source, batch_size)
         plateau = update_plateau(
             jax.device_get(state.plateau),
             np.int32(state.step),
             np.float32(loss),
             factor=schedule.factor,
-            patience_steps=self.periods.patience,
+            patience_steps=duration_in_steps(schedule, "patience", epoch),
             threshold=schedule.threshold,
         )
         placed = jax.tree.map(

@@ -29,8 +29,7 @@ from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
 from jaxbio.runs.mesh import abstract_state, make_mesh
 from jaxbio.runs.metrics_file import read_metrics
-from jaxbio.runs.periods import Periods, read_periods
-from jaxbio.runs.schedules import make_schedule
+from jaxbio.runs.schedules import Periods, duration_in_steps, make_schedule, read_periods
 from jaxbio.runs.state import TrainState, make_state
 from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.optimizers import make_optimizer
@@ -109,16 +108,14 @@ class RdmFineTuning:
         images_per_step = conditions * config.rdm.images_per_object
         student = open_student(config, len(np.unique(recordings.stimuli.labels)))
         steps_in_epoch = max(1, len(partition.train) // images_per_step)
-        periods = read_periods(config, steps_in_epoch)
-        optimizer = make_optimizer(config.optimizer)
+        total = duration_in_steps(config.train, "total", steps_in_epoch)
         frozen = None
         if rdm.freeze:
             size = student.preprocessing.image_size
             _, frozen = learning_parts(
                 student.arguments, student.model, size, rdm.freeze, "rdm.freeze"
             )
-        if frozen is not None:
-            optimizer = optax.masked(optimizer, frozen.learning)
+        optimizer = make_optimizer(config.optimizer, frozen)
         task = cls(
             config=config,
             learnt=learnt,
@@ -127,9 +124,9 @@ class RdmFineTuning:
             student=student,
             teacher=teacher,
             mesh=mesh,
-            periods=periods,
+            periods=read_periods(config, total, steps_in_epoch),
             images_per_step=images_per_step,
-            schedule=make_schedule(config.schedule, 1.0, periods.total, steps_in_epoch),
+            schedule=make_schedule(config.schedule, 1.0, total, steps_in_epoch),
             optimizer=optimizer,
             frozen=frozen,
             like=abstract_state(partial(_new_state, student, optimizer, config), mesh),

@@ -23,8 +23,8 @@ from jaxbio.files import write_text
 from jaxbio.ops.encoding import make_encoder
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
-from jaxbio.runs.periods import Periods
 from jaxbio.runs.progress import Pace, format_table, say
+from jaxbio.runs.schedules import Periods, read_periods
 from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
@@ -42,7 +42,7 @@ from jaxbio.tasks.stdp.data import (
     shift_levels,
 )
 from jaxbio.tasks.stdp.figures import network_figures, refresh_weight_map
-from jaxbio.tasks.stdp.reading import read_members_of, read_network, read_periods, what_learns
+from jaxbio.tasks.stdp.reading import read_members_of, read_network
 from jaxbio.tasks.stdp.report import measure_readouts
 from jaxbio.tasks.stdp.results import (
     grid_points,
@@ -116,10 +116,11 @@ class Stdp:
         members = read_members_of(config)
         mesh = population_mesh(len(members))
         each = member_parameters(parameters, members)
-        periods = read_periods(config)
+        spiking = config.spiking
+        total = spiking.train_images // spiking.images_per_step
         source = open_source(config.data)
-        pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
-        if config.spiking.test_on == "validation":
+        pictures = read_pictures(source, network.crop, spiking.calibration_share)
+        if spiking.test_on == "validation":
             pictures = pictures.for_validation()
         return cls(
             config=config,
@@ -127,10 +128,10 @@ class Stdp:
             pictures=pictures,
             network=network,
             parameters=each,
-            learning=what_learns(config),
+            learning=Learning(xy=spiking.learn_xy, yy=spiking.learn_yy),
             members=members,
             mesh=mesh,
-            periods=periods,
+            periods=read_periods(config, total, total),
             like=abstract_state(network, each, members, mesh),
         )
 
