@@ -151,7 +151,6 @@ def accuracy_by_calibration(
     num_classes: int = 10,
     *,
     top_n: int = 1,
-    seed: int | None = 0,
 ) -> dict[int, Accuracy]:
     """Accuracy after calibration with the first images only.
 
@@ -162,7 +161,6 @@ def accuracy_by_calibration(
         sizes: numbers of calibration images, up to M.
         num_classes: number of labels.
         top_n: of the readout ``top_n``.
-        seed: of the linear readout.
 
     Returns:
         An :class:`Accuracy` per size.
@@ -176,14 +174,7 @@ def accuracy_by_calibration(
             raise InputError(f"sizes has {size}: there are {len(labels)} calibration images")
     return {
         size: measure_accuracy(
-            read_out(
-                readout,
-                (counts[:size], labels[:size]),
-                test[0],
-                num_classes,
-                top_n=top_n,
-                seed=seed,
-            ),
+            read_out(readout, (counts[:size], labels[:size]), test[0], num_classes, top_n=top_n),
             test[1],
             num_classes,
         )

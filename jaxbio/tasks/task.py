@@ -15,9 +15,7 @@ import jaxbio
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.schedules import Periods
 from jaxbio.runs.state import StateT
-
-# config.task: the class in ``jaxbio.tasks.<task>.task`` that implements it.
-_CLASSES = {"classification": "Classification", "rdm": "RdmFineTuning", "stdp": "Stdp"}
+from jaxbio.tasks import TASKS
 
 Results = dict[str, Any]  # a JSON object
 Metrics = Mapping[str, jax.Array]
@@ -114,4 +112,4 @@ def prepare(config: ConfigDict) -> Task:
         InputError: wrong configuration or data.
     """
     module = importlib.import_module(f"jaxbio.tasks.{config.task}.task")
-    return getattr(module, _CLASSES[config.task]).prepare(config)
+    return getattr(module, TASKS[config.task]).prepare(config)

@@ -51,7 +51,7 @@ from jaxbio.tasks.rdm.networks import (
     open_teacher,
 )
 from jaxbio.tasks.rdm.pictures import draw_stimuli, is_data_set
-from jaxbio.tasks.rdm.scores import StudentMeasures, measure_student
+from jaxbio.tasks.rdm.scores import StudentMeasures, before_after_gain, measure_student
 from jaxbio.tasks.rdm.step import make_rdm_step
 from jaxbio.tasks.task import Results, made_with
 
@@ -179,27 +179,18 @@ class RdmFineTuning:
 
     def test(self, state: TrainState) -> tuple[TrainState, Results]:
         """Similarity to the recordings on both parts, and the same before fine-tuning."""
-        after = self._measure(state)
-        before = self._before
-        return state, {
-            "similarity": after.held_out,
-            "similarity_before": before.held_out,
-            "similarity_train": after.train,
-            "similarity_train_before": before.train,
-            **self._of_validation(after, before),
-            "similarity_std": after.held_out_std,
-            "rdm_loss": after.loss,
-            "rdm_loss_before": before.loss,
-            **({} if after.svm is None else {"svm": after.svm, "svm_before": before.svm}),
-        }
-
-    def _of_validation(self, after: StudentMeasures, before: StudentMeasures) -> Results:
-        if after.validation is None or before.validation is None:
-            return {}
-        return {
-            "similarity_validation": after.validation,
-            "similarity_validation_before": before.validation,
-        }
+        after, before = self._measure(state), self._before
+        results: Results = {"similarity_std": after.held_out_std}
+        for name, now, then in (
+            ("similarity", after.held_out, before.held_out),
+            ("similarity_train", after.train, before.train),
+            ("similarity_validation", after.validation, before.validation),
+            ("rdm_loss", after.loss, before.loss),
+            ("svm", after.svm, before.svm),
+        ):
+            if now is not None:
+                results |= {name: now, f"{name}_before": then}
+        return state, results
 
     def describe(self, state: TrainState) -> str:
         """Student, target, images."""
@@ -229,17 +220,17 @@ class RdmFineTuning:
         """Each measure before and after."""
         name = self._score_name
 
-        def change(key: str, scale: float = 1.0, digits: int = 3) -> str:
-            before, after = scale * results[f"{key}_before"], scale * results[key]
-            return f"{before:.{digits}f} -> {after:.{digits}f} ({after - before:+.{digits}f})"
+        def change(key: str, digits: int = 3) -> str:
+            before, after, gain = before_after_gain(results, key, digits)
+            return f"{before} -> {after} ({gain})"
 
         rows = [
             (f"{name}, held-out images", change("similarity")),
             (f"{name}, training images", change("similarity_train")),
-            ("RDM loss to the target, held-out", change("rdm_loss", digits=5)),
+            ("RDM loss to the target, held-out", change("rdm_loss", 5)),
         ]
         if "svm" in results:
-            rows.append(("SVM accuracy (%), held-out", change("svm", 100.0, 1)))
+            rows.append(("SVM accuracy (%), held-out", change("svm", 1)))
         rows += [("target", self._target_name), ("recordings", self._recordings_name)]
         return rows
 
@@ -344,8 +335,7 @@ class RdmFineTuning:
     @cached_property
     def _target_rdm(self) -> np.ndarray:
         test = self.partition.test
-        _, conditions = np.unique(self.recordings.stimuli.objects[test], return_inverse=True)
-        return self._target.matrix(test, conditions)
+        return self._target.matrix(test, self.recordings.stimuli.objects[test])
 
     @cached_property
     def _before(self) -> StudentMeasures:
