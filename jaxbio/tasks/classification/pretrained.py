@@ -84,21 +84,17 @@ class Pretrained:
         found = self.converted if self.session is None else self.session.variables
         learned = {"constants": {}, **(found or {})}
         learned.pop(COLLECTION, None)
-        params = _overlay(state.params, learned.pop("params"), fresh, self.path)
-        constants = learned.pop("constants")
-        put = {"params": params, "constants": constants, "rest": learned}
-        put = jax.device_put(
-            jax.tree.map(lambda a: jnp.array(a, copy=True), put), state_shardings(put, mesh)
-        )
-        model_state = {**state.model_state, **put["rest"]}
-        ema = state.ema
-        if ema is not None:
-            ema = jax.tree.map(jnp.copy, {"params": put["params"], "model_state": model_state})
+        learned["params"] = _overlay(state.params, learned["params"], fresh, self.path)
+        copies = jax.tree.map(lambda a: jnp.array(a, copy=True), learned)
+        learned = jax.device_put(copies, state_shardings(learned, mesh))
+        params, constants = learned.pop("params"), learned.pop("constants")
+        model_state = {**state.model_state, **learned}
+        averages = {"params": params, "model_state": model_state}
         return state.replace(
-            params=put["params"],
+            params=params,
             model_state=model_state,
-            constants={**state.constants, **put["constants"]},
-            ema=ema,
+            constants={**state.constants, **constants},
+            ema=None if state.ema is None else jax.tree.map(jnp.copy, averages),
         )
 
 
@@ -257,13 +253,10 @@ def _overlay(
 ) -> Any:
     """``theirs``, and ``ours`` where the classifier is new."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(ours)
-    found = {
-        tuple(entry.key for entry in where): leaf
-        for where, leaf in jax.tree_util.tree_leaves_with_path(theirs)
-    }
+    found = {frozen.path_names(w): leaf for w, leaf in jax.tree_util.tree_leaves_with_path(theirs)}
     merged = []
     for where, leaf in leaves:
-        name = tuple(entry.key for entry in where)
+        name = frozen.path_names(where)
         if name in fresh:
             merged.append(leaf)
             continue

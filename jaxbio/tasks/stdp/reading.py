@@ -20,9 +20,11 @@ def read_network(config: Any) -> tuple[Network, Parameters]:
     Raises:
         InputError: sizes that do not fit each other.
     """
-    spiking = config.spiking
-    network = Network(**{f.name: getattr(spiking, f.name) for f in dataclasses.fields(Network)})
-    return network, Parameters(*(getattr(spiking, name) for name in Parameters._fields))
+    shape, numbers = (
+        {field.name: getattr(config.spiking, field.name) for field in dataclasses.fields(kind)}
+        for kind in (Network, Parameters)
+    )
+    return Network(**shape), Parameters(**numbers)
 
 
 def read_members_of(config: Any) -> list[Member]:

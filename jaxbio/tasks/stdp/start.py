@@ -81,18 +81,14 @@ def find_start(config: ConfigDict, network: Network, members: int) -> Start | No
     saved, parameters = read_network(theirs)
     _check_shapes(name, saved, network)
     saved_members = read_members_of(theirs)
-    steps = [
-        int(folder.name.removeprefix("step_"))
-        for folder in run.checkpoints.glob("step_*")
-        if folder.name.removeprefix("step_").isdecimal()
-    ]
-    if not steps:
+    step = max(run.steps(), default=None)
+    if step is None:
         raise InputError(f"spiking.start_from={name} has no checkpoint: train it first")
-    images = max(steps) * theirs.spiking.images_per_step
+    images = step * theirs.spiking.images_per_step
     _check_images(config, name, images)
     return Start(
         run=run,
-        step=max(steps),
+        step=step,
         images=images,
         network=saved,
         parameters=member_parameters(parameters, saved_members),
