@@ -171,17 +171,16 @@ def open_session(
         )
     if config.eval.get("preprocessing", "model") == "model":
         _check_same_images(config.data, recorded, run)
-    count = recorded["model" if converted else "resolved"]
-    count = count["num_classes"] if converted else count["model"]["num_classes"]
-    names = recorded_names(recorded)
+    learned = recorded["model"] if converted else recorded["resolved"]["model"]
+    count, names = learned["num_classes"], recorded_names(recorded)
     source, present = None, None
     if with_data:
         source, present = with_classes_of(open_source(config.data), names, count)
     if converted:
-        arguments = {**recorded["model"], "dtype": config.model.dtype}
+        arguments = {**learned, "dtype": config.model.dtype}
     else:
         arguments = model_arguments(config, count)
-        _check_same_model(arguments, recorded["resolved"]["model"], run)
+        _check_same_model(arguments, learned, run)
     # The run's own: its memory is among the variables, whatever the configuration of the data.
     arr = {} if converted else recorded["config"].get("arr", {})
     only = present if config.eval.get("classes") == "data" else None
