@@ -146,12 +146,10 @@ def _of_run(config: ConfigDict, key: str) -> Backbone:
             "weights"
         )
     session = open_network(config, path)
-    data = session.config.data
-    size = session.arguments.get("image_size", data.image_size)
     return Backbone(
         arguments=session.arguments,
         model=session.model,
-        preprocessing=Preprocessing(size, data.mean, data.std),
+        preprocessing=session.preprocessing,
         variables=session.variables,
         origin=f"{session.run.path.name}, step {session.step}",
     )

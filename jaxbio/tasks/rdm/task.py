@@ -180,7 +180,7 @@ class RdmFineTuning:
     def test(self, state: TrainState) -> tuple[TrainState, Results]:
         """Similarity to the recordings on both parts, and the same before fine-tuning."""
         after, before = self._measure(state), self._before
-        results: Results = {"similarity_std": after.held_out_std}
+        results: Results = {}
         for name, now, then in (
             ("similarity", after.held_out, before.held_out),
             ("similarity_train", after.train, before.train),
@@ -190,7 +190,7 @@ class RdmFineTuning:
         ):
             if now is not None:
                 results |= {name: now, f"{name}_before": then}
-        return state, results
+        return state, results | {"similarity_std": after.held_out_std}
 
     def describe(self, state: TrainState) -> str:
         """Student, target, images."""

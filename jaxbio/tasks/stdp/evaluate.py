@@ -16,7 +16,7 @@ from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.stdp.data import draw
 from jaxbio.tasks.stdp.registry import TASK, find_network
 from jaxbio.tasks.stdp.report import accuracy_rows
-from jaxbio.tasks.stdp.results import grid_points, search_table, summarise
+from jaxbio.tasks.stdp.results import grid_points, percent, search_table, summarise
 from jaxbio.tasks.stdp.saved import SavedNetwork, open_network
 
 # A test may have its own.
@@ -83,8 +83,8 @@ def report_spiking(
     which = "" if member is None else f", member {member}"
     print(f"{run.path}, checkpoint of step {result['step']}{which}\n")
     print(f"{_table(measured, results)}\n")
-    score = f"{100 * results['accuracy']:.2f} +- {100 * results['error']:.2f} %"
-    print(f"{spiking.readout} {score}\nwritten to {file}")
+    score = percent(results["accuracy"], results["error"])
+    print(f"{spiking.readout} {score} %\nwritten to {file}")
     return result
 
 

@@ -46,6 +46,7 @@ from jaxbio.tasks.stdp.reading import read_members_of, read_network
 from jaxbio.tasks.stdp.report import measure_readouts
 from jaxbio.tasks.stdp.results import (
     grid_points,
+    percent,
     search_csv,
     search_figures,
     search_table,
@@ -279,11 +280,14 @@ class Stdp:
     def headline(self, results: Results) -> str:
         """Accuracy of the configured readout."""
         entry = results["readouts"][self.config.spiking.readout]
-        return f"{self.config.spiking.readout} {_percent(entry)}"
+        return f"{self.config.spiking.readout} {percent(entry['accuracy'], entry['error'])} %"
 
     def result_rows(self, results: Results) -> list[tuple[str, str]]:
         """Accuracy of every readout."""
-        rows = [(name, _percent(entry)) for name, entry in results["readouts"].items()]
+        rows = [
+            (name, f"{percent(entry['accuracy'], entry['error'])} %")
+            for name, entry in results["readouts"].items()
+        ]
         if "population" in results:
             rows.append(("networks", f"{len(results['population'])}, see {_POPULATION_FILE}"))
         return [*rows, ("training images", str(results["images"]))]
@@ -353,7 +357,3 @@ class Stdp:
             masked=masked,
             images_per_update=self.config.spiking.images_per_update,
         )
-
-
-def _percent(entry: dict[str, float]) -> str:
-    return f"{100 * entry['accuracy']:.2f} +- {100 * entry['error']:.2f} %"

@@ -4,7 +4,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from configs import base
@@ -45,7 +44,7 @@ def trained():
     frozen = read_frozen("conv, bn", params, [])
     config = base.get_config().optimizer
     config.name, config.weight_decay = "adamw", 0.1
-    optimizer = optax.masked(make_optimizer(config), frozen.learning)
+    optimizer = make_optimizer(config, frozen)
     state = make_state(params, variables, constants, optimizer, ema=True)
     step = make_train_step(
         model, _IMAGES, optimizer, lambda _: jnp.float32(0.01), seed=0, ema_decay=0.9, frozen=frozen
