@@ -84,7 +84,7 @@ def fit_ngrams(
         InputError: an n that is not possible, or as many labels as there are no images.
     """
     labels = np.asarray(labels)
-    if n < 1 or neurons**n >= 2**62:
+    if n < 1 or neurons**n > 2**62:
         raise InputError(f"n={n}: n-grams of {neurons} neurons take 1 to {_most(neurons)}")
     if len(orders) != len(labels) or len(labels) == 0:
         raise InputError(f"{len(labels)} labels for {len(orders)} images: must be one for one")
