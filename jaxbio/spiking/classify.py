@@ -99,10 +99,10 @@ def classify(
             f"picture of shape {np.shape(picture)}: the network sees {network.crop} by "
             f"{network.crop} pixels"
         )
-    if not np.issubdtype(np.asarray(picture).dtype, np.integer) or np.max(picture) > 255:
+    dtype, low, high = np.asarray(picture).dtype, np.min(picture), np.max(picture)
+    if not np.issubdtype(dtype, np.integer) or low < 0 or high > 255:
         raise InputError(
-            f"picture of dtype {np.asarray(picture).dtype}, largest value {np.max(picture)}: give "
-            "grey levels 0 to 255 as uint8"
+            f"picture of dtype {dtype}, values {low} to {high}: give grey levels 0 to 255 as uint8"
         )
     rates = jnp.asarray(picture, jnp.float32).reshape(-1) * (parameters.intensity / 255.0)
     x = encode(encoder, key, rates, network.steps, network.dt)
