@@ -150,7 +150,7 @@ def _task(config, fsdp: int):
     tasks.open_source = lambda data: Source("shapes", names, train, test, False, lambda: "")
     config.train.batch_size = config.eval.batch_size = _PER_CHIP * CHIPS
     config.mesh.fsdp = fsdp
-    return tasks.Classification.prepare(config)
+    return tasks.Classification(config)
 
 
 def _batch(task, size: int, kinds: dict[str, str]) -> dict[str, jax.ShapeDtypeStruct]:

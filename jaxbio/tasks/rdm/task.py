@@ -9,8 +9,8 @@ Reference:
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
 from jaxbio.runs.mesh import abstract_state, make_mesh
 from jaxbio.runs.metrics_file import read_metrics
-from jaxbio.runs.schedules import Periods, duration_in_steps, make_schedule, read_periods
+from jaxbio.runs.schedules import duration_in_steps, make_schedule, read_periods
 from jaxbio.runs.state import TrainState, make_state
 from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.optimizers import make_optimizer
@@ -37,7 +37,6 @@ from jaxbio.tasks.classification.step import Batch, Metrics, Step
 from jaxbio.tasks.classification.task import learning_parts
 from jaxbio.tasks.rdm.data import (
     BalancedBatches,
-    Partition,
     Target,
     neural_target,
     split_images,
@@ -56,9 +55,10 @@ from jaxbio.tasks.rdm.step import make_rdm_step
 from jaxbio.tasks.task import Results, made_with
 
 
-@dataclass(frozen=True)
 class RdmFineTuning:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
+
+    With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
 
     Attributes:
         learnt: the recordings to learn from.
@@ -68,71 +68,38 @@ class RdmFineTuning:
         images_per_step: what the recordings make of ``rdm.images_per_object``.
         schedule: step -> share of the learning rate.
         frozen: parts of the student that do not learn, or None.
+
+    Raises:
+        InputError: wrong configuration or recordings.
     """
 
-    config: ConfigDict
-    learnt: Recordings
-    recordings: Recordings
-    partition: Partition
-    student: Backbone
-    teacher: Backbone | None
-    mesh: Mesh
-    periods: Periods
-    images_per_step: int
-    schedule: Callable[[jax.Array], jax.Array]
-    optimizer: optax.GradientTransformation
-    frozen: Frozen | None
-    like: TrainState
-
-    @property
-    def best_by(self) -> str:
-        """Validation images choose the best checkpoint where there are some."""
-        return "similarity_validation" if len(self.partition.validation) else "similarity"
-
-    @classmethod
-    def prepare(cls, config: ConfigDict) -> "RdmFineTuning":
-        """Builds and checks everything.
-
-        With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
-
-        Raises:
-            InputError: wrong configuration or recordings.
-        """
-        rdm = config.rdm
-        mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-        teacher = open_teacher(config) if rdm.teacher else None
-        read = _recordings(config, teacher, mesh)
-        learnt, recordings = split_people(read, rdm.held_out_people, rdm.split_seed)
-        partition = split_images(read.stimuli, rdm.held_out, rdm.split_seed, rdm.validation)
-        conditions = len(np.unique(recordings.stimuli.objects[partition.train]))
-        images_per_step = conditions * config.rdm.images_per_object
-        student = open_student(config, len(np.unique(recordings.stimuli.labels)))
-        steps_in_epoch = max(1, len(partition.train) // images_per_step)
+    def __init__(self, config: ConfigDict):
+        self.config, rdm = config, config.rdm
+        self.mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+        self.teacher = open_teacher(config) if rdm.teacher else None
+        read = _recordings(config, self.teacher, self.mesh)
+        self.learnt, self.recordings = split_people(read, rdm.held_out_people, rdm.split_seed)
+        part = split_images(read.stimuli, rdm.held_out, rdm.split_seed, rdm.validation)
+        self.partition = part
+        # Validation images choose the best checkpoint where there are some.
+        self.best_by = "similarity_validation" if len(part.validation) else "similarity"
+        conditions = len(np.unique(read.stimuli.objects[part.train]))
+        self.images_per_step = conditions * rdm.images_per_object
+        student = self.student = open_student(config, len(np.unique(read.stimuli.labels)))
+        steps_in_epoch = max(1, len(part.train) // self.images_per_step)
         total = duration_in_steps(config.train, "total", steps_in_epoch)
-        frozen = None
+        self.periods = read_periods(config, total, steps_in_epoch)
+        self.schedule = make_schedule(config.schedule, 1.0, total, steps_in_epoch)
+        self.frozen: Frozen | None = None
         if rdm.freeze:
             size = student.preprocessing.image_size
-            _, frozen = learning_parts(
+            _, self.frozen = learning_parts(
                 student.arguments, student.model, size, rdm.freeze, "rdm.freeze"
             )
-        optimizer = make_optimizer(config.optimizer, frozen)
-        task = cls(
-            config=config,
-            learnt=learnt,
-            recordings=recordings,
-            partition=partition,
-            student=student,
-            teacher=teacher,
-            mesh=mesh,
-            periods=read_periods(config, total, steps_in_epoch),
-            images_per_step=images_per_step,
-            schedule=make_schedule(config.schedule, 1.0, total, steps_in_epoch),
-            optimizer=optimizer,
-            frozen=frozen,
-            like=abstract_state(partial(_new_state, student, optimizer, config), mesh),
-        )
-        task._student_layer  # noqa: B018 - an unknown layer is an error now, not after minutes
-        return task
+        self.optimizer = make_optimizer(config.optimizer, self.frozen)
+        new_state = partial(_new_state, student, self.optimizer, config)
+        self.like: TrainState = abstract_state(new_state, self.mesh)
+        self._student_layer  # noqa: B018 - an unknown layer is an error now, not after minutes
 
     def initial_state(self) -> TrainState:
         """The student as it is before fine-tuning."""

@@ -195,7 +195,7 @@ def open_network(
     for key, value in (changes or {}).items():
         set_key(config, key, value)
     check_config(config)
-    task = Stdp.prepare(config)
+    task = Stdp(config)
     if not 0 <= member < len(task.members):
         raise InputError(
             f"--member={member}: {entry.name} has {len(task.members)} networks, from 0"

@@ -7,34 +7,30 @@ published; calibration and test belong to :meth:`Stdp.test`.
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from jaxbio.data import open_source
-from jaxbio.data.types import Source
 from jaxbio.files import write_text
 from jaxbio.ops.encoding import make_encoder
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
 from jaxbio.runs.progress import Pace, format_table, say
-from jaxbio.runs.schedules import Periods, read_periods
+from jaxbio.runs.schedules import read_periods
 from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
-from jaxbio.spiking.network import Network, Parameters, Weights
-from jaxbio.spiking.population import Member, member_parameters, population_mesh
+from jaxbio.spiking.network import Weights
+from jaxbio.spiking.population import member_parameters, population_mesh
 from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.tasks.stdp.activity import Counts
 from jaxbio.tasks.stdp.data import (
-    Pictures,
     draw,
     part_key,
     read_pictures,
@@ -77,11 +73,11 @@ class Chunk(NamedTuple):
     clear: bool
 
 
-@dataclass(frozen=True)
 class Stdp:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
+        images_per_step: that each network learns from, one after another.
         pictures: its parts, as the network sees them.
         parameters: numbers of the members, ``[N]``.
         learning: what learns, unless in two steps.
@@ -89,57 +85,30 @@ class Stdp:
         periods: when things happen, in chunks.
         latest: results of the newest test, for the report.
         pace: of the weight map that is drawn while training.
-    """
 
-    config: ConfigDict
-    source: Source
-    pictures: Pictures
-    network: Network
-    parameters: Parameters
-    learning: Learning
-    members: list[Member]
-    mesh: Mesh
-    periods: Periods
-    like: SpikingState
-    latest: Results = dataclasses.field(default_factory=dict)
-    pace: Pace = dataclasses.field(default_factory=lambda: Pace(_SECONDS_BETWEEN_MAPS))
+    Raises:
+        InputError: wrong configuration or data.
+    """
 
     best_by: ClassVar[str] = "accuracy"
 
-    @classmethod
-    def prepare(cls, config: ConfigDict) -> "Stdp":
-        """Builds and checks everything; computes nothing yet.
-
-        Raises:
-            InputError: wrong configuration or data.
-        """
-        network, parameters = read_network(config)
-        members = read_members_of(config)
-        mesh = population_mesh(len(members))
-        each = member_parameters(parameters, members)
-        spiking = config.spiking
+    def __init__(self, config: ConfigDict):
+        self.config, spiking = config, config.spiking
+        self.network, parameters = read_network(config)
+        self.members = read_members_of(config)
+        self.mesh = population_mesh(len(self.members))
+        self.parameters = member_parameters(parameters, self.members)
+        self.learning = Learning(xy=spiking.learn_xy, yy=spiking.learn_yy)
+        self.images_per_step = spiking.images_per_step
         total = spiking.train_images // spiking.images_per_step
-        source = open_source(config.data)
-        pictures = read_pictures(source, network.crop, spiking.calibration_share)
+        self.periods = read_periods(config, total, total)
+        self.source = open_source(config.data)
+        self.pictures = read_pictures(self.source, self.network.crop, spiking.calibration_share)
         if spiking.test_on == "validation":
-            pictures = pictures.for_validation()
-        return cls(
-            config=config,
-            source=source,
-            pictures=pictures,
-            network=network,
-            parameters=each,
-            learning=Learning(xy=spiking.learn_xy, yy=spiking.learn_yy),
-            members=members,
-            mesh=mesh,
-            periods=read_periods(config, total, total),
-            like=abstract_state(network, each, members, mesh),
-        )
-
-    @property
-    def images_per_step(self) -> int:
-        """Images that each network learns from in a step, one after another."""
-        return self.config.spiking.images_per_step
+            self.pictures = self.pictures.for_validation()
+        self.like = abstract_state(self.network, self.parameters, self.members, self.mesh)
+        self.latest: Results = {}
+        self.pace = Pace(_SECONDS_BETWEEN_MAPS)
 
     def initial_state(self) -> SpikingState:
         """Random weights, or those of ``spiking.start_from``."""

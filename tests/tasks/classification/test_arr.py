@@ -312,10 +312,10 @@ def test_the_memory_survives_a_checkpoint_and_serves_evaluation(tmp_path, small_
 @pytest.mark.slow
 def test_the_memory_of_other_endpoints_is_refused(tmp_path, small_model, monkeypatch):
     config = _config(**{"train.total_steps": 2, "arr.endpoints": "layer1"})
-    experiment = task.Classification.prepare(config)
+    experiment = task.Classification(config)
     loop.train(config, str(tmp_path))
     checkpointer = loop.Checkpointer(tmp_path / "checkpoints", best_by="top1")
-    other = task.Classification.prepare(_config(**{"arr.endpoints": "layer2"}))
+    other = task.Classification(_config(**{"arr.endpoints": "layer2"}))
     with pytest.raises(CheckpointMismatchError, match=r"missing response_memory/mean/layer2") as e:
         checkpointer.restore_latest(other.like)
     assert "\n" not in str(e.value)

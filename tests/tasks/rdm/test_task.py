@@ -325,7 +325,7 @@ def test_parts_are_frozen_and_others_held_near_their_start(tmp_path):
             **{"optimizer.name": "sgd", "optimizer.learning_rate": 1e-2},
             **{"train.total_steps": 20, **changes},
         )
-        task = rdm.RdmFineTuning.prepare(config)
+        task = rdm.RdmFineTuning(config)
         results = loop.train(config, str(tmp_path / name))
         assert {"similarity_validation", "similarity_validation_before"} <= set(results)
         assert task.best_by == "similarity_validation"
@@ -487,7 +487,7 @@ def test_all_teachers_are_the_runs_of_a_folder(neural_file, tmp_path):
 )
 def test_wrong_configurations(neural_file, changes, message):
     with pytest.raises(InputError, match=message):
-        rdm.RdmFineTuning.prepare(_config(neural_file, **changes))
+        rdm.RdmFineTuning(_config(neural_file, **changes))
 
 
 def test_unknown_variants_are_refused():
