@@ -40,13 +40,8 @@ class Accuracy:
 
     def record(self) -> dict[str, Any]:
         """The same as JSON-able values; a class without images is null."""
-        return {
-            "accuracy": self.accuracy,
-            "error": self.error,
-            "count": self.count,
-            "per_class": [None if np.isnan(a) else float(a) for a in self.per_class],
-            "confusion": self.confusion.tolist(),
-        }
+        per_class = [None if np.isnan(a) else float(a) for a in self.per_class]
+        return {**vars(self), "per_class": per_class, "confusion": self.confusion.tolist()}
 
 
 def measure_accuracy(

@@ -14,6 +14,7 @@ from jaxbio.errors import InputError
 from jaxbio.models import create_model
 from jaxbio.runs.state import TrainState, make_state
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser
+from jaxbio.tasks.classification.config import Model
 from jaxbio.weights import load_v2
 
 _logger = logging.getLogger("jaxbio")
@@ -53,15 +54,11 @@ def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
         retina = {k: v for k, v in model.retina.to_dict().items() if v is not None}
         pixels = {"mean": list(config.data.mean), "std": list(config.data.std)}
         arguments["front_end_options"]["retina"] = {**retina, **pixels}
-    for option in ("times", "readout"):  # of CORnets only
-        if model[option] is not None:
+    # What some networks have no option for is said where it is set.
+    arguments |= {option: value for option, value in model.spiking.items() if value is not None}
+    for option in ("times", "readout", "last_relu", "drop_path"):
+        if model[option] != getattr(Model, option):
             arguments[option] = model[option]
-    spiking = model.spiking  # options of spiking_cnn only
-    arguments |= {option: value for option, value in spiking.items() if value is not None}
-    if not model.last_relu:  # an option of ResNets only
-        arguments["last_relu"] = False
-    if model.drop_path:  # an option of ViTs only
-        arguments["drop_path"] = model.drop_path
     return arguments
 
 
