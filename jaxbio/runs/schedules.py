@@ -95,6 +95,11 @@ def make_schedule(
     drop_every = duration_in_steps(config, "drop_every", steps_per_epoch)
     milestones = config.milestones(steps_per_epoch)
 
+    def cosine(since: jax.Array) -> jax.Array:
+        progress = jnp.clip(since / max(1, total_steps - warmup), 0.0, 1.0)
+        height = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+        return config.final + (1.0 - config.final) * height
+
     def schedule(step: jax.Array) -> jax.Array:
         step = jnp.asarray(step, jnp.float32)
         scale = jnp.float32(1.0)
@@ -104,15 +109,10 @@ def make_schedule(
             passed = jnp.sum(step >= jnp.asarray(milestones, jnp.float32))
             scale = jnp.float32(config.factor) ** passed
         elif config.name == "cosine":
-            progress = jnp.clip((step - warmup) / max(1, total_steps - warmup), 0.0, 1.0)
-            cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
-            scale = config.final + (1.0 - config.final) * cosine
+            scale = cosine(step - warmup)
         elif config.name == "timm_cosine":
             step = jnp.maximum(step - 1.0, 0.0)
-            progress = jnp.clip(step / max(1, total_steps - warmup), 0.0, 1.0)
-            cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
-            scale = config.final + (1.0 - config.final) * cosine
-            scale = jnp.where(step < warmup, 1.0, scale)
+            scale = jnp.where(step < warmup, 1.0, cosine(step))
         if warmup:
             ramp = jnp.clip(step / warmup, 0.0, 1.0)
             scale *= config.warmup_from + (1.0 - config.warmup_from) * ramp

@@ -123,10 +123,19 @@ class Stdp:
 
     def train_step(self) -> Callable[[SpikingState, Chunk], tuple[SpikingState, Metrics]]:
         """``step(state, batch)``; two-step training has a program for each of its parts."""
+        make = partial(
+            make_step,
+            self.network,
+            self.parameters,
+            jnp.stack([part_key("train", member.seed) for member in self.members]),
+            self.encoder,
+            self.mesh,
+            images_per_update=self.config.spiking.images_per_update,
+        )
         steps = {
-            "joint": self._step(self.learning),
-            "first": self._step(Learning(yy=False), masked=False),
-            "second": self._step(Learning(xy=False)),
+            "joint": make(self.learning),
+            "first": make(Learning(yy=False), masked=False),
+            "second": make(Learning(xy=False)),
         }
 
         def step(state: SpikingState, chunk: Chunk) -> tuple[SpikingState, Metrics]:
@@ -314,15 +323,3 @@ class Stdp:
             return respond_encoded(self.network, parameters, weights, encoder, key, levels, numbers)
 
         return jax.jit(respond)
-
-    def _step(self, learning: Learning, masked: bool = True) -> Any:
-        return make_step(
-            self.network,
-            self.parameters,
-            jnp.stack([part_key("train", member.seed) for member in self.members]),
-            self.encoder,
-            self.mesh,
-            learning,
-            masked=masked,
-            images_per_update=self.config.spiking.images_per_update,
-        )
