@@ -4,6 +4,7 @@ The step multiplies by ``-learning_rate`` itself, since the rate depends on the 
 plateau state, both of which the training state holds.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -35,7 +36,8 @@ def make_optimizer(config: Any, frozen: Frozen | None = None) -> optax.GradientT
     parts = []
     if config.clip_norm:
         parts.append(optax.clip_by_global_norm(config.clip_norm))
-    mask = None if config.decay == "all" else _is_kernel
+    kernels = partial(jax.tree_util.tree_map_with_path, _is_kernel)
+    mask = None if config.decay == "all" else kernels
     decay = [optax.add_decayed_weights(config.weight_decay, mask)] if config.weight_decay else []
     if config.name == "sgd":
         momentum = optax.trace(config.momentum, config.nesterov) if config.momentum else None
@@ -47,9 +49,6 @@ def make_optimizer(config: Any, frozen: Frozen | None = None) -> optax.GradientT
     return chain if frozen is None else optax.masked(chain, frozen.learning)
 
 
-def _is_kernel(params: Any) -> Any:
+def _is_kernel(path: tuple, leaf: Any) -> bool:
     # Biases and scales of norms that a scan steps through are stacked, hence the names.
-    def decays(path: tuple, leaf: Any) -> bool:
-        return leaf.ndim > 1 and getattr(path[-1], "key", None) not in ("bias", "scale")
-
-    return jax.tree_util.tree_map_with_path(decays, params)
+    return leaf.ndim > 1 and getattr(path[-1], "key", None) not in ("bias", "scale")

@@ -118,7 +118,10 @@ def _graph(
     nodes["output"] = nir.Output({"output": np.array([n])})
     edges += [("neurons", "competition"), ("competition", "neurons"), ("neurons", "output")]
     graph = nir.NIRGraph(nodes=nodes, edges=edges)
-    graph.metadata[_KEY] = json.dumps(_settings(network, parameters))
+    sizes = {**dataclasses.asdict(network), "refractory": 0}
+    numbers = {name: float(value) for name, value in vars(parameters).items()}
+    finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
+    graph.metadata[_KEY] = json.dumps({"shape": sizes, "numbers": finite})
     return graph
 
 
@@ -127,12 +130,6 @@ def _competition(network: Network, parameters: Parameters, weights: Weights) -> 
     if weights.yy is not None:
         return np.asarray(weights.yy, np.float64).T
     return network.same_position() * float(parameters.c_w)
-
-
-def _settings(network: Network, parameters: Parameters) -> dict[str, Any]:
-    shape = {**dataclasses.asdict(network), "refractory": 0}
-    numbers = {name: float(value) for name, value in vars(parameters).items()}
-    return {"shape": shape, "numbers": {k: v for k, v in numbers.items() if math.isfinite(v)}}
 
 
 def read_nir(path: Path) -> PublishedNetwork:
