@@ -229,10 +229,7 @@ class Classification:
         """Curves, and the V1 where there is one."""
         from jaxbio.tasks.classification.report import write_report  # matplotlib: not before
 
-        opened = self.classifier
-        image = next(iter(opened.batches()))["image"][0]
-        chance = 1 / opened.arguments["num_classes"]
-        write_report(run, opened.model, state, image, opened.preprocessing, chance)
+        write_report(run, self.classifier, state)
 
     def _update_plateau(self, state: TrainState, loss: float) -> TrainState:
         schedule, batch_size = self.config.schedule, self.config.train.batch_size
