@@ -147,10 +147,10 @@ def _task(config, fsdp: int):
     labels = np.broadcast_to(np.zeros(1, np.int32), _TRAIN)
     names = [str(i) for i in range(1000)]
     train, test = ArraySplit(pixels, labels), ArraySplit(pixels[:_TEST], labels[:_TEST])
-    tasks.data_source = lambda config: Source("shapes", names, train, test, False, lambda: "")
+    tasks.open_source = lambda data: Source("shapes", names, train, test, False, lambda: "")
     config.train.batch_size = config.eval.batch_size = _PER_CHIP * CHIPS
     config.mesh.fsdp = fsdp
-    return tasks.Classification.prepare(config)
+    return tasks.Classification(config)
 
 
 def _batch(task, size: int, kinds: dict[str, str]) -> dict[str, jax.ShapeDtypeStruct]:

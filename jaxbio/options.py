@@ -194,9 +194,8 @@ def restore(cls: type, recorded: Mapping[str, Any]) -> ConfigDict:
     """
     config = defaults(cls)
     for path, key in keys(cls).items():
-        section, found = path.rpartition(".")[0], _NOTHING
-        if section:
-            found = _find(recorded, section)
+        section = path.rpartition(".")[0]
+        found = _find(recorded, section) if section else recorded
         if found is not _NOTHING and not isinstance(found, Mapping | ConfigDict):
             raise InputError(f"{section}={found!r} is no section of a configuration: restore it")
         value = _recorded(key, recorded)

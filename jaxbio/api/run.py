@@ -14,12 +14,12 @@ from jaxbio.api.labelled import Data
 from jaxbio.api.network import Network, Prediction
 from jaxbio.api.pictures import Images
 from jaxbio.commands.experiments import find_run
+from jaxbio.data import open_source
 from jaxbio.data.settings import OF_SQUARES
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.measures.measure import chosen_measure
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.tasks.classification.build import data_source
 from jaxbio.tasks.classification.opened import Session, open_session, recorded_names
 from jaxbio.tasks.config import own_config, restored_config
 
@@ -201,7 +201,7 @@ class Run(Network):
         if name != "shards" and not name.startswith("tfds:"):
             return name in OF_SQUARES
         try:
-            return bool(data_source(self.config).one_size)
+            return bool(open_source(self.config.data).one_size)
         except InputError as error:
             warnings.warn(
                 f"{self.path}: its data cannot be opened ({error}); pictures are resized and "
@@ -213,7 +213,7 @@ class Run(Network):
     def _class_names(self, count: int) -> list[str] | None:
         names = recorded_names(self._recorded)
         if names is None and self._has_data and "config" not in self._recorded:
-            names = data_source(self.config).class_names  # the data chosen for converted weights
+            names = open_source(self.config.data).class_names  # chosen for converted weights
         return None if names is None or len(names) != count else list(names)
 
     def _refuse_spiking(self, what: str) -> None:

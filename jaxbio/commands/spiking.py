@@ -196,9 +196,9 @@ def _open(options: argparse.Namespace):
 def _show_picture(options: argparse.Namespace, saved, picture, what: str) -> None:
     from jaxbio.plotting.saving import save_figure
 
-    outcome, figures = saved.show(picture, options.seed, options.readout, _top_n(options, saved))
+    outcome = saved.classify(picture, options.seed, options.readout, _top_n(options, saved))
     folder = options.output or saved.entry.run.path / "report" / "presentation"
-    for name, figure in figures.items():
+    for name, figure in saved.figures(outcome, options.seed).items():
         save_figure(figure, folder / f"{name}.png")
     label = "no label" if outcome.label < 0 else f"label {saved.class_names[outcome.label]}"
     print(f"{what}: {label} ({int(outcome.recording.counts.sum())} spikes); plots in {folder}")

@@ -65,7 +65,7 @@ def _measure(row: Row, context: Context) -> Measured:
     beside = [path for path in (context.data, context.data.parent) if (path / "mnist").is_dir()]
     if beside:
         config.data.data_dir = str(beside[0])
-    task = Stdp.prepare(config)
+    task = Stdp(config)
     state = state_of(saved)
     calibration = task.activity(state, "calibration", drawn=False)
     test = task.activity(state, "test", drawn=False)

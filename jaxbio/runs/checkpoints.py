@@ -218,11 +218,8 @@ def load_variables(
         DamagedCheckpointError: it cannot be read.
         InputError: there is no such checkpoint.
     """
-    if not run.checkpoints.is_dir():
-        raise InputError(f"{run.path} has no checkpoints: train first, or set --workdir")
-    options = ocp.CheckpointManagerOptions(read_only=True, step_prefix="step")
     while True:
-        with _open_manager(run.checkpoints, options) as manager:
+        with _open_to_read(run) as manager:
             steps = manager.all_steps()
             step = _choose_step(steps, which, run)
             path = run.checkpoints / f"step_{step}"
@@ -263,10 +260,7 @@ def load_state(run: RunDirectory, like: StateT, step: int) -> StateT:
         CheckpointMismatchError: the checkpoint belongs to another model.
         InputError: there is no such checkpoint, it is damaged, or of another optimiser.
     """
-    if not run.checkpoints.is_dir():
-        raise InputError(f"{run.path} has no checkpoints: train it first")
-    options = ocp.CheckpointManagerOptions(read_only=True, step_prefix="step")
-    with _open_manager(run.checkpoints, options) as manager:
+    with _open_to_read(run) as manager:
         steps = sorted(manager.all_steps())
         if step not in steps:
             raise InputError(
@@ -354,6 +348,13 @@ def _open_manager(directory: Path, options: ocp.CheckpointManagerOptions) -> _Ma
     handlers = {name: ocp.StandardCheckpointHandler() for name in ("variables", "training", "ema")}
     handlers["digests"] = ocp.JsonCheckpointHandler()
     return _Manager(directory, options=options, item_handlers=handlers)
+
+
+def _open_to_read(run: RunDirectory) -> _Manager:
+    if not run.checkpoints.is_dir():
+        raise InputError(f"{run.path} has no checkpoints: train it first, or give another run")
+    options = ocp.CheckpointManagerOptions(read_only=True, step_prefix="step")
+    return _open_manager(run.checkpoints, options)
 
 
 def _choose_step(steps: Sequence[int], which: str, run: RunDirectory) -> int:

@@ -84,8 +84,7 @@ class Schedule:
             raise InputError(
                 "schedule.drop_every_epochs=0: a step schedule needs a positive period"
             )
-        given = [bool(getattr(self, key)) for key in ("milestones_epochs", "milestones_steps")]
-        if self.name == "multistep" and not any(given):
+        if self.name == "multistep" and not (self.milestones_epochs or self.milestones_steps):
             raise InputError(
                 "schedule.milestones_epochs is empty: a multistep schedule needs some, as 30,60,90"
             )

@@ -121,6 +121,11 @@ class RunDirectory:
         recorded["resolved"]["steps"] = steps
         write_json(self.config_file, recorded)
 
+    def steps(self) -> list[int]:
+        """Of the checkpoints; none is opened."""
+        numbers = [step.name.removeprefix("step_") for step in self.checkpoints.glob("step_*")]
+        return [int(number) for number in numbers if number.isdecimal()]
+
     def results(self) -> dict[str, Any] | None:
         """The final results, or None while the run has not finished."""
         return read_json(self.results_file) if self.results_file.exists() else None

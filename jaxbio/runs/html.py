@@ -18,14 +18,6 @@ figure { margin: 1.5rem 0 } img { max-width: 100% } figcaption { color: #555 }
 """
 
 
-def _document(title: str, body: str) -> str:
-    title = html.escape(title)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
-    )
-
-
 def write_page(
     path: Path,
     title: str,
@@ -42,7 +34,12 @@ def write_page(
     """
     parts = [f"<h2>{html.escape(name)}</h2>{html_table(rows)}" for name, rows in tables.items()]
     parts += [html_figure(figure, caption) for caption, figure in figures.items()]
-    write_text(path, _document(title, "".join(parts)))
+    title, body = html.escape(title), "".join(parts)
+    document = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
+    )
+    write_text(path, document)
 
 
 def html_table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.options import flat
+from jaxbio.runs.directory import RunDirectory
 
 JUDGED_BY = ("top1", "accuracy", "similarity")  # the entry of results.json, whichever there is
 _BEAT_SECONDS = 30.0  # a process that trains touches its lock more often
@@ -110,7 +111,7 @@ def _fill(known: dict[str, Any], path: Path, read: Reader) -> None:
     known["model"] = _model(config, task)
     known |= {"config": config, "resolved": dict(recorded.get("resolved", {}))}
     if not (path / "results.json").is_file():
-        known["step"] = max(_steps(path), default=None)
+        known["step"] = max(RunDirectory(path).steps(), default=None)
         known["state"] = "running" if is_training(path) else "stopped"
         return
     results = read(path / "results.json")
@@ -124,8 +125,3 @@ def _model(config: Mapping[str, Any], task: str) -> str:
         return f"{spiking['kind']} {spiking['filters']}/{spiking['kernel']}"
     front_end = config["model"]["front_end"]
     return config["model"]["name"] + (f" + {front_end}" if front_end != "none" else "")
-
-
-def _steps(path: Path) -> list[int]:
-    numbers = [step.name.removeprefix("step_") for step in (path / "checkpoints").glob("step_*")]
-    return [int(number) for number in numbers if number.isdecimal()]

@@ -86,16 +86,15 @@ def abstract_state(new_state: Callable[..., Any], mesh: Mesh, *arguments: Any) -
 
 
 def put_batches(
-    batches: Iterable[dict[str, np.ndarray]], mesh: Mesh, ahead: int = 1
+    batches: Iterable[dict[str, np.ndarray]], mesh: Mesh
 ) -> Iterator[dict[str, jax.Array]]:
-    """Turns every process's part of a batch into global arrays, ``ahead`` batches in advance.
+    """Turns every process's part of a batch into global arrays, one batch in advance.
 
     Transfers are asynchronous, so that the next batch travels while the device computes.
 
     Args:
         batches: dicts of arrays with the process's share of the leading axis.
         mesh: from :func:`make_mesh`.
-        ahead: transfers in flight.
 
     Yields:
         The same dicts with global, sharded arrays.
@@ -104,6 +103,6 @@ def put_batches(
     waiting: list[dict[str, jax.Array]] = []
     for batch in batches:
         waiting.append(jax.make_array_from_process_local_data(sharding, batch))
-        if len(waiting) > ahead:
+        if len(waiting) > 1:
             yield waiting.pop(0)
     yield from waiting

@@ -2,10 +2,11 @@
 TensorBoard.
 """
 
+import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,18 +42,20 @@ class MetricsLog:
     """
 
     def __init__(self, file: Path, start_step: int, *, tensorboard: bool, enabled: bool = True):
-        self._file: Any
-        self._events: Events | None
-        self._path, self._file, self._events = file, None, None
+        self._path = file
+        self._file: Any = None
+        self._events: Events | None = None
         if not enabled:
             return
-        _keep_until(file, start_step)
+        if file.exists():
+            copy_metrics(file, file, start_step)
         try:
             self._file = file.open("ab", buffering=0)
         except OSError as error:
             raise WriteError.of(file, error) from error
         if tensorboard:
-            self._tell_tensorboard(lambda: Events(file.parent, start_step + 1))
+            with self._telling_tensorboard():
+                self._events = Events(file.parent, start_step + 1)
 
     def write(self, step: int, split: str, metrics: dict[str, Any]) -> None:
         """One line: the step, ``train`` or ``test``, and numbers."""
@@ -63,31 +66,26 @@ class MetricsLog:
                     line = line[self._file.write(line) :]
             except OSError as error:
                 raise WriteError.of(self._path, error) from error
-        if (events := self._events) is not None:
-            numbers = {f"{split}/{name}": value for name, value in metrics.items()}
-            self._tell_tensorboard(
-                lambda: events.write(step, numbers) or events  # type: ignore[func-returns-value]
-            )
+        if self._events is not None:
+            with self._telling_tensorboard():
+                self._events.write(step, {f"{split}/{name}": v for name, v in metrics.items()})
 
     def close(self) -> None:
         """Closes the files."""
         if self._file is not None:
             self._file.close()
-        if (events := self._events) is not None:
-            self._tell_tensorboard(events.close)
+        if self._events is not None:
+            with self._telling_tensorboard():
+                self._events.close()
 
-    def _tell_tensorboard(self, what: Callable[[], Events | None]) -> None:
+    @contextlib.contextmanager
+    def _telling_tensorboard(self) -> Iterator[None]:
         """Its events show what ``metrics.jsonl`` holds: without them a run goes on."""
         try:
-            self._events = what()
+            yield
         except OSError as error:
             self._events = None
             _logger.warning("no more TensorBoard events (%s); the run goes on", error.strerror)
-
-
-def _keep_until(file: Path, step: int) -> None:
-    if file.exists():
-        copy_metrics(file, file, step)
 
 
 def copy_metrics(file: Path, target: Path, step: int) -> None:

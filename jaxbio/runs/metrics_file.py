@@ -82,9 +82,8 @@ def read_metrics(file: Path, *keys: str) -> list[dict[str, Any]]:
         keys: what a line of either split has to have to count.
     """
     reader = MetricsReader(file)
-    lines = reader.more()[0] + parse_lines(
-        [reader.tail]
-    )  # a last line without its end may be whole
+    lines = reader.more()[0]
+    lines += parse_lines([reader.tail])  # a last line without its end may be whole
     return [line for line in lines if all(isinstance(line.get(k), int | float) for k in keys)]
 
 

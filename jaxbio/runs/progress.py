@@ -81,8 +81,9 @@ class Progress:
             return
         self._last_line = now = time.monotonic()
         pace = (now - self._began) / max(1, self._done - self._start)
-        eta = time.strftime("%H:%M:%S", time.gmtime(pace * (self._total - self._done)))
-        say("  ".join(filter(None, (f"step {self._done}/{self._total}", text, f"ETA {eta}"))))
+        minutes, seconds = divmod(int(pace * (self._total - self._done)), 60)
+        eta = f"ETA {minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+        say("  ".join(filter(None, (f"step {self._done}/{self._total}", text, eta))))
 
     def say(self, text: str) -> None:
         """A line of its own, above the bar."""

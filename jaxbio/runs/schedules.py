@@ -5,12 +5,14 @@ a multiplier that lives in the training state, see :class:`Plateau`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax.typing import ArrayLike
+from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
 from jaxbio.options import read
@@ -41,6 +43,24 @@ def duration_in_steps(section: Any, name: str, steps_per_epoch: int) -> int:
     if steps is not None:
         return int(steps)
     return max(1, round(epochs * steps_per_epoch)) if epochs else 0
+
+
+@dataclass(frozen=True)
+class Periods:
+    """When things happen in a run, in optimiser steps; 0 means never."""
+
+    total: int
+    evaluate: int
+    checkpoint: int
+
+
+def read_periods(config: ConfigDict, total: int, steps_per_epoch: int) -> Periods:
+    """The periods of a training of ``total`` steps that a configuration asks for."""
+    evaluate, checkpoint = (
+        duration_in_steps(section, "every", steps_per_epoch)
+        for section in (config.eval, config.checkpoint)
+    )
+    return Periods(total, evaluate, checkpoint)
 
 
 def make_schedule(
@@ -75,6 +95,11 @@ def make_schedule(
     drop_every = duration_in_steps(config, "drop_every", steps_per_epoch)
     milestones = config.milestones(steps_per_epoch)
 
+    def cosine(since: jax.Array) -> jax.Array:
+        progress = jnp.clip(since / max(1, total_steps - warmup), 0.0, 1.0)
+        height = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
+        return config.final + (1.0 - config.final) * height
+
     def schedule(step: jax.Array) -> jax.Array:
         step = jnp.asarray(step, jnp.float32)
         scale = jnp.float32(1.0)
@@ -84,15 +109,10 @@ def make_schedule(
             passed = jnp.sum(step >= jnp.asarray(milestones, jnp.float32))
             scale = jnp.float32(config.factor) ** passed
         elif config.name == "cosine":
-            progress = jnp.clip((step - warmup) / max(1, total_steps - warmup), 0.0, 1.0)
-            cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
-            scale = config.final + (1.0 - config.final) * cosine
+            scale = cosine(step - warmup)
         elif config.name == "timm_cosine":
             step = jnp.maximum(step - 1.0, 0.0)
-            progress = jnp.clip(step / max(1, total_steps - warmup), 0.0, 1.0)
-            cosine = 0.5 * (1.0 + jnp.cos(jnp.pi * progress))
-            scale = config.final + (1.0 - config.final) * cosine
-            scale = jnp.where(step < warmup, 1.0, scale)
+            scale = jnp.where(step < warmup, 1.0, cosine(step))
         if warmup:
             ramp = jnp.clip(step / warmup, 0.0, 1.0)
             scale *= config.warmup_from + (1.0 - config.warmup_from) * ramp

@@ -1,6 +1,6 @@
 """The training state: everything that a checkpoint has to hold."""
 
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +35,7 @@ class State(Protocol):
 StateT = TypeVar("StateT", bound=State)
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     """All arrays of a network that learns by gradients.
 
     Attributes:
@@ -53,10 +52,6 @@ class TrainState:
     opt_state: optax.OptState
     plateau: Plateau
     ema: dict[str, Any] | None = None
-
-    if TYPE_CHECKING:  # flax adds it
-
-        def replace(self, **changes: Any) -> Self: ...  # noqa: D102
 
     def variables(self, averaged: bool = False) -> dict[str, Any]:
         """The model's variables, with the averaged parameters if asked and kept."""

@@ -40,13 +40,8 @@ class Accuracy:
 
     def record(self) -> dict[str, Any]:
         """The same as JSON-able values; a class without images is null."""
-        return {
-            "accuracy": self.accuracy,
-            "error": self.error,
-            "count": self.count,
-            "per_class": [None if np.isnan(a) else float(a) for a in self.per_class],
-            "confusion": self.confusion.tolist(),
-        }
+        per_class = [None if np.isnan(a) else float(a) for a in self.per_class]
+        return {**vars(self), "per_class": per_class, "confusion": self.confusion.tolist()}
 
 
 def measure_accuracy(
@@ -151,7 +146,6 @@ def accuracy_by_calibration(
     num_classes: int = 10,
     *,
     top_n: int = 1,
-    seed: int | None = 0,
 ) -> dict[int, Accuracy]:
     """Accuracy after calibration with the first images only.
 
@@ -162,7 +156,6 @@ def accuracy_by_calibration(
         sizes: numbers of calibration images, up to M.
         num_classes: number of labels.
         top_n: of the readout ``top_n``.
-        seed: of the linear readout.
 
     Returns:
         An :class:`Accuracy` per size.
@@ -176,14 +169,7 @@ def accuracy_by_calibration(
             raise InputError(f"sizes has {size}: there are {len(labels)} calibration images")
     return {
         size: measure_accuracy(
-            read_out(
-                readout,
-                (counts[:size], labels[:size]),
-                test[0],
-                num_classes,
-                top_n=top_n,
-                seed=seed,
-            ),
+            read_out(readout, (counts[:size], labels[:size]), test[0], num_classes, top_n=top_n),
             test[1],
             num_classes,
         )

@@ -28,11 +28,13 @@ class Outcome(NamedTuple):
         label: the one given, or -1.
         scores: ``[classes]``.
         recording: spikes and potentials of every step.
+        votes: ``[classes, filters, rows, columns]``, which the scores come from.
     """
 
     label: int
     scores: np.ndarray
     recording: Recording
+    votes: np.ndarray
 
 
 def read_picture(path: Path, size: int, invert: bool = False) -> np.ndarray:
@@ -97,10 +99,10 @@ def classify(
             f"picture of shape {np.shape(picture)}: the network sees {network.crop} by "
             f"{network.crop} pixels"
         )
-    if not np.issubdtype(np.asarray(picture).dtype, np.integer) or np.max(picture) > 255:
+    dtype, low, high = np.asarray(picture).dtype, np.min(picture), np.max(picture)
+    if not np.issubdtype(dtype, np.integer) or low < 0 or high > 255:
         raise InputError(
-            f"picture of dtype {np.asarray(picture).dtype}, largest value {np.max(picture)}: give "
-            "grey levels 0 to 255 as uint8"
+            f"picture of dtype {dtype}, values {low} to {high}: give grey levels 0 to 255 as uint8"
         )
     rates = jnp.asarray(picture, jnp.float32).reshape(-1) * (parameters.intensity / 255.0)
     x = encode(encoder, key, rates, network.steps, network.dt)
@@ -108,4 +110,4 @@ def classify(
     _, recording, _ = show(network, parameters, weights, x, record=True)
     counts = np.asarray(recording.counts).reshape(1, *votes.shape[1:])
     scores = voting_scores(counts, votes, readout, top_n)
-    return Outcome(int(predicted_labels(scores)[0]), np.asarray(scores[0]), recording)
+    return Outcome(int(predicted_labels(scores)[0]), np.asarray(scores[0]), recording, votes)

@@ -96,8 +96,7 @@ def learn_image(
         return spread(value, per_neuron)
 
     def of_groups(value: Array | float) -> Array:
-        value = spread(value, per_group)
-        return value[:, None] if value.ndim else value
+        return _lifted(spread(value, per_group), 1)
 
     decay_u, decay_theta = of_neurons(neurons.decay), of_neurons(neurons.theta_decay)
     threshold = of_neurons(neurons.threshold - neurons.rest)
@@ -180,8 +179,7 @@ def _normalised(xy: Array, total: Array) -> Array:
     """Scales the weights of every neuron ``[G, F, K]`` to totals ``[G]``; zeros stay zero."""
     # As a product: sums along the last axis do not vectorise on CPUs.
     sums = jnp.einsum("gfk,k->gf", xy, jnp.ones(xy.shape[-1]), precision="highest")
-    total = total[:, None] if total.ndim else total
-    return xy * (total / jnp.where(sums == 0, 1.0, sums))[..., None]
+    return xy * (_lifted(total, 1) / jnp.where(sums == 0, 1.0, sums))[..., None]
 
 
 def _plasticity(
@@ -202,20 +200,17 @@ def _plasticity(
 
 
 def _competition(p: Parameters, yy: Array, spikes: Array, pre: Array, post: Array) -> Array:
-    split = (len(yy), -1)
+    spikes, pre, post = (values.reshape(len(yy), -1) for values in (spikes, pre, post))
+    yy = yy - (_lifted(p.a_pos, 1) * spikes)[:, :, None] * post[:, None, :]
+    yy = yy + pre[:, :, None] * (_lifted(p.a_neg, 1) * spikes)[:, None, :]
+    decay, lowest, highest = (_lifted(v, 2) for v in (p.weight_decay, p.c_w_min, p.c_w_max))
+    return jnp.clip(yy - decay, lowest, highest)
 
-    def column(value: Array | float) -> Array:
-        value = jnp.asarray(value, jnp.float32)
-        return value[:, None] if value.ndim else value
 
-    def matrix(value: Array | float) -> Array:
-        value = jnp.asarray(value, jnp.float32)
-        return value[:, None, None] if value.ndim else value
-
-    spikes, pre, post = spikes.reshape(split), pre.reshape(split), post.reshape(split)
-    yy = yy - (column(p.a_pos) * spikes)[:, :, None] * post[:, None, :]
-    yy = yy + pre[:, :, None] * (column(p.a_neg) * spikes)[:, None, :]
-    return jnp.clip(yy - matrix(p.weight_decay), matrix(p.c_w_min), matrix(p.c_w_max))
+def _lifted(value: Array | float, axes: int) -> Array:
+    """``[N]`` with more axes, to meet arrays ``[N, ...]``; a scalar stays one."""
+    value = jnp.asarray(value, jnp.float32)
+    return value.reshape(-1, *(1,) * axes) if value.ndim else value
 
 
 def reordered(pairs: PairsT, rows: int, columns: int) -> PairsT:

@@ -22,7 +22,6 @@ from jaxbio.options import check_key, keys
 from jaxbio.spiking.settings import Numbers, Shape
 
 Array = jax.Array
-Scalar = Array | float
 
 
 @dataclass(frozen=True)
@@ -100,30 +99,13 @@ class Network(Shape):
         return same & ~np.eye(self.neurons, dtype=bool)
 
 
-class Parameters(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Parameters(Numbers):
     """Numbers of a network; arrays when traced, so that one program serves all values.
 
     :class:`jaxbio.spiking.settings.Numbers` has their meanings, units and ranges.
     """
-
-    mean_weight: Scalar = Numbers.mean_weight
-    c_w: Scalar = Numbers.c_w
-    intensity: Scalar = Numbers.intensity
-    tau_pos: Scalar = Numbers.tau_pos
-    tau_neg: Scalar = Numbers.tau_neg
-    a_pos: Scalar = Numbers.a_pos
-    a_neg: Scalar = Numbers.a_neg
-    weight_decay: Scalar = Numbers.weight_decay
-    c_w_min: Scalar = Numbers.c_w_min
-    c_w_max: Scalar = Numbers.c_w_max
-    depression: Scalar = Numbers.depression
-    potentiation: Scalar = Numbers.potentiation
-    tau_x: Scalar = Numbers.tau_x
-    tau_v: Scalar = Numbers.tau_v
-    rest: Scalar = Numbers.rest
-    threshold: Scalar = Numbers.threshold
-    theta_plus: Scalar = Numbers.theta_plus
-    tau_theta: Scalar = Numbers.tau_theta
 
     def lif(self, network: Network) -> LIFParameters:
         """The neurons' constants."""

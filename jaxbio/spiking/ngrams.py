@@ -84,8 +84,9 @@ def fit_ngrams(
         InputError: an n that is not possible, or as many labels as there are no images.
     """
     labels = np.asarray(labels)
-    if n < 1 or neurons**n >= 2**62:
-        raise InputError(f"n={n}: n-grams of {neurons} neurons take 1 to {_most(neurons)}")
+    if n < 1 or neurons**n > 2**62:
+        most = int(62 / np.log2(max(neurons, 2)))
+        raise InputError(f"n={n}: n-grams of {neurons} neurons take 1 to {most}")
     if len(orders) != len(labels) or len(labels) == 0:
         raise InputError(f"{len(labels)} labels for {len(orders)} images: must be one for one")
     each = [_codes(order, n, neurons) for order in orders]
@@ -102,7 +103,3 @@ def _codes(order: np.ndarray, n: int, neurons: int) -> np.ndarray:
     for offset in range(n):
         codes = codes * neurons + order[offset : offset + count]
     return codes
-
-
-def _most(neurons: int) -> int:
-    return int(62 / np.log2(max(neurons, 2)))

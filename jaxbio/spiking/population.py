@@ -17,8 +17,9 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jaxbio.errors import InputError
+from jaxbio.options import keys
 from jaxbio.spiking.network import Network, Parameters, Weights, initial_weights
-from jaxbio.spiking.settings import MAX_SEEDS
+from jaxbio.spiking.settings import MAX_SEEDS, Numbers
 
 Array = jax.Array
 
@@ -42,7 +43,7 @@ def read_members(seed: int, seeds: int, grid: str) -> list[Member]:
     Args:
         seed: the first seed; the others follow it.
         seeds: how many.
-        grid: ``"name=value,value;name=value,..."`` with names of ``Parameters``; "" for none.
+        grid: ``"name=value,value;name=value,..."`` with names of ``Numbers``; "" for none.
 
     Raises:
         InputError: an unknown name, no number, or less than one seed.
@@ -69,8 +70,8 @@ def read_members(seed: int, seeds: int, grid: str) -> list[Member]:
 
 def _read_axis(part: str) -> tuple[str, list[float]]:
     name, _, values = (text.strip() for text in part.partition("="))
-    if name not in Parameters._fields:
-        raise InputError(f"population.grid: unknown '{name}', use {', '.join(Parameters._fields)}")
+    if name not in keys(Numbers):
+        raise InputError(f"population.grid: unknown '{name}', use {', '.join(keys(Numbers))}")
     try:
         return name, [float(value) for value in values.split(",")]
     except ValueError:
@@ -81,7 +82,7 @@ def _read_axis(part: str) -> tuple[str, list[float]]:
 
 def member_parameters(parameters: Parameters, members: Sequence[Member]) -> Parameters:
     """Parameters with a leading axis of members."""
-    each = [parameters._replace(**member.changes) for member in members]
+    each = [dataclasses.replace(parameters, **member.changes) for member in members]
     return jax.tree.map(lambda *values: jnp.asarray(values, jnp.float32), *each)
 
 

@@ -49,10 +49,7 @@ def votes_from_counts(counts: np.ndarray, labels: np.ndarray, num_classes: int =
     Raises:
         InputError: shapes or labels that do not fit.
     """
-    counts, labels = _checked_counts(counts), np.asarray(labels)
-    _check_labels(labels, len(counts), num_classes)
-    sizes = np.bincount(labels, minlength=num_classes)
-    _warn_of_missing(sizes)
+    counts, labels, sizes = _checked_calibration(counts, labels, num_classes)
     sums = np.stack([counts[labels == c].sum(0, dtype=np.float64) for c in range(num_classes)])
     return (sums / np.maximum(sizes, 1).reshape(-1, *(1,) * (counts.ndim - 1))).astype(np.float32)
 
@@ -177,10 +174,7 @@ def fit_linear(
     """
     from sklearn.linear_model import SGDClassifier  # takes a second to import
 
-    counts, labels = _checked_counts(counts), np.asarray(labels)
-    _check_labels(labels, len(counts), num_classes)
-    sizes = np.bincount(labels, minlength=num_classes)
-    _warn_of_missing(sizes)
+    counts, labels, sizes = _checked_calibration(counts, labels, num_classes)
     if np.count_nonzero(sizes) < 2:
         raise InputError("a linear readout needs calibration images of two labels or more")
     model = SGDClassifier(random_state=seed)
@@ -217,16 +211,18 @@ def _checked_counts(counts: ArrayLike) -> np.ndarray:
     return counts
 
 
-def _check_labels(labels: np.ndarray, images: int, num_classes: int) -> None:
-    if labels.shape != (images,):
-        raise InputError(f"labels of shape {labels.shape} for the counts of {images} images")
+def _checked_calibration(
+    counts: ArrayLike, labels: ArrayLike, num_classes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Counts, labels, and the number of images of each label; warns where that is 0."""
+    counts, labels = _checked_counts(counts), np.asarray(labels)
+    if labels.shape != (len(counts),):
+        raise InputError(f"labels of shape {labels.shape} for the counts of {len(counts)} images")
     if labels.min() < 0 or labels.max() >= num_classes:
         raise InputError(
             f"labels from {labels.min()} to {labels.max()}: must be 0 to {num_classes - 1}"
         )
-
-
-def _warn_of_missing(sizes: np.ndarray) -> None:
+    sizes = np.bincount(labels, minlength=num_classes)
     missing = np.flatnonzero(sizes == 0)
     if len(missing):
         warnings.warn(
@@ -235,3 +231,4 @@ def _warn_of_missing(sizes: np.ndarray) -> None:
             MissingClassWarning,
             stacklevel=3,
         )
+    return counts, labels, sizes

@@ -41,19 +41,6 @@ class Beginning(NamedTuple):
         return cls(str(Path(run).absolute()), int(step))
 
 
-def check_extension(config: ConfigDict, amount: str) -> None:
-    """Whether a run of this configuration can be made longer by ``amount``; computes nothing.
-
-    Args:
-        config: of the run.
-        amount: ``EPOCHS``, or ``N`` followed by ``steps`` where the run's length is in steps.
-
-    Raises:
-        InputError: it cannot, and why.
-    """
-    _longer(config, amount)
-
-
 def lengthen(
     config: ConfigDict, then: dict[str, Any], amount: str
 ) -> tuple[ConfigDict, dict[str, Any]]:
@@ -70,7 +57,7 @@ def lengthen(
     Raises:
         InputError: it cannot be longer, or is already.
     """
-    key, total = _longer(config, amount)
+    key, total = check_extension(config, amount)
     recorded = then["train"][key]
     if recorded is None or recorded > total:
         raise InputError(
@@ -81,8 +68,16 @@ def lengthen(
     return config, {**then, "train": {**then["train"], key: total}}
 
 
-def _longer(config: ConfigDict, amount: str) -> tuple[str, int | float]:
-    """The key of a training's length, and its value with ``amount`` more."""
+def check_extension(config: ConfigDict, amount: str) -> tuple[str, int | float]:
+    """The key of a training's length, and its value with ``amount`` more.
+
+    Args:
+        config: of the run.
+        amount: ``EPOCHS``, or ``N`` followed by ``steps`` where the run's length is in steps.
+
+    Raises:
+        InputError: the run cannot be made longer so, and why.
+    """
     match = re.fullmatch(r"(\d+|\d*\.\d+)(steps)?", amount)
     if match is None or not float(match[1]):
         raise InputError(f"--extend={amount}: use a number of epochs, or such as 500steps")

@@ -34,6 +34,8 @@ from jaxbio.tasks.task import Results, Task, prepare
 
 _logger = logging.getLogger("jaxbio")
 
+_LOOK_EVERY = 100  # steps: at the clock, where log lines are further apart
+
 
 def train(
     config: ConfigDict, workdir: str, *, extend: str = "", beginning: Beginning | None = None
@@ -239,7 +241,8 @@ class _Loop:
                 done, stop = step == periods.total, interrupts.stop_requested(step)
                 log_now = done or _every(config.log.every_steps, step)
                 test_now = done or (_every(periods.evaluate, step) and not stop)
-                late = log_now and _minutes_over(last_save, config.checkpoint.every_minutes)
+                look = log_now or _every(_LOOK_EVERY, step)
+                late = look and _minutes_over(last_save, config.checkpoint.every_minutes)
                 save_now = done or stop or late or _every(periods.checkpoint, step)
                 if log_now or test_now or save_now:
                     self._check_finite(window)

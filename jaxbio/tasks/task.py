@@ -13,11 +13,9 @@ from ml_collections import ConfigDict
 
 import jaxbio
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.runs.periods import Periods
+from jaxbio.runs.schedules import Periods
 from jaxbio.runs.state import StateT
-
-# config.task: the class in ``jaxbio.tasks.<task>.task`` that implements it.
-_CLASSES = {"classification": "Classification", "rdm": "RdmFineTuning", "stdp": "Stdp"}
+from jaxbio.tasks import TASKS
 
 Results = dict[str, Any]  # a JSON object
 Metrics = Mapping[str, jax.Array]
@@ -25,9 +23,11 @@ BatchT = TypeVar("BatchT")
 
 
 class Task(Protocol[StateT, BatchT]):
-    """The objects of a run.
+    """The objects of a run: made of a configuration, they build and check everything, and compute
+    nothing yet; an ``InputError`` tells what is wrong.
 
     Attributes:
+        images_per_step: images that a step learns from.
         like: the state's shapes, dtypes and shardings.
         best_by: the entry of the results that decides which checkpoint is the best; larger is
             better.
@@ -37,18 +37,7 @@ class Task(Protocol[StateT, BatchT]):
     periods: Periods
     like: StateT
     best_by: str
-
-    @classmethod
-    def prepare(cls, config: ConfigDict) -> "Task[StateT, BatchT]":
-        """Builds and checks everything; computes nothing yet.
-
-        Raises:
-            InputError: wrong configuration or data.
-        """
-
-    @property
-    def images_per_step(self) -> int:
-        """Images that a step learns from."""
+    images_per_step: int
 
     def initial_state(self) -> StateT:
         """The state at step 0."""
@@ -114,4 +103,4 @@ def prepare(config: ConfigDict) -> Task:
         InputError: wrong configuration or data.
     """
     module = importlib.import_module(f"jaxbio.tasks.{config.task}.task")
-    return getattr(module, _CLASSES[config.task]).prepare(config)
+    return getattr(module, TASKS[config.task])(config)

@@ -15,6 +15,7 @@ from jaxbio.models import activations
 from jaxbio.ops.response import arr_loss, new_memory, read_memory, update_memory
 from jaxbio.runs.schedules import make_schedule
 from jaxbio.tasks.classification.arr import ResponseRegulariser
+from jaxbio.tasks.classification.config import Arr
 from jaxbio.tasks.classification.losses import cross_entropy
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.weights import from_torch
@@ -188,8 +189,7 @@ def regulariser(case: dict, model) -> tuple[ResponseRegulariser, dict]:
     arr = ResponseRegulariser(
         widths,
         model.num_classes,
-        coefficient=case["params"]["arr_loss_coef"],
-        momentum=case["params"].get("momentum", 0.1),
+        Arr(case["params"]["arr_loss_coef"], momentum=case["params"].get("momentum", 0.1)),
     )
     return arr, arr.new_memory()
 
@@ -231,7 +231,7 @@ def test_vit_training(name: str) -> None:
             means, _ = update_memory(memory, responses, labels, momentum=arr.momentum)
             distance, new = arr.train(memory, endpoints, labels)
             ce = jnp.mean(cross_entropy(logits, labels))
-            total = ce + arr.coefficient * distance
+            total = ce + arr.arr.coefficient * distance
             return total, {
                 "logits": logits,
                 "inter_rsps": jnp.concatenate([responses[n] for n in arr.widths]),
@@ -285,7 +285,7 @@ def test_vit_optimiser(name: str) -> None:
         def loss(params: dict):
             logits, endpoints = model.apply({"params": params}, x, True)
             distance, new = arr.train(memory, endpoints, labels)
-            total = jnp.mean(cross_entropy(logits, labels)) + arr.coefficient * distance
+            total = jnp.mean(cross_entropy(logits, labels)) + arr.arr.coefficient * distance
             return total, {"total": total, "loss_arr": distance, "memory": new}
 
         grads, ours = jax.grad(loss, has_aux=True)(params)

@@ -43,7 +43,8 @@ def _parameters(case: dict[str, Any]) -> Parameters:
         c_w=made["c_w"],
         rest=case["rest"],
         threshold=case["thresh"],
-    )._replace(**optional)
+        **optional,
+    )
 
 
 def _to_windows(network: Network, published: np.ndarray) -> np.ndarray:

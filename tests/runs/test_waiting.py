@@ -82,3 +82,13 @@ def test_time_that_is_left_leaves_out_compilation(capsys, monkeypatch):
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "step 6/11  ETA 00:00:50"
     assert len(lines) == 5
+
+
+def test_time_that_is_left_may_be_more_than_a_day(capsys, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    shown = progress.Progress(10_801, 0)
+    shown.advance_first()
+    clock[0] = 10.0
+    shown.advance()
+    assert capsys.readouterr().out == "step 2/10801  ETA 29:59:50\n"

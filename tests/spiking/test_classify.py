@@ -48,16 +48,7 @@ def test_darkness_has_no_label(weights):
 
 
 def test_figures_of_a_presentation(weights, outcome):
-    figures = presentation_figures(
-        NETWORK,
-        PARAMETERS,
-        weights,
-        VOTES,
-        outcome.recording,
-        outcome.scores,
-        outcome.label,
-        KEY,
-    )
+    figures = presentation_figures(NETWORK, PARAMETERS, weights, outcome, KEY)
     counts = np.asarray(outcome.recording.counts)
     best = int(np.argmax(counts * VOTES[outcome.label].reshape(-1)))
     filter_number, position = divmod(best, 4)
@@ -144,9 +135,10 @@ def test_transparent_paper_is_no_ink_and_photographs_stand_upright(tmp_path):
     np.testing.assert_array_equal(read_picture(tmp_path / "turned.png", 8), np.rot90(picture, -1))
 
 
-def test_a_picture_in_zero_to_one_is_refused(weights):
+@pytest.mark.parametrize("picture", [np.ones((8, 8), np.float32), np.full((8, 8), -1)])
+def test_what_are_no_grey_levels_is_refused(weights, picture):
     with pytest.raises(InputError, match="0 to 255"):
-        classify(NETWORK, PARAMETERS, weights, VOTES, np.ones((8, 8), np.float32), KEY)
+        classify(NETWORK, PARAMETERS, weights, VOTES, picture, KEY)
 
 
 def test_errors(tmp_path, weights):

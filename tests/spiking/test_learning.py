@@ -1,5 +1,7 @@
 """Fast programs against the plain one, and what learning must leave as it is."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,14 +109,14 @@ def test_networks_side_by_side_learn_as_they_would_alone(kind, sparse, monkeypat
     seeds, c_w = (0, 1, 2), jnp.array([-100.0, -80.0, -60.0])
     weights = [_weights(network, parameters, seed) for seed in seeds]
     levels = np.random.default_rng(0).integers(0, 256, (2, 3, network.pixels), np.uint8)
-    each = parameters._replace(c_w=c_w)
+    each = dataclasses.replace(parameters, c_w=c_w)
     together, counts = _learn(network, each, stack(weights), levels)
     monkeypatch.undo()
     assert counts.sum() > 0
     for i in (0, 2):
         alone, spikes = _learn(
             network,
-            parameters._replace(c_w=c_w[i : i + 1]),
+            dataclasses.replace(parameters, c_w=c_w[i : i + 1]),
             stack([weights[i]]),
             levels[:, i : i + 1],
             seeds=[i],

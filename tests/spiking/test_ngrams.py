@@ -49,3 +49,10 @@ def test_deletions_take_their_share():
     assert not np.asarray(delete_synapses(weights, key, 1.0).xy).any()
     with pytest.raises(InputError, match="share"):
         delete_neurons(weights, key, 1.5)
+
+
+def test_the_longest_ngrams_fit_their_codes():
+    order = np.arange(31) % 4  # 4**31 codes are 2**62
+    assert fit_ngrams([order, order[::-1]], np.array([3, 5]), 4, n=31).predict([order]) == [3]
+    with pytest.raises(InputError, match="n=32: n-grams of 4 neurons take 1 to 31"):
+        fit_ngrams([order], np.array([3]), 4, n=32)

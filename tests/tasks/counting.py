@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from configs import svp_resnet
 from jaxbio.errors import InputError, NonFiniteError
 from jaxbio.runs.figures import save_figures
-from jaxbio.runs.periods import Periods
+from jaxbio.runs.schedules import Periods
 from jaxbio.runs.state import NEVER
 from jaxbio.tasks import loop
 
@@ -45,7 +45,7 @@ class Counting:
 
     def __init__(self, config, steps=6, pause=0.0):
         self.config, self.pause = config, pause
-        self.periods = Periods(total=steps, evaluate=2, checkpoint=2, patience=0)
+        self.periods = Periods(total=steps, evaluate=2, checkpoint=2)
         sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         self.like = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),

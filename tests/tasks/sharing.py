@@ -15,7 +15,7 @@ from flax import struct
 from jaxbio.commands.main import main
 from jaxbio.data import eval_batches, open_source, train_batches
 from jaxbio.runs.mesh import abstract_state, make_mesh, put_batches
-from jaxbio.runs.periods import Periods
+from jaxbio.runs.schedules import Periods
 from jaxbio.runs.state import NEVER
 from jaxbio.tasks import loop
 
@@ -65,7 +65,6 @@ class Sharing:
             total=config.train.total_steps,
             evaluate=config.eval.every_steps,
             checkpoint=config.checkpoint.every_steps,
-            patience=0,
         )
         self.like = abstract_state(_new_state, self.mesh)
         self._shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)

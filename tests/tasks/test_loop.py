@@ -15,10 +15,12 @@ from jaxbio.errors import InputError
 from jaxbio.measures.measure import measure
 from jaxbio.runs.checkpoints import Checkpointer
 from jaxbio.runs.mesh import put_batches
+from jaxbio.runs.schedules import Periods
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
 from jaxbio.tasks.classification.build import create_state
 from jaxbio.tasks.classification.optimizers import make_optimizer
+from tests.tasks import counting
 from tests.tasks.tiny import Tiny
 
 
@@ -235,3 +237,13 @@ def test_evaluating_nothing_or_another_model(copy, tmp_path):
     other = _config(**{"model.name": "resnet34"})
     with pytest.raises(InputError, match=r"another model: name='resnet34' \(there 'resnet18'\)"):
         session.open_session(other, str(copy))
+
+
+def test_minutes_between_checkpoints_need_no_log_lines(tmp_path, monkeypatch):
+    config = counting.config(**{"log.every_steps": 0, "checkpoint.every_minutes": 1e-9})
+    task, saved = counting.Counting(config, 250), []
+    task.periods = Periods(250, evaluate=0, checkpoint=0)
+    monkeypatch.setattr(loop, "prepare", lambda config: task)
+    monkeypatch.setattr(Checkpointer, "save", lambda self, state, _: saved.append(int(state.step)))
+    loop.train(config, str(tmp_path / "run"))
+    assert saved == [100, 200, 250]

@@ -20,16 +20,10 @@ class Adversary:
     """PGD against the network as it is in this step, with the statistics of evaluation.
 
     Attributes:
-        norm: ``linf``, ``l2`` or ``l1``.
-        epsilon: radius, for images in [0, 1].
-        steps: gradients that are followed.
-        step: length of a step, relative to epsilon.
+        train: the section whose keys ``adversarial_*`` describe it.
     """
 
-    norm: str
-    epsilon: float
-    steps: int
-    step: float
+    train: Train
 
     def attack(
         self,
@@ -54,9 +48,11 @@ class Adversary:
             images = preprocessing.normalise(255.0 * images)
             return model.apply(variables, images, train=False, rngs={"noise": key})[0]
 
+        train, clean = self.train, batch["image"].astype(jnp.float32) / 255.0
         attacked = pgd(
-            network, batch["image"].astype(jnp.float32) / 255.0, batch["label"], key, self.epsilon,
-            norm=self.norm, steps=self.steps, step=self.step, keep="last",
+            network, clean, batch["label"], key, train.adversarial_epsilon,
+            norm=train.adversarial_norm, steps=train.adversarial_steps,
+            step=train.adversarial_step, keep="last",
         )  # fmt: skip
         return 255.0 * attacked.images
 
@@ -76,9 +72,4 @@ def read_adversary(train: Any, image_size: int) -> Adversary | None:
             f"train.adversarial_epsilon={train.adversarial_epsilon}: images in [0, 1] lie within "
             f"{most:g} of each other in {train.adversarial_norm} (8/255 is 0.0314)"
         )
-    return Adversary(
-        norm=train.adversarial_norm,
-        epsilon=train.adversarial_epsilon,
-        steps=train.adversarial_steps,
-        step=train.adversarial_step,
-    )
+    return Adversary(train)

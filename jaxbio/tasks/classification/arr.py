@@ -27,10 +27,7 @@ class ResponseRegulariser:
     Attributes:
         widths: endpoints that are aggregated, and their number of features.
         num_classes: rows of the memory.
-        coefficient: weight of the regulariser in the loss.
-        momentum: weight of a new response in its class mean.
-        start: visits, beyond the first, up to which a response replaces the class mean.
-        interval: visits of a class between updates of its mean.
+        arr: the section that describes the rest.
 
     Reference:
         Qiu et al. 2024, "Dynamic Neural Response Tuning", ICLR 2024.
@@ -38,10 +35,7 @@ class ResponseRegulariser:
 
     widths: Mapping[str, int]
     num_classes: int
-    coefficient: float
-    momentum: float = Arr.momentum
-    start: int = Arr.start
-    interval: int = Arr.interval
+    arr: Arr
 
     def new_memory(self) -> Memory:
         """A memory that has seen nothing."""
@@ -55,13 +49,14 @@ class ResponseRegulariser:
         Samples count in the order of the global batch, whatever the devices.
         """
         responses = self._responses(endpoints)
+        arr = self.arr
         targets, memory = update_memory(
             memory,
             responses,
             labels,
-            momentum=self.momentum,
-            start=self.start,
-            interval=self.interval,
+            momentum=arr.momentum,
+            start=arr.start,
+            interval=arr.interval,
         )
         return _loss(responses, targets), memory
 
@@ -104,14 +99,8 @@ def make_regulariser(
     names = choose_endpoints(arr.endpoints, shapes, model.blocks)
     if not arr.coefficient:
         return None
-    return ResponseRegulariser(
-        widths={name: shapes[name][-1] for name in names},
-        num_classes=shapes["logits"][-1],
-        coefficient=arr.coefficient,
-        momentum=arr.momentum,
-        start=arr.start,
-        interval=arr.interval,
-    )
+    widths = {name: shapes[name][-1] for name in names}
+    return ResponseRegulariser(widths, shapes["logits"][-1], arr)
 
 
 def choose_endpoints(

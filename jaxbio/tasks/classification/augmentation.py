@@ -21,18 +21,11 @@ class Augmentation:
     neither devices nor micro-batches make a difference.
 
     Attributes:
-        layers: operations of RandAugment per image; 0: none.
-        magnitude: mean of their strength, 0..10.
-        magnitude_std: standard deviation of their strength.
-        fill: grey level, 0..1 per channel, of what comes in from outside the image.
-        erase: probability of random erasing; 0: none.
+        data: the section whose keys ``rand_*`` describe it; what comes in from outside the image
+            has the grey level ``mean``.
     """
 
-    layers: int
-    magnitude: float
-    magnitude_std: float
-    fill: tuple[float, ...]
-    erase: float
+    data: Data
 
     def keys(self, key: jax.Array, batch_size: int) -> jax.Array:
         """One key per image, ``[B]``."""
@@ -40,22 +33,23 @@ class Augmentation:
 
     def pixels(self, images: jax.Array, keys: jax.Array) -> jax.Array:
         """RandAugment of ``[B, H, W, 3]`` uint8."""
-        if not self.layers:
+        data = self.data
+        if not data.rand_augment:
             return images
         return rand_augment(
             images,
             _fold(keys, _RAND_AUGMENT),
-            layers=self.layers,
-            magnitude=self.magnitude,
-            std=self.magnitude_std,
-            fill=self.fill,
+            layers=data.rand_augment,
+            magnitude=data.rand_magnitude,
+            std=data.rand_magnitude_std,
+            fill=data.mean,
         )
 
     def normalised(self, images: jax.Array, keys: jax.Array) -> jax.Array:
         """Random erasing of ``[B, H, W, C]`` float32 of mean 0 and variance 1."""
-        if not self.erase:
+        if not (probability := self.data.random_erasing):
             return images
-        return random_erasing(images, _fold(keys, _ERASING), probability=self.erase)
+        return random_erasing(images, _fold(keys, _ERASING), probability=probability)
 
 
 def read_augmentation(data: Any) -> Augmentation | None:
@@ -65,15 +59,7 @@ def read_augmentation(data: Any) -> Augmentation | None:
         InputError: a number out of range.
     """
     data = read(Data, data, "data.")
-    if not data.rand_augment and not data.random_erasing:
-        return None
-    return Augmentation(
-        layers=data.rand_augment,
-        magnitude=data.rand_magnitude,
-        magnitude_std=data.rand_magnitude_std,
-        fill=data.mean,
-        erase=data.random_erasing,
-    )
+    return Augmentation(data) if data.rand_augment or data.random_erasing else None
 
 
 def _fold(keys: jax.Array, number: int) -> jax.Array:

@@ -14,6 +14,7 @@ from jaxbio.errors import InputError
 from jaxbio.models import create_model
 from jaxbio.runs.state import TrainState, make_state
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser
+from jaxbio.tasks.classification.config import Model
 from jaxbio.weights import load_v2
 
 _logger = logging.getLogger("jaxbio")
@@ -53,15 +54,11 @@ def model_arguments(config: ConfigDict, num_classes: int) -> dict[str, Any]:
         retina = {k: v for k, v in model.retina.to_dict().items() if v is not None}
         pixels = {"mean": list(config.data.mean), "std": list(config.data.std)}
         arguments["front_end_options"]["retina"] = {**retina, **pixels}
-    for option in ("times", "readout"):  # of CORnets only
-        if model[option] is not None:
+    # What some networks have no option for is said where it is set.
+    arguments |= {option: value for option, value in model.spiking.items() if value is not None}
+    for option in ("times", "readout", "last_relu", "drop_path"):
+        if model[option] != getattr(Model, option):
             arguments[option] = model[option]
-    spiking = model.spiking  # options of spiking_cnn only
-    arguments |= {option: value for option, value in spiking.items() if value is not None}
-    if not model.last_relu:  # an option of ResNets only
-        arguments["last_relu"] = False
-    if model.drop_path:  # an option of ViTs only
-        arguments["drop_path"] = model.drop_path
     return arguments
 
 
@@ -79,11 +76,11 @@ def build_model(arguments: dict[str, Any]) -> nn.Module:
         raise InputError(str(error)) from error
 
 
-def parameter_shapes(model: nn.Module, image_size: int) -> Any:
-    """Shapes and dtypes of a model's parameters; computes nothing."""
+def variable_shapes(model: nn.Module, image_size: int) -> dict[str, Any]:
+    """Shapes and dtypes of a model's variables; computes nothing."""
     keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-    return jax.eval_shape(lambda x: model.init(keys, x, train=False)["params"], images)
+    return dict(jax.eval_shape(lambda x: model.init(keys, x, train=False), images))
 
 
 def read_v2_filters(front_end: str, v2_weights: str) -> dict[str, Any] | None:
@@ -123,13 +120,6 @@ def v2_provenance(front_end: str, v2_weights: str) -> str:
     return os.path.basename(v2_weights) if v2_weights else "seeded stand-in"
 
 
-def data_source(config: ConfigDict) -> Any:
-    """Opens the configuration's data."""
-    from jaxbio.data import open_source  # keeps `--help` and model-only use free of data imports
-
-    return open_source(config.data)
-
-
 def create_state(
     model: nn.Module,
     optimizer: optax.GradientTransformation,
@@ -137,7 +127,6 @@ def create_state(
     image_shape: tuple[int, int, int],
     *,
     ema: bool = False,
-    constants: dict[str, Any] | None = None,
     regulariser: ResponseRegulariser | None = None,
 ) -> TrainState:
     """The state at step 0. Pure: may be traced, so that every device creates its own part.
@@ -148,14 +137,12 @@ def create_state(
         key: decides the initial parameters.
         image_shape: ``(H, W, C)``.
         ema: keep running averages.
-        constants: fixed filters that replace those of the model's own initialisation.
         regulariser: whose memory the state holds, if any.
     """
     images = jnp.zeros((1, *image_shape), jnp.float32)
     params_key, noise_key = jax.random.split(key)
     variables = dict(model.init({"params": params_key, "noise": noise_key}, images, train=False))
-    params = variables.pop("params")
-    own_constants = variables.pop("constants", {})
+    params, constants = variables.pop("params"), variables.pop("constants", {})
     if regulariser is not None:
         variables[COLLECTION] = regulariser.new_memory()
-    return make_state(params, variables, constants or own_constants, optimizer, ema=ema)
+    return make_state(params, variables, constants, optimizer, ema=ema)

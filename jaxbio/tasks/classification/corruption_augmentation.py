@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxbio.corruptions.compiled import MIN_SIZE
 from jaxbio.corruptions.selection import parse_corruptions, parse_severities
 from jaxbio.corruptions.sharded import sharded_corrupt
-from jaxbio.errors import InputError
+from jaxbio.options import read
 from jaxbio.runs.mesh import batch_sharding
+from jaxbio.tasks.classification.config import Data
 
 _STREAM = 0x636F7272  # keeps these draws apart from those of the training step
 
@@ -41,26 +41,19 @@ def read_corruption_augmentation(data: Any) -> CorruptionAugmentation | None:
     """The augmentation that ``config.data`` asks for, or None.
 
     Raises:
-        InputError: unknown corruptions or severities, a share outside (0, 1], images that are too
-            small.
+        InputError: unknown corruptions, or a key out of its range.
     """
+    data = read(Data, data, "data.")
     if not data.corruption_augmentation:
         return None
     names = parse_corruptions(
         data.corruption_augmentation.split(","), "data.corruption_augmentation"
     )
     severities = parse_severities(
-        str(data.corruption_severities).split(","), "data.corruption_severities"
+        data.corruption_severities.split(","), "data.corruption_severities"
     )
-    if not 0 < data.corruption_share <= 1:
-        raise InputError(f"data.corruption_share={data.corruption_share}: use a share in (0, 1]")
-    if data.image_size < MIN_SIZE:
-        raise InputError(
-            f"data.corruption_augmentation needs images of {MIN_SIZE} px or more: "
-            f"raise data.image_size={data.image_size}"
-        )
     kinds = tuple((name, severity) for name in names for severity in severities)
-    return CorruptionAugmentation(kinds, float(data.corruption_share))
+    return CorruptionAugmentation(kinds, data.corruption_share)
 
 
 def corrupted(

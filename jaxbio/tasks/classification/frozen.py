@@ -45,7 +45,9 @@ class Frozen:
 
     def learning(self, tree: Any) -> Any:
         """A tree of the same structure: True where something learns."""
-        return jax.tree_util.tree_map_with_path(lambda path, _: not self.covers(_keys(path)), tree)
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: not self.covers(path_names(path)), tree
+        )
 
     def stop(self, params: Any) -> Any:
         """The parameters, without a gradient where they are frozen."""
@@ -81,7 +83,7 @@ def read_frozen(
     names = [name.strip() for name in setting.split(",") if name.strip()]
     if not names:
         return None
-    leaves = [_keys(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    leaves = [path_names(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     known = [_words(path) for path in leaves]
     parts = []
     for name in names:
@@ -105,10 +107,11 @@ def classifier_paths(shapes: Any, of_more_classes: Any) -> list[Path]:
     """
     leaves = jax.tree_util.tree_leaves_with_path(shapes)
     pairs = zip(leaves, jax.tree.leaves(of_more_classes), strict=True)
-    return [_keys(path) for (path, leaf), other in pairs if leaf.shape != other.shape]
+    return [path_names(path) for (path, leaf), other in pairs if leaf.shape != other.shape]
 
 
-def _keys(path: Sequence[Any]) -> Path:
+def path_names(path: Sequence[Any]) -> Path:
+    """The names on a path of :func:`jax.tree_util.tree_leaves_with_path`."""
     return tuple(entry.key for entry in path)
 
 

@@ -24,16 +24,11 @@ class Mixing:
     As published, a batch has one weight or rectangle, and the partners are a permutation of it.
 
     Attributes:
-        kind: ``mixup``, ``cutmix`` or ``both``: one or the other, equally likely.
-        share: of the batches that are mixed.
-        mixup_alpha: weights are drawn from Beta(alpha, alpha).
-        cutmix_alpha: what a picture keeps of its area, before its rectangle is cut at the border.
+        data: the section whose keys ``mix*`` describe it. ``cutmix_alpha`` is of what a picture
+            keeps of its area, before its rectangle is cut at the border.
     """
 
-    kind: str
-    share: float
-    mixup_alpha: float
-    cutmix_alpha: float
+    data: Data
 
     def __call__(self, batch: dict[str, jax.Array], key: jax.Array) -> dict[str, jax.Array]:
         """Mixes ``image`` ``[B, H, W, C]`` in 0..255 and ``label`` ``[B]``.
@@ -43,25 +38,26 @@ class Mixing:
             partners, and ``weight`` ``[B]`` float32, that of the own label. The own label is the
             one with the larger weight, so that accuracy is that of the class that prevails.
         """
+        data = self.data
         images, labels = batch["image"].astype(jnp.float32), batch["label"]
         pairs, kind, area, place, use = jax.random.split(key, 5)
         partners = jax.random.permutation(pairs, len(labels))
         others = images[partners]
 
         def blended() -> tuple[jax.Array, jax.Array]:
-            weight = _beta(area, self.mixup_alpha)
+            weight = _beta(area, data.mixup_alpha)
             return weight * images + (1.0 - weight) * others, weight
 
         def pasted() -> tuple[jax.Array, jax.Array]:
-            inside = _rectangle(place, images.shape[1:3], _beta(area, self.cutmix_alpha))
+            inside = _rectangle(place, images.shape[1:3], _beta(area, data.cutmix_alpha))
             weight = 1.0 - jnp.mean(inside.astype(jnp.float32))
             return jnp.where(inside[None, :, :, None], others, images), weight
 
-        if self.kind == "both":
+        if data.mix == "both":
             mixed, weight = jax.lax.cond(jax.random.bernoulli(kind), blended, pasted)
         else:
-            mixed, weight = blended() if self.kind == "mixup" else pasted()
-        used = jax.random.bernoulli(use, self.share)
+            mixed, weight = blended() if data.mix == "mixup" else pasted()
+        used = jax.random.bernoulli(use, data.mix_share)
         weight = jnp.where(used, weight, 1.0)
         swapped = weight < 0.5
         return {
@@ -80,9 +76,7 @@ def read_mixing(data: Any) -> Mixing | None:
         InputError: a number out of range.
     """
     data = read(Data, data, "data.")
-    if data.mix == "none":
-        return None
-    return Mixing(data.mix, data.mix_share, data.mixup_alpha, data.cutmix_alpha)
+    return None if data.mix == "none" else Mixing(data)
 
 
 def _beta(key: jax.Array, alpha: float) -> jax.Array:

@@ -6,13 +6,12 @@ from functools import cached_property
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from jaxbio.data import eval_batches
+from jaxbio.data import eval_batches, open_source
 from jaxbio.data.class_names import imagenet_ids, with_classes_of
 from jaxbio.data.types import Batch, Source, Transform
 from jaxbio.errors import InputError
@@ -23,7 +22,7 @@ from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh, replicated
 from jaxbio.tasks.classification.accuracy import EvalStep, evaluate
 from jaxbio.tasks.classification.arr import COLLECTION, ResponseRegulariser, make_regulariser
-from jaxbio.tasks.classification.build import build_model, data_source, model_arguments
+from jaxbio.tasks.classification.build import build_model, model_arguments, variable_shapes
 from jaxbio.tasks.classification.step import make_eval_step
 from jaxbio.tasks.config import own_config, recorded_images
 
@@ -172,17 +171,16 @@ def open_session(
         )
     if config.eval.get("preprocessing", "model") == "model":
         _check_same_images(config.data, recorded, run)
-    count = recorded["model" if converted else "resolved"]
-    count = count["num_classes"] if converted else count["model"]["num_classes"]
-    names = recorded_names(recorded)
+    learned = recorded["model"] if converted else recorded["resolved"]["model"]
+    count, names = learned["num_classes"], recorded_names(recorded)
     source, present = None, None
     if with_data:
-        source, present = with_classes_of(data_source(config), names, count)
+        source, present = with_classes_of(open_source(config.data), names, count)
     if converted:
-        arguments = {**recorded["model"], "dtype": config.model.dtype}
+        arguments = {**learned, "dtype": config.model.dtype}
     else:
         arguments = model_arguments(config, count)
-        _check_same_model(arguments, recorded["resolved"]["model"], run)
+        _check_same_model(arguments, learned, run)
     # The run's own: its memory is among the variables, whatever the configuration of the data.
     arr = {} if converted else recorded["config"].get("arr", {})
     only = present if config.eval.get("classes") == "data" else None
@@ -226,10 +224,7 @@ def _check_same_images(data: ConfigDict, recorded: dict[str, Any], run: RunDirec
 
 
 def _abstract_variables(opened: Classifier) -> dict[str, Any]:
-    size = opened.preprocessing.image_size
-    images = jnp.zeros((1, size, size, 3))
-    keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
-    shapes = dict(jax.eval_shape(lambda: opened.model.init(keys, images, train=False)))
+    shapes = variable_shapes(opened.model, opened.preprocessing.image_size)
     if opened.regulariser is not None:
         shapes[COLLECTION] = jax.eval_shape(opened.regulariser.new_memory)
     return jax.tree.map(

@@ -4,6 +4,7 @@ The step multiplies by ``-learning_rate`` itself, since the rate depends on the 
 plateau state, both of which the training state holds.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,9 +12,10 @@ import optax
 
 from jaxbio.options import read
 from jaxbio.tasks.classification.config import Optimizer
+from jaxbio.tasks.classification.frozen import Frozen
 
 
-def make_optimizer(config: Any) -> optax.GradientTransformation:
+def make_optimizer(config: Any, frozen: Frozen | None = None) -> optax.GradientTransformation:
     """Builds the update direction of the configuration.
 
     ``sgd`` and ``adam`` add ``weight_decay * w`` to the gradient, before the momentum buffer and
@@ -22,6 +24,7 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
 
     Args:
         config: the ``optimizer`` section of the configuration.
+        frozen: parameters that are left out.
 
     Returns:
         A transformation whose updates are to be scaled by ``-learning_rate``.
@@ -33,7 +36,8 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
     parts = []
     if config.clip_norm:
         parts.append(optax.clip_by_global_norm(config.clip_norm))
-    mask = None if config.decay == "all" else _is_kernel
+    kernels = partial(jax.tree_util.tree_map_with_path, _is_kernel)
+    mask = None if config.decay == "all" else kernels
     decay = [optax.add_decayed_weights(config.weight_decay, mask)] if config.weight_decay else []
     if config.name == "sgd":
         momentum = optax.trace(config.momentum, config.nesterov) if config.momentum else None
@@ -41,12 +45,10 @@ def make_optimizer(config: Any) -> optax.GradientTransformation:
     else:
         adam = optax.scale_by_adam(config.b1, config.b2, config.eps)
         parts += [*decay, adam] if config.name == "adam" else [adam, *decay]
-    return optax.chain(*parts)
+    chain = optax.chain(*parts)
+    return chain if frozen is None else optax.masked(chain, frozen.learning)
 
 
-def _is_kernel(params: Any) -> Any:
+def _is_kernel(path: tuple, leaf: Any) -> bool:
     # Biases and scales of norms that a scan steps through are stacked, hence the names.
-    def decays(path: tuple, leaf: Any) -> bool:
-        return leaf.ndim > 1 and getattr(path[-1], "key", None) not in ("bias", "scale")
-
-    return jax.tree_util.tree_map_with_path(decays, params)
+    return leaf.ndim > 1 and getattr(path[-1], "key", None) not in ("bias", "scale")

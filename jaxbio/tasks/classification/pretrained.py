@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -83,21 +84,17 @@ class Pretrained:
         found = self.converted if self.session is None else self.session.variables
         learned = {"constants": {}, **(found or {})}
         learned.pop(COLLECTION, None)
-        params = _overlay(state.params, learned.pop("params"), fresh, self.path)
-        constants = learned.pop("constants")
-        put = {"params": params, "constants": constants, "rest": learned}
-        put = jax.device_put(
-            jax.tree.map(lambda a: jnp.array(a, copy=True), put), state_shardings(put, mesh)
-        )
-        model_state = {**state.model_state, **put["rest"]}
-        ema = state.ema
-        if ema is not None:
-            ema = jax.tree.map(jnp.copy, {"params": put["params"], "model_state": model_state})
+        learned["params"] = _overlay(state.params, learned["params"], fresh, self.path)
+        copies = jax.tree.map(lambda a: jnp.array(a, copy=True), learned)
+        learned = jax.device_put(copies, state_shardings(learned, mesh))
+        params, constants = learned.pop("params"), learned.pop("constants")
+        model_state = {**state.model_state, **learned}
+        averages = {"params": params, "model_state": model_state}
         return state.replace(
-            params=put["params"],
+            params=params,
             model_state=model_state,
-            constants={**state.constants, **put["constants"]},
-            ema=ema,
+            constants={**state.constants, **constants},
+            ema=None if state.ema is None else jax.tree.map(jnp.copy, averages),
         )
 
 
@@ -196,11 +193,15 @@ def _of_file(config: ConfigDict, path: str) -> Pretrained:
 
 def _adopt(config: ConfigDict, found: Pretrained) -> None:
     """Fills what the configuration leaves open, and refuses what it says differently."""
-    theirs, declared = _as_keys(found), keys(Config)
+    declared = keys(Config)
+    theirs = {f"model.{path}": key.default for path, key in keys(StartingModel).items()}
+    theirs |= network_keys(found.arguments, f"model.init_from={found.path}")
+    theirs = {path: v for path, v in theirs.items() if path.removeprefix("model.") not in _FREE}
+    theirs |= {f"data.{key}": value for key, value in found.images.items()}
     changed = []
     takes_all = config.model.name == PRETRAINED
     for path, value in theirs.items():
-        mine = _get(config, path)
+        mine = attrgetter(path)(config)
         if _same(mine, value):
             continue
         is_open = takes_all and mine in (PRETRAINED, declared[path].default)
@@ -211,43 +212,34 @@ def _adopt(config: ConfigDict, found: Pretrained) -> None:
     if changed:
         there = ", ".join(f"{path}={mine!r} (there {value!r})" for path, mine, value in changed)
         remedy = " ".join(f"{path}='{value}'" for path, _, value in changed)
+        only_images = all(path.startswith("data.") for path, _, _ in changed)
+        way_out = ", or eval.preprocessing=config to keep the configuration's" * only_images
         raise InputError(
             f"model.init_from={found.path} is another network or takes other images: {there}; set "
-            f"{remedy}" + _way_out(changed)
+            f"{remedy}{way_out}"
         )
 
 
-def _way_out(changed: Sequence[tuple[str, Any, Any]]) -> str:
-    only_images = all(path.startswith("data.") for path, _, _ in changed)
-    return ", or eval.preprocessing=config to keep the configuration's" if only_images else ""
+def network_keys(arguments: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The arguments of a network, but for the size of its images, as keys of a configuration.
 
-
-def _as_keys(found: Pretrained) -> dict[str, Any]:
-    """What a network is, as keys of a configuration."""
-    of_model = keys(StartingModel)
-    values = {f"model.{path}": key.default for path, key in of_model.items() if path not in _FREE}
-    arguments = {k: v for k, v in found.arguments.items() if k not in (*_FREE, "image_size")}
-    options = dict(arguments.pop("front_end_options", None) or {})
+    Raises:
+        InputError: one has no key; ``where`` is what the message calls the network.
+    """
+    kept = {key: value for key, value in arguments.items() if key != "image_size"}
+    options = dict(kept.pop("front_end_options", None) or {})
     retina = {k: v for k, v in options.pop("retina", {}).items() if k not in ("mean", "std")}
     of_spiking = {field.name for field in fields(Spiking)}
-    for key, value in arguments.items():
-        values[f"model.{'spiking.' if key in of_spiking else ''}{key}"] = value
-    values |= {f"model.v1.{key}": value for key, value in options.items()}
-    values |= {f"model.retina.{key}": value for key, value in retina.items()}
-    unknown = [path for path in values if path.removeprefix("model.") not in of_model]
-    if unknown:
-        raise InputError(
-            f"model.init_from={found.path}: its option {unknown[0]} has no key in a configuration: "
-            "it cannot be trained on"
-        )
-    return values | {f"data.{key}": value for key, value in found.images.items()}
-
-
-def _get(config: ConfigDict, path: str) -> Any:
-    value: Any = config
-    for part in path.split("."):
-        value = value[part]
-    return value
+    values = {f"{'spiking.' if key in of_spiking else ''}{key}": v for key, v in kept.items()}
+    values |= {f"v1.{key}": value for key, value in options.items()}
+    values |= {f"retina.{key}": value for key, value in retina.items()}
+    for path in values:
+        if path not in keys(StartingModel):
+            raise InputError(
+                f"{where}: its option model.{path} has no key in a configuration: it cannot be "
+                "trained on"
+            )
+    return {f"model.{path}": value for path, value in values.items()}
 
 
 def _same(mine: Any, theirs: Any) -> bool:
@@ -261,13 +253,10 @@ def _overlay(
 ) -> Any:
     """``theirs``, and ``ours`` where the classifier is new."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(ours)
-    found = {
-        tuple(entry.key for entry in where): leaf
-        for where, leaf in jax.tree_util.tree_leaves_with_path(theirs)
-    }
+    found = {frozen.path_names(w): leaf for w, leaf in jax.tree_util.tree_leaves_with_path(theirs)}
     merged = []
     for where, leaf in leaves:
-        name = tuple(entry.key for entry in where)
+        name = frozen.path_names(where)
         if name in fresh:
             merged.append(leaf)
             continue

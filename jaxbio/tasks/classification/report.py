@@ -1,13 +1,9 @@
 """The figures of a finished run."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
-from jaxbio.ops.images import Preprocessing
 from jaxbio.ops.v1 import constants_to_bank
 from jaxbio.plotting.curves import plot_curves
 from jaxbio.plotting.front_end import plot_v1
@@ -15,38 +11,28 @@ from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
 from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.runs.state import TrainState
+from jaxbio.tasks.classification.opened import Classifier
 
 _SHOWN = 64  # cells in the V1 figure
 
 
-def write_report(
-    run: RunDirectory,
-    model: nn.Module,
-    state: TrainState,
-    image: np.ndarray,
-    preprocessing: Preprocessing,
-    chance: float,
-) -> list[Path]:
+def write_report(run: RunDirectory, classifier: Classifier, state: TrainState) -> None:
     """Saves ``report/curves.png`` and, of models with a V1, ``report/v1.png``.
 
     With several processes there is no V1 figure: its arrays are spread over them.
 
     Args:
         run: holds ``metrics.jsonl``.
-        model: the run's.
+        classifier: the run's network and data; the V1 is shown the first test image.
         state: the trained state.
-        image: one test image, ``[H, W, 3]`` uint8.
-        preprocessing: of its images.
-        chance: accuracy of guessing.
-
-    Returns:
-        The files written.
     """
-    lines = read_metrics(run.metrics_file, "loss", "top1")
+    model, lines = classifier.model, read_metrics(run.metrics_file, "loss", "top1")
+    chance = 1 / classifier.arguments["num_classes"]
     figures = {"curves": plot_curves({run.path.name: lines}, chance)}
     if "v1" in state.constants and jax.process_count() == 1:
         v1 = {"params": state.params["v1"], "constants": state.constants["v1"]}
-        seen = preprocessing.normalise(jnp.asarray(image[None]))
+        image = next(iter(classifier.batches()))["image"][0]
+        seen = classifier.preprocessing.normalise(jnp.asarray(image[None]))
         if model.retina is not None:
             seen, _ = model.retina.apply({}, seen)
         _, endpoints = model.v1.apply(v1, seen)
@@ -54,4 +40,4 @@ def write_report(
         cells = np.linspace(0, len(q0) - 1, min(_SHOWN, len(q0))).astype(int)
         maps = np.moveaxis(np.asarray(endpoints["v1"][0]), -1, 0)
         figures["v1"] = plot_v1(image / 255.0, q0[cells].sum(1), maps[cells])
-    return save_figures(run, figures)
+    save_figures(run, figures)

@@ -104,7 +104,7 @@ def make_train_step(
         changed = dict(changed)
         if regulariser is not None:
             distance, memory = regulariser.train(model_state[COLLECTION], endpoints, batch["label"])
-            total += regulariser.coefficient * distance
+            total += regulariser.arr.coefficient * distance
             sums["arr"] = distance * len(losses)
             changed[COLLECTION] = memory
         return total, (changed, sums)

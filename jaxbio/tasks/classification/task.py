@@ -1,53 +1,52 @@
 """Task "classification": everything that its run is made of, before its first step."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 import flax
 import jax
 import numpy as np
-import optax
 from flax import linen as nn
 from ml_collections import ConfigDict
 
-from jaxbio.data import resident, steps_per_epoch, train_batches
+from jaxbio.data import open_source, resident, steps_per_epoch, train_batches
 from jaxbio.data.batches import rows_of_process
 from jaxbio.data.settings import read_settings
 from jaxbio.errors import InputError
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import abstract_state, batch_sharding, put_batches, replicated
-from jaxbio.runs.periods import Periods, read_periods
-from jaxbio.runs.schedules import make_schedule, update_plateau
+from jaxbio.runs.schedules import (
+    duration_in_steps,
+    make_schedule,
+    read_periods,
+    update_plateau,
+)
 from jaxbio.runs.state import TrainState
 from jaxbio.tasks.classification.accuracy import accuracy_rows
-from jaxbio.tasks.classification.adversarial import Adversary, read_adversary
-from jaxbio.tasks.classification.augmentation import Augmentation, read_augmentation
+from jaxbio.tasks.classification.adversarial import read_adversary
+from jaxbio.tasks.classification.augmentation import read_augmentation
 from jaxbio.tasks.classification.build import (
     build_model,
     create_state,
-    data_source,
     model_arguments,
-    parameter_shapes,
     read_v2_filters,
     v2_provenance,
+    variable_shapes,
 )
 from jaxbio.tasks.classification.corruption_augmentation import (
-    CorruptionAugmentation,
     corrupted,
     read_corruption_augmentation,
 )
 from jaxbio.tasks.classification.frozen import Frozen, classifier_paths, read_frozen
-from jaxbio.tasks.classification.mixing import Mixing, read_mixing
-from jaxbio.tasks.classification.opened import Classifier, open_model
+from jaxbio.tasks.classification.mixing import read_mixing
+from jaxbio.tasks.classification.opened import open_model
 from jaxbio.tasks.classification.optimizers import make_optimizer
-from jaxbio.tasks.classification.pretrained import Pretrained, open_pretrained
+from jaxbio.tasks.classification.pretrained import open_pretrained
 from jaxbio.tasks.classification.step import Batch, Metrics, Step, make_train_step
 from jaxbio.tasks.task import Results, made_with
 
 
-@dataclass(frozen=True)
 class Classification:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
@@ -62,76 +61,53 @@ class Classification:
         mixing: of training images in pairs, as part of the step, or None.
         adversary: attacks training images, as part of the step, or None.
         corruptions: corruptions of training images, or None.
-    """
 
-    config: ConfigDict
-    classifier: Classifier
-    periods: Periods
-    schedule: Callable[[jax.Array], jax.Array]
-    optimizer: optax.GradientTransformation
-    like: TrainState
-    v2_filters: dict[str, Any] | None
-    pretrained: Pretrained | None
-    head: Sequence[tuple[str, ...]]
-    frozen: Frozen | None
-    augmentation: Augmentation | None
-    mixing: Mixing | None
-    adversary: Adversary | None
-    corruptions: CorruptionAugmentation | None
+    Raises:
+        InputError: wrong configuration or data.
+    """
 
     best_by: ClassVar[str] = "top1"
 
-    @classmethod
-    def prepare(cls, config: ConfigDict) -> "Classification":
-        """Builds and checks everything; computes nothing yet.
-
-        Raises:
-            InputError: wrong configuration or data.
-        """
-        pretrained = open_pretrained(config)
-        source = data_source(config)
+    def __init__(self, config: ConfigDict):
+        self.config = config
+        self.pretrained = open_pretrained(config)
+        source = open_source(config.data)
         arguments = model_arguments(config, source.num_classes)
-        classifier = open_model(config, source, arguments, config.arr)
-        _check_batch_size(config, classifier.mesh.size)
+        self.classifier = open_model(config, source, arguments, config.arr)
+        mesh, model = self.classifier.mesh, self.classifier.model
+        _check_batch_size(config, mesh.size)
+        self.images_per_step = config.train.batch_size
         steps_in_epoch = steps_per_epoch(source, config.train.batch_size)
-        periods = read_periods(config, steps_in_epoch)
-        optimizer = make_optimizer(config.optimizer)
-        head: Sequence[tuple[str, ...]] = ()
-        frozen = None
-        if pretrained is not None or config.model.freeze:
-            size = classifier.preprocessing.image_size
-            head, frozen = learning_parts(arguments, classifier.model, size, config.model.freeze)
-        if frozen is not None:
-            optimizer = optax.masked(optimizer, frozen.learning)
-        new_state = _state_maker(classifier, optimizer)
-        v2_weights = config.model.v2_weights
-        return cls(
-            config=config,
-            classifier=classifier,
-            periods=periods,
-            schedule=make_schedule(config.schedule, 1.0, periods.total, steps_in_epoch),
-            optimizer=optimizer,
-            like=abstract_state(new_state, classifier.mesh, jax.random.key(config.seed)),
-            v2_filters=None if pretrained else read_v2_filters(arguments["front_end"], v2_weights),
-            pretrained=pretrained,
-            head=head,
-            frozen=frozen,
-            augmentation=read_augmentation(config.data),
-            mixing=read_mixing(config.data),
-            adversary=read_adversary(config.train, config.data.image_size),
-            corruptions=read_corruption_augmentation(config.data),
+        total = duration_in_steps(config.train, "total", steps_in_epoch)
+        self.periods = read_periods(config, total, steps_in_epoch)
+        self.schedule = make_schedule(config.schedule, 1.0, total, steps_in_epoch)
+        size = self.classifier.preprocessing.image_size
+        self.head: Sequence[tuple[str, ...]] = ()
+        self.frozen: Frozen | None = None
+        if self.pretrained is not None or config.model.freeze:
+            self.head, self.frozen = learning_parts(arguments, model, size, config.model.freeze)
+        self.optimizer = make_optimizer(config.optimizer, self.frozen)
+        self._new_state = partial(
+            create_state,
+            model,
+            self.optimizer,
+            image_shape=(size, size, 3),
+            ema=config.train.ema_decay > 0,
+            regulariser=self.classifier.regulariser,
         )
-
-    @property
-    def images_per_step(self) -> int:
-        """Images of a batch."""
-        return self.config.train.batch_size
+        self.like = abstract_state(self._new_state, mesh, jax.random.key(config.seed))
+        self.v2_filters: dict[str, Any] | None = None
+        if self.pretrained is None:
+            self.v2_filters = read_v2_filters(arguments["front_end"], config.model.v2_weights)
+        self.augmentation = read_augmentation(config.data)
+        self.mixing = read_mixing(config.data)
+        self.adversary = read_adversary(config.train, config.data.image_size)
+        self.corruptions = read_corruption_augmentation(config.data)
 
     def initial_state(self) -> TrainState:
         """The state at step 0, created where it belongs, with the V2 filters asked for."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
-        new_state = _state_maker(self.classifier, self.optimizer)
-        state = jax.jit(new_state, out_shardings=shardings)(jax.random.key(self.config.seed))
+        state = jax.jit(self._new_state, out_shardings=shardings)(jax.random.key(self.config.seed))
         if self.pretrained is not None:
             fresh = () if self._keeps_classifier else self.head
             return self.pretrained.put_into(state, self.classifier.mesh, fresh)
@@ -253,19 +229,17 @@ class Classification:
         """Curves, and the V1 where there is one."""
         from jaxbio.tasks.classification.report import write_report  # matplotlib: not before
 
-        opened = self.classifier
-        image = next(iter(opened.batches()))["image"][0]
-        chance = 1 / opened.arguments["num_classes"]
-        write_report(run, opened.model, state, image, opened.preprocessing, chance)
+        write_report(run, self.classifier, state)
 
     def _update_plateau(self, state: TrainState, loss: float) -> TrainState:
-        schedule = self.config.schedule
+        schedule, batch_size = self.config.schedule, self.config.train.batch_size
+        epoch = steps_per_epoch(self.classifier.source, batch_size)
         plateau = update_plateau(
             jax.device_get(state.plateau),
             np.int32(state.step),
             np.float32(loss),
             factor=schedule.factor,
-            patience_steps=self.periods.patience,
+            patience_steps=duration_in_steps(schedule, "patience", epoch),
             threshold=schedule.threshold,
         )
         placed = jax.tree.map(
@@ -323,23 +297,9 @@ def learning_parts(
         InputError: a part that the network does not have, or nothing is left to learn.
     """
     more = build_model({**arguments, "num_classes": arguments["num_classes"] + 1})
-    shapes, of_more = (parameter_shapes(network, image_size) for network in (model, more))
+    shapes, of_more = (variable_shapes(one, image_size)["params"] for one in (model, more))
     head = classifier_paths(shapes, of_more)
     return head, read_frozen(setting, shapes, head, key)
-
-
-def _state_maker(
-    classifier: Classifier, optimizer: optax.GradientTransformation
-) -> Callable[[jax.Array], TrainState]:
-    size = classifier.preprocessing.image_size
-    return partial(
-        create_state,
-        classifier.model,
-        optimizer,
-        image_shape=(size, size, 3),
-        ema=classifier.config.train.ema_decay > 0,
-        regulariser=classifier.regulariser,
-    )
 
 
 def _check_batch_size(config: ConfigDict, devices: int) -> None:

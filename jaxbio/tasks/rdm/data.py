@@ -125,24 +125,35 @@ class Target:
     dissimilarities: np.ndarray | None = None
     shuffled: int | None = None
 
-    def matrix(self, index: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-        """The RDM ``[conditions, conditions]`` of the images ``index``.
+    def matrix(self, index: np.ndarray, objects: np.ndarray) -> np.ndarray:
+        """The RDM ``[n, n]`` of the images ``index``, float32.
 
         Args:
             index: images.
-            conditions: of each of them, its row: 0 .. n - 1.
+            objects: the condition of each of them; rows are in the conditions' sorted order.
         """
         if self.patterns is None:  # one image per condition
-            order = index[np.argsort(conditions)]
-            found = cast(np.ndarray, self.dissimilarities)[np.ix_(order, order)]
+            order = index[np.argsort(objects)]
+            found = cast(np.ndarray, self.dissimilarities)[np.ix_(order, order)].astype(np.float32)
         else:
-            means = object_means(self.patterns[index], conditions, int(conditions.max()) + 1)
-            found = rdm(means, "correlation", name="target")
-        found = np.asarray(found, np.float32)
+            found = rdm_of_objects(self.patterns[index], objects, "target")
         if self.shuffled is None:
             return found
         order = np.random.default_rng((self.shuffled, 3)).permutation(len(found))
         return found[np.ix_(order, order)]
+
+
+def rdm_of_objects(patterns: np.ndarray, objects: np.ndarray, name: str) -> np.ndarray:
+    """The RDM ``[n, n]`` of the mean pattern of each object, in sorted order; float32.
+
+    Args:
+        patterns: ``[S, P]``, one per image.
+        objects: ``[S]``.
+        name: of the patterns, for errors.
+    """
+    _, conditions = np.unique(objects, return_inverse=True)
+    means = object_means(patterns, conditions, int(conditions.max()) + 1)
+    return np.asarray(rdm(means, "correlation", name=name))
 
 
 def neural_target(recordings: Recordings) -> Target:

@@ -14,8 +14,9 @@ from ml_collections import ConfigDict
 from jaxbio import features
 from jaxbio.errors import InputError
 from jaxbio.ops.images import Preprocessing
+from jaxbio.options import set_key
 from jaxbio.tasks.classification.build import build_model, model_arguments, read_v2_filters
-from jaxbio.tasks.classification.pretrained import open_network
+from jaxbio.tasks.classification.pretrained import network_keys, open_network
 
 RANDOM = "random:"
 
@@ -145,12 +146,10 @@ def _of_run(config: ConfigDict, key: str) -> Backbone:
             "weights"
         )
     session = open_network(config, path)
-    data = session.config.data
-    size = session.arguments.get("image_size", data.image_size)
     return Backbone(
         arguments=session.arguments,
         model=session.model,
-        preprocessing=Preprocessing(size, data.mean, data.std),
+        preprocessing=session.preprocessing,
         variables=session.variables,
         origin=f"{session.run.path.name}, step {session.step}",
     )
@@ -158,14 +157,8 @@ def _of_run(config: ConfigDict, key: str) -> Backbone:
 
 def _adopt(config: ConfigDict, network: Backbone) -> None:
     """Makes a configuration say what its student is, so that the finished run can be opened."""
-    for key, value in network.arguments.items():
-        if key == "front_end_options":
-            config.model.v1.update(value)
-        elif key in config.model and key not in ("num_classes", "dtype"):
-            config.model[key] = value
-        elif key not in ("num_classes", "dtype", "image_size"):
-            raise InputError(
-                f"rdm.student={config.rdm.student}: its option {key}={value!r} has no key in "
-                "config.model: it cannot be fine-tuned"
-            )
+    where = f"rdm.student={config.rdm.student}"
+    for path, value in network_keys(network.arguments, where).items():
+        if path not in ("model.num_classes", "model.dtype"):
+            set_key(config, path, value)
     config.data.update(vars(network.preprocessing))

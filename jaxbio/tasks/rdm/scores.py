@@ -1,15 +1,16 @@
 """How similar a student is to the recordings, on images that it learnt from and on others."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxbio.neural import Recordings
-from jaxbio.similarity import NeuralNoise, compare, object_means, rdm, sit, svm_score, upper
+from jaxbio.similarity import NeuralNoise, compare, sit, svm_score, upper
 from jaxbio.similarity.crossval import strata
 from jaxbio.similarity.noise import recordings_noise
-from jaxbio.tasks.rdm.data import Partition, Target
+from jaxbio.tasks.rdm.data import Partition, Target, rdm_of_objects
 
 # Draws of images and noise are the same before and after, so that the gain is not theirs.
 _SEED = 0
@@ -81,7 +82,7 @@ def measure_student(
         )
         scores[part] = (float(result.mean), float(result.std))
     test = partition.test
-    held_out_rdm = _rdm(activity[test], objects[test], name)
+    held_out_rdm = rdm_of_objects(activity[test], objects[test], name)
     return StudentMeasures(
         held_out=scores["held_out"][0],
         held_out_std=scores["held_out"][1],
@@ -93,10 +94,11 @@ def measure_student(
     )
 
 
-def _rdm(activity: np.ndarray, objects: np.ndarray, name: str) -> np.ndarray:
-    _, conditions = np.unique(objects, return_inverse=True)
-    means = object_means(activity, conditions, int(conditions.max()) + 1)
-    return np.asarray(rdm(means, "correlation", name=name))
+def before_after_gain(results: Mapping[str, Any], key: str, digits: int) -> tuple[str, str, str]:
+    """A score of the results before and after, and its gain, as text; of the SVM in percent."""
+    scale = 100.0 if key == "svm" else 1.0
+    before, after = scale * results[f"{key}_before"], scale * results[key]
+    return f"{before:.{digits}f}", f"{after:.{digits}f}", f"{after - before:+.{digits}f}"
 
 
 def _svm(
@@ -128,6 +130,5 @@ def _noise(recordings: Recordings) -> NeuralNoise:
 def _spearman(
     activity: np.ndarray, neural: Target, index: np.ndarray, objects: np.ndarray, name: str
 ) -> float:
-    _, conditions = np.unique(objects, return_inverse=True)
-    theirs = neural.matrix(index, conditions)
-    return float(compare(upper(_rdm(activity, objects, name)), upper(theirs), "spearman"))
+    ours, theirs = rdm_of_objects(activity, objects, name), neural.matrix(index, objects)
+    return float(compare(upper(ours), upper(theirs), "spearman"))

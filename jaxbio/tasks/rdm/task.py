@@ -9,8 +9,8 @@ Reference:
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -29,8 +29,7 @@ from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
 from jaxbio.runs.mesh import abstract_state, make_mesh
 from jaxbio.runs.metrics_file import read_metrics
-from jaxbio.runs.periods import Periods, read_periods
-from jaxbio.runs.schedules import make_schedule
+from jaxbio.runs.schedules import duration_in_steps, make_schedule, read_periods
 from jaxbio.runs.state import TrainState, make_state
 from jaxbio.tasks.classification.frozen import Frozen
 from jaxbio.tasks.classification.optimizers import make_optimizer
@@ -38,7 +37,6 @@ from jaxbio.tasks.classification.step import Batch, Metrics, Step
 from jaxbio.tasks.classification.task import learning_parts
 from jaxbio.tasks.rdm.data import (
     BalancedBatches,
-    Partition,
     Target,
     neural_target,
     split_images,
@@ -52,14 +50,15 @@ from jaxbio.tasks.rdm.networks import (
     open_teacher,
 )
 from jaxbio.tasks.rdm.pictures import draw_stimuli, is_data_set
-from jaxbio.tasks.rdm.scores import StudentMeasures, measure_student
+from jaxbio.tasks.rdm.scores import StudentMeasures, before_after_gain, measure_student
 from jaxbio.tasks.rdm.step import make_rdm_step
 from jaxbio.tasks.task import Results, made_with
 
 
-@dataclass(frozen=True)
 class RdmFineTuning:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
+
+    With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
 
     Attributes:
         learnt: the recordings to learn from.
@@ -69,73 +68,38 @@ class RdmFineTuning:
         images_per_step: what the recordings make of ``rdm.images_per_object``.
         schedule: step -> share of the learning rate.
         frozen: parts of the student that do not learn, or None.
+
+    Raises:
+        InputError: wrong configuration or recordings.
     """
 
-    config: ConfigDict
-    learnt: Recordings
-    recordings: Recordings
-    partition: Partition
-    student: Backbone
-    teacher: Backbone | None
-    mesh: Mesh
-    periods: Periods
-    images_per_step: int
-    schedule: Callable[[jax.Array], jax.Array]
-    optimizer: optax.GradientTransformation
-    frozen: Frozen | None
-    like: TrainState
-
-    @property
-    def best_by(self) -> str:
-        """Validation images choose the best checkpoint where there are some."""
-        return "similarity_validation" if len(self.partition.validation) else "similarity"
-
-    @classmethod
-    def prepare(cls, config: ConfigDict) -> "RdmFineTuning":
-        """Builds and checks everything.
-
-        With ``rdm.student`` set, ``model`` and ``data`` become those of the student.
-
-        Raises:
-            InputError: wrong configuration or recordings.
-        """
-        rdm = config.rdm
-        mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-        teacher = open_teacher(config) if rdm.teacher else None
-        read = _recordings(config, teacher, mesh)
-        learnt, recordings = split_people(read, rdm.held_out_people, rdm.split_seed)
-        partition = split_images(read.stimuli, rdm.held_out, rdm.split_seed, rdm.validation)
-        conditions = len(np.unique(recordings.stimuli.objects[partition.train]))
-        images_per_step = conditions * config.rdm.images_per_object
-        student = open_student(config, len(np.unique(recordings.stimuli.labels)))
-        steps_in_epoch = max(1, len(partition.train) // images_per_step)
-        periods = read_periods(config, steps_in_epoch)
-        optimizer = make_optimizer(config.optimizer)
-        frozen = None
+    def __init__(self, config: ConfigDict):
+        self.config, rdm = config, config.rdm
+        self.mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+        self.teacher = open_teacher(config) if rdm.teacher else None
+        read = _recordings(config, self.teacher, self.mesh)
+        self.learnt, self.recordings = split_people(read, rdm.held_out_people, rdm.split_seed)
+        part = split_images(read.stimuli, rdm.held_out, rdm.split_seed, rdm.validation)
+        self.partition = part
+        # Validation images choose the best checkpoint where there are some.
+        self.best_by = "similarity_validation" if len(part.validation) else "similarity"
+        conditions = len(np.unique(read.stimuli.objects[part.train]))
+        self.images_per_step = conditions * rdm.images_per_object
+        student = self.student = open_student(config, len(np.unique(read.stimuli.labels)))
+        steps_in_epoch = max(1, len(part.train) // self.images_per_step)
+        total = duration_in_steps(config.train, "total", steps_in_epoch)
+        self.periods = read_periods(config, total, steps_in_epoch)
+        self.schedule = make_schedule(config.schedule, 1.0, total, steps_in_epoch)
+        self.frozen: Frozen | None = None
         if rdm.freeze:
             size = student.preprocessing.image_size
-            _, frozen = learning_parts(
+            _, self.frozen = learning_parts(
                 student.arguments, student.model, size, rdm.freeze, "rdm.freeze"
             )
-        if frozen is not None:
-            optimizer = optax.masked(optimizer, frozen.learning)
-        task = cls(
-            config=config,
-            learnt=learnt,
-            recordings=recordings,
-            partition=partition,
-            student=student,
-            teacher=teacher,
-            mesh=mesh,
-            periods=periods,
-            images_per_step=images_per_step,
-            schedule=make_schedule(config.schedule, 1.0, periods.total, steps_in_epoch),
-            optimizer=optimizer,
-            frozen=frozen,
-            like=abstract_state(partial(_new_state, student, optimizer, config), mesh),
-        )
-        task._student_layer  # noqa: B018 - an unknown layer is an error now, not after minutes
-        return task
+        self.optimizer = make_optimizer(config.optimizer, self.frozen)
+        new_state = partial(_new_state, student, self.optimizer, config)
+        self.like: TrainState = abstract_state(new_state, self.mesh)
+        self._student_layer  # noqa: B018 - an unknown layer is an error now, not after minutes
 
     def initial_state(self) -> TrainState:
         """The student as it is before fine-tuning."""
@@ -182,27 +146,18 @@ class RdmFineTuning:
 
     def test(self, state: TrainState) -> tuple[TrainState, Results]:
         """Similarity to the recordings on both parts, and the same before fine-tuning."""
-        after = self._measure(state)
-        before = self._before
-        return state, {
-            "similarity": after.held_out,
-            "similarity_before": before.held_out,
-            "similarity_train": after.train,
-            "similarity_train_before": before.train,
-            **self._of_validation(after, before),
-            "similarity_std": after.held_out_std,
-            "rdm_loss": after.loss,
-            "rdm_loss_before": before.loss,
-            **({} if after.svm is None else {"svm": after.svm, "svm_before": before.svm}),
-        }
-
-    def _of_validation(self, after: StudentMeasures, before: StudentMeasures) -> Results:
-        if after.validation is None or before.validation is None:
-            return {}
-        return {
-            "similarity_validation": after.validation,
-            "similarity_validation_before": before.validation,
-        }
+        after, before = self._measure(state), self._before
+        results: Results = {}
+        for name, now, then in (
+            ("similarity", after.held_out, before.held_out),
+            ("similarity_train", after.train, before.train),
+            ("similarity_validation", after.validation, before.validation),
+            ("rdm_loss", after.loss, before.loss),
+            ("svm", after.svm, before.svm),
+        ):
+            if now is not None:
+                results |= {name: now, f"{name}_before": then}
+        return state, results | {"similarity_std": after.held_out_std}
 
     def describe(self, state: TrainState) -> str:
         """Student, target, images."""
@@ -232,17 +187,17 @@ class RdmFineTuning:
         """Each measure before and after."""
         name = self._score_name
 
-        def change(key: str, scale: float = 1.0, digits: int = 3) -> str:
-            before, after = scale * results[f"{key}_before"], scale * results[key]
-            return f"{before:.{digits}f} -> {after:.{digits}f} ({after - before:+.{digits}f})"
+        def change(key: str, digits: int = 3) -> str:
+            before, after, gain = before_after_gain(results, key, digits)
+            return f"{before} -> {after} ({gain})"
 
         rows = [
             (f"{name}, held-out images", change("similarity")),
             (f"{name}, training images", change("similarity_train")),
-            ("RDM loss to the target, held-out", change("rdm_loss", digits=5)),
+            ("RDM loss to the target, held-out", change("rdm_loss", 5)),
         ]
         if "svm" in results:
-            rows.append(("SVM accuracy (%), held-out", change("svm", 100.0, 1)))
+            rows.append(("SVM accuracy (%), held-out", change("svm", 1)))
         rows += [("target", self._target_name), ("recordings", self._recordings_name)]
         return rows
 
@@ -347,8 +302,7 @@ class RdmFineTuning:
     @cached_property
     def _target_rdm(self) -> np.ndarray:
         test = self.partition.test
-        _, conditions = np.unique(self.recordings.stimuli.objects[test], return_inverse=True)
-        return self._target.matrix(test, conditions)
+        return self._target.matrix(test, self.recordings.stimuli.objects[test])
 
     @cached_property
     def _before(self) -> StudentMeasures:

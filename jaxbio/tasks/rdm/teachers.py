@@ -13,6 +13,7 @@ from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.progress import format_table, say
 from jaxbio.tasks.loop import train
 from jaxbio.tasks.rdm.networks import RANDOM
+from jaxbio.tasks.rdm.scores import before_after_gain
 
 NEURAL = "neural"
 
@@ -89,16 +90,10 @@ def gain_table(gains: dict[str, dict[str, Any]]) -> str:
     """Scores before and after, and their difference in points, per teacher."""
     rows = [("teacher", "similarity before", "after", "gain", "SVM % before", "after", "gain")]
     for name, results in gains.items():
-        rows.append((name, *_change(results, "similarity", 3), *_change(results, "svm", 1)))
+        similarity = before_after_gain(results, "similarity", 3)
+        svm = before_after_gain(results, "svm", 1) if "svm" in results else ("-",) * 3
+        rows.append((name, *similarity, *svm))
     return format_table(rows)
-
-
-def _change(results: dict[str, Any], key: str, digits: int) -> tuple[str, str, str]:
-    if key not in results:
-        return "-", "-", "-"
-    scale = 100.0 if key == "svm" else 1.0
-    before, after = scale * results[f"{key}_before"], scale * results[key]
-    return f"{before:.{digits}f}", f"{after:.{digits}f}", f"{after - before:+.{digits}f}"
 
 
 def _can_teach(file: Path) -> bool:

@@ -1,7 +1,7 @@
 """The images of the published protocol: drawn with replacement, every presentation encoded anew."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -34,11 +34,8 @@ class Pictures:
         """
         images, labels = self.calibration
         half = len(images) // 2
-        return Pictures(
-            train=self.train,
-            calibration=(images[:half], labels[:half]),
-            test=(images[half:], labels[half:]),
-        )
+        calibration, test = (images[:half], labels[:half]), (images[half:], labels[half:])
+        return replace(self, calibration=calibration, test=test)
 
 
 def read_pictures(source: Source, crop: int, calibration_share: float) -> Pictures:

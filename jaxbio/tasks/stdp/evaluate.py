@@ -1,15 +1,13 @@
 """The accuracy of saved spiking networks, with every readout, on recorded or new presentations."""
 
-import csv
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from jaxbio.errors import InputError
-from jaxbio.files import read_json, write_json, write_text
+from jaxbio.files import csv_text, read_json, write_json, write_text
 from jaxbio.runs.directory import RunDirectory, compare_configs
 from jaxbio.runs.progress import format_table
 from jaxbio.spiking.accuracy import Accuracy, read_out
@@ -17,8 +15,8 @@ from jaxbio.spiking.readouts import NO_LABEL
 from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.stdp.data import draw
 from jaxbio.tasks.stdp.registry import TASK, find_network
-from jaxbio.tasks.stdp.report import accuracy_rows, measure_readouts
-from jaxbio.tasks.stdp.results import grid_points, search_table, summarise
+from jaxbio.tasks.stdp.report import accuracy_rows
+from jaxbio.tasks.stdp.results import grid_points, percent, search_table, summarise
 from jaxbio.tasks.stdp.saved import SavedNetwork, open_network
 
 # A test may have its own.
@@ -64,7 +62,9 @@ def report_spiking(
     spiking = saved.task.config.spiking
     members = saved.task.members
     chosen = range(len(members)) if member is None else [member]
-    measured = [_measure(dataclasses.replace(saved, member=number)) for number in chosen]
+    measured = [
+        dataclasses.replace(saved, member=number).measure(spiking.top_n) for number in chosen
+    ]
     results = summarise(measured, [members[number] for number in chosen], spiking.readout)
     result = {
         "run": str(run.path),
@@ -83,19 +83,9 @@ def report_spiking(
     which = "" if member is None else f", member {member}"
     print(f"{run.path}, checkpoint of step {result['step']}{which}\n")
     print(f"{_table(measured, results)}\n")
-    score = f"{100 * results['accuracy']:.2f} +- {100 * results['error']:.2f} %"
-    print(f"{spiking.readout} {score}\nwritten to {file}")
+    score = percent(results["accuracy"], results["error"])
+    print(f"{spiking.readout} {score} %\nwritten to {file}")
     return result
-
-
-def _measure(saved: SavedNetwork) -> dict[str, Accuracy]:
-    return measure_readouts(
-        saved.activity("calibration"),
-        saved.activity("test"),
-        len(saved.class_names),
-        top_n=saved.task.config.spiking.top_n,
-        seed=saved.task.members[saved.member].seed,
-    )
 
 
 def _write_predictions(run: RunDirectory, saved: SavedNetwork) -> None:
@@ -117,14 +107,11 @@ def _write_predictions(run: RunDirectory, saved: SavedNetwork) -> None:
     )
     shown = draw("test", len(saved.task.pictures.test[0]), len(labels), seed)
     split = saved.task.source.eval
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("picture", "class", "answer", "probability", "correct"))
+    rows: list[tuple[Any, ...]] = [("picture", "class", "answer", "probability", "correct")]
     for number, label, answer in zip(shown, labels, said, strict=True):
         name = "none" if answer == NO_LABEL else names[answer]
-        row = (split.example_name(int(number)), names[label], name, "", int(answer == label))
-        writer.writerow(row)
-    write_text(file, text.getvalue())
+        rows.append((split.example_name(int(number)), names[label], name, "", int(answer == label)))
+    write_text(file, csv_text(rows))
 
 
 def _table(measured: Sequence[Mapping[str, Accuracy]], results: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ from jaxbio.plotting import spiking as plots
 from jaxbio.plotting.saving import save_figure
 from jaxbio.plotting.spiking_scores import plot_scores, plot_votes
 from jaxbio.spiking.accuracy import votes_distribution
+from jaxbio.spiking.classify import Outcome
 from jaxbio.spiking.network import Network, Parameters, Weights, published_order
-from jaxbio.spiking.presentation import Recording
 
 _SHOWN_VOTERS = 5
 
@@ -95,10 +95,7 @@ def presentation_figures(
     network: Network,
     parameters: Parameters,
     weights: Weights,
-    votes: np.ndarray,
-    recording: Recording,
-    scores: np.ndarray,
-    label: int,
+    outcome: Outcome,
     key: jax.Array,
 ) -> dict[str, Figure]:
     """What a network did while it was shown an image.
@@ -107,18 +104,16 @@ def presentation_figures(
         network: the network.
         parameters: its numbers.
         weights: during the presentation.
-        votes: ``[classes, filters, rows, columns]``.
-        recording: of :func:`jaxbio.spiking.presentation.present` with ``record=True``.
-        scores: ``[classes]``.
-        label: the one given, or -1; its best voters are the neurons that added most to its score
-            (at -1: those that spiked most).
+        outcome: of :func:`jaxbio.spiking.classify.classify`. The best voters of its label are the
+            neurons that added most to its score (without a label those that spiked most).
         key: draws the random neuron.
 
     Returns:
         Figures by name: ``scores``, ``spikes``, ``best_voters_spikes``, ``best_voters_weights``,
         ``best_voters_voltages``, ``random_neuron_voltage``, ``activity`` (counts over the weights).
     """
-    counts, spikes, v = (np.asarray(values) for values in recording)
+    counts, spikes, v = (np.asarray(values) for values in outcome.recording)
+    label, votes = outcome.label, outcome.votes
     share = counts if label < 0 else counts * votes[label].reshape(-1)
     best = np.argsort(-share, kind="stable")[:_SHOWN_VOTERS]
     names = [_neuron_name(network, neuron) for neuron in best]
@@ -132,7 +127,7 @@ def presentation_figures(
     per_filter = counts.reshape(network.filters, -1).sum(1)
     classes = [str(number) for number in range(len(votes))]
     return {
-        "scores": plot_scores(scores, classes, label),
+        "scores": plot_scores(outcome.scores, classes, label),
         "spikes": plots.plot_spikes(spikes, network.dt, title=f"{int(counts.sum())} spikes of Y"),
         "best_voters_spikes": plots.plot_spikes(
             spikes[:, best], network.dt, names, title="spikes of the best voters"

@@ -25,7 +25,7 @@ from jaxbio.errors import InputError
 from jaxbio.files import atomic
 from jaxbio.files.hdf5 import open_hdf5, read_dataset
 from jaxbio.spiking.network import Network, Parameters, Weights
-from jaxbio.spiking.settings import Numbers, Shape
+from jaxbio.spiking.settings import Shape
 from jaxbio.tasks.stdp.published import PublishedNetwork
 
 LEFT_OUT = ("refractory",)  # on request
@@ -118,7 +118,10 @@ def _graph(
     nodes["output"] = nir.Output({"output": np.array([n])})
     edges += [("neurons", "competition"), ("competition", "neurons"), ("neurons", "output")]
     graph = nir.NIRGraph(nodes=nodes, edges=edges)
-    graph.metadata[_KEY] = json.dumps(_settings(network, parameters))
+    sizes = {**dataclasses.asdict(network), "refractory": 0}
+    numbers = {name: float(value) for name, value in vars(parameters).items()}
+    finite = {name: value for name, value in numbers.items() if math.isfinite(value)}
+    graph.metadata[_KEY] = json.dumps({"shape": sizes, "numbers": finite})
     return graph
 
 
@@ -127,12 +130,6 @@ def _competition(network: Network, parameters: Parameters, weights: Weights) -> 
     if weights.yy is not None:
         return np.asarray(weights.yy, np.float64).T
     return network.same_position() * float(parameters.c_w)
-
-
-def _settings(network: Network, parameters: Parameters) -> dict[str, Any]:
-    shape = {**dataclasses.asdict(network), "refractory": 0}
-    numbers = {name: float(value) for name, value in parameters._asdict().items()}
-    return {"shape": shape, "numbers": {k: v for k, v in numbers.items() if math.isfinite(v)}}
 
 
 def read_nir(path: Path) -> PublishedNetwork:
@@ -181,7 +178,10 @@ def _network(
     for name, node in nodes.items():
         if node["type"] not in known:
             raise InputError(f"node '{name}' is {node['type']}: networks of ours have {known}")
-    lif = _only(nodes, ("LIF",))
+    layers = [name for name, node in nodes.items() if node["type"] == "LIF"]
+    if len(layers) != 1:
+        raise InputError(f"{len(layers)} layers of LIF: networks of ours have one")
+    (lif,) = layers
     maps = [name for name, node in nodes.items() if node["type"] in ("Linear", "Affine", "Conv2d")]
     recurrent = [name for name in maps if (lif, name) in edges and (name, lif) in edges]
     forward = [name for name in maps if name not in recurrent]
@@ -191,7 +191,7 @@ def _network(
             "of ours have one, and one or none"
         )
     settings = told if isinstance(told, dict) else {}
-    numbers = {name: getattr(Numbers, name) for name in Parameters._fields}
+    numbers = dict(vars(Parameters()))
     numbers |= {k: float(v) for k, v in settings.get("numbers", {}).items() if k in numbers}
     dt = float(settings.get("shape", {}).get("dt", _DEFAULT_DT))
     neuron = nodes[lif]
@@ -243,11 +243,10 @@ def _neurons(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a weight is multiplied with, per neuron, and thresholds above rest; sets ``numbers``."""
     height = np.asarray(lif["v_threshold"], np.float64).ravel()
-    tau, r, leak = (
-        np.broadcast_to(np.asarray(lif[name], np.float64).ravel(), height.shape)
-        for name in ("tau", "r", "v_leak")
+    tau, r, leak, reset = (
+        np.broadcast_to(np.asarray(values, np.float64).ravel(), height.shape)
+        for values in (lif["tau"], lif["r"], lif["v_leak"], lif.get("v_reset", 0.0))
     )
-    reset = np.broadcast_to(np.asarray(lif.get("v_reset", 0.0), np.float64).ravel(), height.shape)
     if np.ptp(tau) > 1e-9 * abs(tau[0]) or np.ptp(leak) or (reset != leak).any():
         raise InputError(
             "the LIF neurons differ in tau or v_leak, or v_reset is not v_leak: in networks of "
@@ -304,13 +303,6 @@ def _weights(node: Mapping[str, Any], name: str) -> np.ndarray:
         if not np.all(np.asarray(value) == usual):
             raise InputError(f"node '{name}' has {key}={value}: {usual} is needed")
     return weight
-
-
-def _only(nodes: Mapping[str, Mapping[str, Any]], kinds: Sequence[str]) -> str:
-    found = [name for name, node in nodes.items() if node["type"] in kinds]
-    if len(found) != 1:
-        raise InputError(f"{len(found)} layers of {' or '.join(kinds)}: networks of ours have one")
-    return found[0]
 
 
 def _text(value: Any) -> str:

@@ -132,7 +132,8 @@ def _read(folder: Path, parameters: Mapping[str, Any]) -> PublishedNetwork:
     y = network.part("Y", ("AdaptiveLIFNodes",))
     xy, yy = network.part("X_to_Y", tuple(_CONNECTIONS)), network.part("Y_to_Y", ("Connection",))
     shape = _shape(network, x, y, xy, parameters)
-    train_images = _count(parameters, "n_iter")
+    learned_from = _json_number(parameters, "n_iter")
+    train_images = _count(learned_from, 1e9, "parameters.json: n_iter", "images")
     theta = y.array("theta", (shape.filters, shape.positions)).T
     competition = _competition(yy, shape)
     numbers = _numbers(y, xy, yy, shape, parameters)
@@ -178,7 +179,7 @@ def _shape(network: Part, x: Part, y: Part, xy: Part, parameters: Mapping[str, A
         crop=crop,
         steps=round(time / dt),
         dt=dt,
-        refractory=_refractory(y),
+        refractory=_count(y.number("refrac"), 1e5, "network: Y.refrac", "steps"),
     )
     if math.prod(neurons) != shape.neurons:
         raise InputError(
@@ -186,13 +187,6 @@ def _shape(network: Part, x: Part, y: Part, xy: Part, parameters: Mapping[str, A
             f"pixels make {shape.filters} x {shape.positions}"
         )
     return shape
-
-
-def _refractory(y: Part) -> int:
-    steps = y.number("refrac")
-    if not (0 <= steps < 1e5 and steps.is_integer()):
-        raise InputError(f"network: Y.refrac={steps:g} is no number of steps")
-    return int(steps)
 
 
 def _excitation(xy: Part, shape: Network) -> np.ndarray:
@@ -297,10 +291,9 @@ def _score(accuracy: float, told: float, draws: int) -> Score:
     return Score(accuracy, math.sqrt(variance / draws), draws, told)
 
 
-def _count(parameters: Mapping[str, Any], name: str) -> int:
-    value = _json_number(parameters, name)
-    if not 0 <= value < 1e9 or not value.is_integer():
-        raise InputError(f"parameters.json: {name}={value:g} is no number of images")
+def _count(value: float, below: float, name: str, what: str) -> int:
+    if not (0 <= value < below and value.is_integer()):
+        raise InputError(f"{name}={value:g} is no number of {what}")
     return int(value)
 
 

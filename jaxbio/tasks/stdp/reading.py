@@ -1,15 +1,12 @@
-"""From the configuration of the task "stdp" to its networks, what they learn, and when."""
+"""From the configuration of the task "stdp" to its networks."""
 
 import dataclasses
 from typing import Any
 
 from jaxbio.errors import InputError
 from jaxbio.options import check_key, keys
-from jaxbio.runs.periods import Periods
-from jaxbio.runs.schedules import duration_in_steps
 from jaxbio.spiking.network import Network, Parameters
 from jaxbio.spiking.population import Member, read_members
-from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.settings import Numbers
 
 # Of all networks together: in float32 and with what learning needs, more do not fit into any
@@ -23,9 +20,11 @@ def read_network(config: Any) -> tuple[Network, Parameters]:
     Raises:
         InputError: sizes that do not fit each other.
     """
-    spiking = config.spiking
-    network = Network(**{f.name: getattr(spiking, f.name) for f in dataclasses.fields(Network)})
-    return network, Parameters(*(getattr(spiking, name) for name in Parameters._fields))
+    shape, numbers = (
+        {field.name: getattr(config.spiking, field.name) for field in dataclasses.fields(kind)}
+        for kind in (Network, Parameters)
+    )
+    return Network(**shape), Parameters(**numbers)
 
 
 def read_members_of(config: Any) -> list[Member]:
@@ -49,19 +48,3 @@ def read_members_of(config: Any) -> list[Member]:
             f"{count:,} weights, at most {MAX_WEIGHTS:,} are possible; use fewer"
         )
     return members
-
-
-def what_learns(config: Any) -> Learning:
-    """The connections that learn; two-step training changes them on its way."""
-    return Learning(xy=config.spiking.learn_xy, yy=config.spiking.learn_yy)
-
-
-def read_periods(config: Any) -> Periods:
-    """When things happen, in steps of ``spiking.images_per_step`` images."""
-    total = config.spiking.train_images // config.spiking.images_per_step
-    return Periods(
-        total=total,
-        evaluate=duration_in_steps(config.eval, "every", total),
-        checkpoint=duration_in_steps(config.checkpoint, "every", total),
-        patience=0,
-    )

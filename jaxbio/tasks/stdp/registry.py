@@ -15,6 +15,7 @@ from typing import Any
 from jaxbio.errors import InputError
 from jaxbio.files import read_json, write_json
 from jaxbio.runs.directory import RunDirectory
+from jaxbio.runs.listing import find_runs
 from jaxbio.spiking.population import Member
 from jaxbio.spiking.settings import READOUTS
 from jaxbio.tasks.config import restored_config
@@ -69,19 +70,17 @@ def find_networks(root: Path) -> list[Entry]:
     if not root.is_dir():
         raise InputError(f"no folder {root}: give the one that holds the runs, with --runs")
     found = []
-    for folder, below, files in os.walk(root):
-        if "config.json" not in files:
-            below.sort()
+    for path in find_runs(root).values():
+        if not (path / "config.json").is_file():
             continue
-        below.clear()  # nothing of a run is a run
         try:
-            entry = _read(root, Path(folder))
+            entry = _read(root, path)
         except InputError as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
             continue
         if entry is not None:
             found.append(entry)
-    return sorted(found, key=lambda entry: entry.name)
+    return found
 
 
 def find_network(root: Path, name: str) -> Entry:

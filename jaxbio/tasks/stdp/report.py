@@ -79,7 +79,7 @@ def score_figures(
         voting, dependence on n and on the number of calibration images.
     """
     classes = len(class_names)
-    best = max((name for name in measured if name != "linear"), key=_accuracy_in(measured))
+    best = max((name for name in measured if name != "linear"), key=lambda n: measured[n].accuracy)
     by_class = measured[best]
     sizes = by_class.confusion.sum(1)
     errors = np.sqrt(by_class.per_class * (1 - by_class.per_class) / np.maximum(sizes, 1))
@@ -151,10 +151,6 @@ def write_report(
     tables: dict[str, list[tuple[str, ...]]]
     tables = {"Accuracies": accuracy_rows(measured), "Parameters": parameters}
     write_page(path, f"Spiking network {name}", tables, figures)
-
-
-def _accuracy_in(measured: Mapping[str, Accuracy]):
-    return lambda name: measured[name].accuracy
 
 
 def _by_calibration(

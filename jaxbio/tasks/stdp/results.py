@@ -94,7 +94,7 @@ def search_table(points: Sequence[GridPoint]) -> list[tuple[str, ...]]:
     readouts = list(points[0].accuracies)
     rows = [(*points[0].values, "seeds", *(f"{name} %" for name in readouts))]
     for point in points:
-        scores = [_percent(point.mean(name), point.deviation(name)) for name in readouts]
+        scores = [percent(point.mean(name), point.deviation(name)) for name in readouts]
         rows.append((*(f"{v:g}" for v in point.values.values()), str(point.seeds), *scores))
     return rows
 
@@ -146,8 +146,9 @@ def search_figures(points: Sequence[GridPoint], readout: str) -> dict[str, Figur
     return figures
 
 
-def _percent(mean: float, deviation: float | None) -> str:
-    return f"{100 * mean:.2f}" + ("" if deviation is None else f" +- {100 * deviation:.2f}")
+def percent(share: float, error: float | None) -> str:
+    """A share, and its error if it has one, in percent."""
+    return f"{100 * share:.2f}" + ("" if error is None else f" +- {100 * error:.2f}")
 
 
 def _mean(measured: Sequence[Accuracy]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.options import set_key
 from jaxbio.runs.checkpoints import load_variables
+from jaxbio.spiking.accuracy import Accuracy
 from jaxbio.spiking.classify import Outcome, classify
 from jaxbio.spiking.network import Network, Parameters, Weights
 from jaxbio.spiking.readouts import votes_from_counts
@@ -113,33 +114,11 @@ class SavedNetwork:
         top_n: int = 1,
         votes: np.ndarray | None = None,
     ) -> Outcome:
-        """Classifies a fitted picture; arguments and errors as :meth:`show` has them."""
-        encoding, _ = jax.random.split(jax.random.key(seed))
-        return classify(
-            self.network,
-            self.parameters,
-            self.weights,
-            self._votes_or_refuse(votes),
-            picture,
-            encoding,
-            readout=readout,
-            top_n=top_n,
-            encoder=self.task.config.spiking.encoder,
-        )
-
-    def show(
-        self,
-        picture: np.ndarray,
-        seed: int,
-        readout: str = "patch_voting",
-        top_n: int = 1,
-        votes: np.ndarray | None = None,
-    ) -> tuple[Outcome, dict[str, Figure]]:
-        """Classifies a fitted picture; the outcome, and the figures of its presentation.
+        """Classifies a fitted picture.
 
         Args:
             picture: uint8 ``[crop, crop]``.
-            seed: of the encoding, and of the choice of a random neuron.
+            seed: of the encoding.
             readout: one of ``jaxbio.spiking.readouts.VOTING``.
             top_n: of the readout ``top_n``.
             votes: None takes the saved ones.
@@ -147,22 +126,6 @@ class SavedNetwork:
         Raises:
             InputError: a network without votes, an unknown readout.
         """
-        votes = self._votes_or_refuse(votes)
-        outcome = self.classify(picture, seed, readout, top_n, votes)
-        _, choice = jax.random.split(jax.random.key(seed))
-        figures = presentation_figures(
-            self.network,
-            self.parameters,
-            self.weights,
-            votes,
-            outcome.recording,
-            outcome.scores,
-            outcome.label,
-            choice,
-        )
-        return outcome, figures
-
-    def _votes_or_refuse(self, votes: np.ndarray | None) -> np.ndarray:
         votes = self.votes if votes is None else votes
         if votes is None:
             raise InputError(
@@ -170,7 +133,23 @@ class SavedNetwork:
                 "vote: repeat the train.py command, which tests at its end, or choose another "
                 "--checkpoint"
             )
-        return votes
+        encoding, _ = jax.random.split(jax.random.key(seed))
+        return classify(
+            self.network,
+            self.parameters,
+            self.weights,
+            votes,
+            picture,
+            encoding,
+            readout=readout,
+            top_n=top_n,
+            encoder=self.task.config.spiking.encoder,
+        )
+
+    def figures(self, outcome: Outcome, seed: int) -> dict[str, Figure]:
+        """The figures of a presentation; ``seed`` chooses a random neuron."""
+        _, choice = jax.random.split(jax.random.key(seed))
+        return presentation_figures(self.network, self.parameters, self.weights, outcome, choice)
 
     def activity(self, part: str) -> Counts:
         """Counts of the ``calibration`` or ``test`` presentations, recorded once per weights."""
@@ -187,6 +166,12 @@ class SavedNetwork:
             digest,
             lambda: self.task.activity(self.state, part, self.member),
         )
+
+    def measure(self, top_n: int) -> dict[str, Accuracy]:
+        """Every readout on this activity."""
+        calibration, test = self.activity("calibration"), self.activity("test")
+        seed = self.task.members[self.member].seed
+        return measure_readouts(calibration, test, len(self.class_names), top_n=top_n, seed=seed)
 
 
 def open_network(
@@ -210,7 +195,7 @@ def open_network(
     for key, value in (changes or {}).items():
         set_key(config, key, value)
     check_config(config)
-    task = Stdp.prepare(config)
+    task = Stdp(config)
     if not 0 <= member < len(task.members):
         raise InputError(
             f"--member={member}: {entry.name} has {len(task.members)} networks, from 0"
@@ -230,9 +215,8 @@ def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
     Returns:
         The file.
     """
+    measured = saved.measure(top_n)
     calibration, test = saved.activity("calibration"), saved.activity("test")
-    seed = saved.task.members[saved.member].seed
-    measured = measure_readouts(calibration, test, len(saved.class_names), top_n=top_n, seed=seed)
     # Its own where training was stopped before a test; the same numbers otherwise.
     votes = votes_from_counts(*calibration, len(saved.class_names))
     figures = network_figures(saved.network, saved.parameters, saved.weights, votes)
@@ -241,8 +225,9 @@ def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
     if training is not None:
         figures["accuracy by training images"] = training
     label = int(saved.task.pictures.test[1][0])
+    seed = saved.task.members[saved.member].seed
     _, picture = saved.random_picture(label, seed)
-    _, shown = saved.show(picture, seed, votes=votes)
+    shown = saved.figures(saved.classify(picture, seed, votes=votes), seed)
     figures |= {f"a test image of label {label}: {name}": one for name, one in shown.items()}
     settings: dict[str, Any] = {**saved.entry.settings, "step": int(saved.state.step)}
     if len(saved.task.members) > 1:

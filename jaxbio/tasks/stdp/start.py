@@ -5,7 +5,6 @@ that images and spikes go on where they ended. With the settings of the old run 
 ``spiking.train_images`` it equals one run of all images bit for bit.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.runs.checkpoints import load_variables
 from jaxbio.runs.directory import RunDirectory
-from jaxbio.spiking.network import Network, Parameters
-from jaxbio.spiking.population import Member, member_parameters
+from jaxbio.spiking.network import Network
+from jaxbio.spiking.population import member_parameters
 from jaxbio.tasks.config import restored_config
 from jaxbio.tasks.stdp.reading import read_members_of, read_network
 from jaxbio.tasks.stdp.state import SpikingState, abstract_state
@@ -28,9 +27,13 @@ _RUNS = Path("runs")  # where train.py keeps runs that have no --workdir
 _SAME = ("kind", "filters", "kernel", "stride", "crop")  # these decide the shapes
 
 
-@dataclass(frozen=True)
 class Start:
-    """A saved network to go on with.
+    """A saved network to go on with, checked without reading arrays.
+
+    Args:
+        config: of the new run.
+        network: its shape.
+        members: its networks.
 
     Attributes:
         step: of its newest checkpoint.
@@ -38,15 +41,26 @@ class Start:
         parameters: of its members, ``[M]``.
         members: of its population, or one.
         member: the one that all of the new run start from; None: each from its own.
+
+    Raises:
+        InputError: no such network, none of this shape, one without a checkpoint, or one that has
+            learned from as many images as the new run asks for.
     """
 
-    run: RunDirectory
-    step: int
-    images: int
-    network: Network
-    parameters: Parameters
-    members: list[Member]
-    member: int | None
+    def __init__(self, config: ConfigDict, network: Network, members: int):
+        name = config.spiking.start_from
+        self.run = _find_run(name)
+        theirs = restored_config(read_json(self.run.config_file))
+        self.network, parameters = read_network(theirs)
+        _check_shapes(name, self.network, network)
+        self.members = read_members_of(theirs)
+        self.parameters = member_parameters(parameters, self.members)
+        if not (steps := self.run.steps()):
+            raise InputError(f"spiking.start_from={name} has no checkpoint: train it first")
+        self.step = max(steps)
+        self.images = self.step * theirs.spiking.images_per_step
+        _check_images(config, name, self.images)
+        self.member = _choose_member(config, name, len(self.members), members)
 
     def record(self) -> dict[str, Any]:
         """JSON-able, for ``config.json``."""
@@ -59,46 +73,8 @@ class Start:
 
 
 def find_start(config: ConfigDict, network: Network, members: int) -> Start | None:
-    """The network that ``spiking.start_from`` names, checked without reading arrays.
-
-    Args:
-        config: of the new run.
-        network: its shape.
-        members: its networks.
-
-    Returns:
-        None where nothing is named.
-
-    Raises:
-        InputError: no such network, none of this shape, one without a checkpoint, or one that has
-            learned from as many images as the new run asks for.
-    """
-    name = config.spiking.start_from
-    if not name:
-        return None
-    run = _find_run(name)
-    theirs = restored_config(read_json(run.config_file))
-    saved, parameters = read_network(theirs)
-    _check_shapes(name, saved, network)
-    saved_members = read_members_of(theirs)
-    steps = [
-        int(folder.name.removeprefix("step_"))
-        for folder in run.checkpoints.glob("step_*")
-        if folder.name.removeprefix("step_").isdecimal()
-    ]
-    if not steps:
-        raise InputError(f"spiking.start_from={name} has no checkpoint: train it first")
-    images = max(steps) * theirs.spiking.images_per_step
-    _check_images(config, name, images)
-    return Start(
-        run=run,
-        step=max(steps),
-        images=images,
-        network=saved,
-        parameters=member_parameters(parameters, saved_members),
-        members=saved_members,
-        member=_choose_member(config, name, len(saved_members), members),
-    )
+    """The network that ``spiking.start_from`` names, if it does; see :class:`Start`."""
+    return Start(config, network, members) if config.spiking.start_from else None
 
 
 def begin_from(state: SpikingState, start: Start, mesh: Mesh, chunk: int) -> SpikingState:

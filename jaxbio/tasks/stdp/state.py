@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,7 @@ from jaxbio.spiking.population import Member, initial_members
 _CLASSES = 10  # of digits and MNIST
 
 
-@struct.dataclass
-class SpikingState:
+class SpikingState(struct.PyTreeNode):
     """All arrays of a spiking network that learns, or of a population of N.
 
     Attributes:
@@ -33,10 +32,6 @@ class SpikingState:
     weights: Weights
     votes: jax.Array
     calibrated: jax.Array
-
-    if TYPE_CHECKING:  # flax adds it
-
-        def replace(self, **changes: Any) -> Self: ...  # noqa: D102
 
     def count_parameters(self) -> int:
         """Number of weights."""

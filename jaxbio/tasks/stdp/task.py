@@ -7,34 +7,30 @@ published; calibration and test belong to :meth:`Stdp.test`.
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from jaxbio.data.types import Source
+from jaxbio.data import open_source
 from jaxbio.files import write_text
 from jaxbio.ops.encoding import make_encoder
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
-from jaxbio.runs.periods import Periods
 from jaxbio.runs.progress import Pace, format_table, say
+from jaxbio.runs.schedules import read_periods
 from jaxbio.spiking import competition
 from jaxbio.spiking.inference import respond_encoded, respond_in_batches
 from jaxbio.spiking.learning import unstack
-from jaxbio.spiking.network import Network, Parameters, Weights
-from jaxbio.spiking.population import Member, member_parameters, population_mesh
+from jaxbio.spiking.network import Weights
+from jaxbio.spiking.population import member_parameters, population_mesh
 from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.readouts import votes_from_counts
-from jaxbio.tasks.classification.build import data_source
 from jaxbio.tasks.stdp.activity import Counts
 from jaxbio.tasks.stdp.data import (
-    Pictures,
     draw,
     part_key,
     read_pictures,
@@ -42,10 +38,11 @@ from jaxbio.tasks.stdp.data import (
     shift_levels,
 )
 from jaxbio.tasks.stdp.figures import network_figures, refresh_weight_map
-from jaxbio.tasks.stdp.reading import read_members_of, read_network, read_periods, what_learns
+from jaxbio.tasks.stdp.reading import read_members_of, read_network
 from jaxbio.tasks.stdp.report import measure_readouts
 from jaxbio.tasks.stdp.results import (
     grid_points,
+    percent,
     search_csv,
     search_figures,
     search_table,
@@ -76,11 +73,11 @@ class Chunk(NamedTuple):
     clear: bool
 
 
-@dataclass(frozen=True)
 class Stdp:
     """The objects of a run; see :class:`jaxbio.tasks.task.Task`.
 
     Attributes:
+        images_per_step: that each network learns from, one after another.
         pictures: its parts, as the network sees them.
         parameters: numbers of the members, ``[N]``.
         learning: what learns, unless in two steps.
@@ -88,56 +85,30 @@ class Stdp:
         periods: when things happen, in chunks.
         latest: results of the newest test, for the report.
         pace: of the weight map that is drawn while training.
-    """
 
-    config: ConfigDict
-    source: Source
-    pictures: Pictures
-    network: Network
-    parameters: Parameters
-    learning: Learning
-    members: list[Member]
-    mesh: Mesh
-    periods: Periods
-    like: SpikingState
-    latest: Results = dataclasses.field(default_factory=dict)
-    pace: Pace = dataclasses.field(default_factory=lambda: Pace(_SECONDS_BETWEEN_MAPS))
+    Raises:
+        InputError: wrong configuration or data.
+    """
 
     best_by: ClassVar[str] = "accuracy"
 
-    @classmethod
-    def prepare(cls, config: ConfigDict) -> "Stdp":
-        """Builds and checks everything; computes nothing yet.
-
-        Raises:
-            InputError: wrong configuration or data.
-        """
-        network, parameters = read_network(config)
-        members = read_members_of(config)
-        mesh = population_mesh(len(members))
-        each = member_parameters(parameters, members)
-        periods = read_periods(config)
-        source = data_source(config)
-        pictures = read_pictures(source, network.crop, config.spiking.calibration_share)
-        if config.spiking.test_on == "validation":
-            pictures = pictures.for_validation()
-        return cls(
-            config=config,
-            source=source,
-            pictures=pictures,
-            network=network,
-            parameters=each,
-            learning=what_learns(config),
-            members=members,
-            mesh=mesh,
-            periods=periods,
-            like=abstract_state(network, each, members, mesh),
-        )
-
-    @property
-    def images_per_step(self) -> int:
-        """Images that each network learns from in a step, one after another."""
-        return self.config.spiking.images_per_step
+    def __init__(self, config: ConfigDict):
+        self.config, spiking = config, config.spiking
+        self.network, parameters = read_network(config)
+        self.members = read_members_of(config)
+        self.mesh = population_mesh(len(self.members))
+        self.parameters = member_parameters(parameters, self.members)
+        self.learning = Learning(xy=spiking.learn_xy, yy=spiking.learn_yy)
+        self.images_per_step = spiking.images_per_step
+        total = spiking.train_images // spiking.images_per_step
+        self.periods = read_periods(config, total, total)
+        self.source = open_source(config.data)
+        self.pictures = read_pictures(self.source, self.network.crop, spiking.calibration_share)
+        if spiking.test_on == "validation":
+            self.pictures = self.pictures.for_validation()
+        self.like = abstract_state(self.network, self.parameters, self.members, self.mesh)
+        self.latest: Results = {}
+        self.pace = Pace(_SECONDS_BETWEEN_MAPS)
 
     def initial_state(self) -> SpikingState:
         """Random weights, or those of ``spiking.start_from``."""
@@ -152,10 +123,19 @@ class Stdp:
 
     def train_step(self) -> Callable[[SpikingState, Chunk], tuple[SpikingState, Metrics]]:
         """``step(state, batch)``; two-step training has a program for each of its parts."""
+        make = partial(
+            make_step,
+            self.network,
+            self.parameters,
+            jnp.stack([part_key("train", member.seed) for member in self.members]),
+            self.encoder,
+            self.mesh,
+            images_per_update=self.config.spiking.images_per_update,
+        )
         steps = {
-            "joint": self._step(self.learning),
-            "first": self._step(Learning(yy=False), masked=False),
-            "second": self._step(Learning(xy=False)),
+            "joint": make(self.learning),
+            "first": make(Learning(yy=False), masked=False),
+            "second": make(Learning(xy=False)),
         }
 
         def step(state: SpikingState, chunk: Chunk) -> tuple[SpikingState, Metrics]:
@@ -278,11 +258,14 @@ class Stdp:
     def headline(self, results: Results) -> str:
         """Accuracy of the configured readout."""
         entry = results["readouts"][self.config.spiking.readout]
-        return f"{self.config.spiking.readout} {_percent(entry)}"
+        return f"{self.config.spiking.readout} {percent(entry['accuracy'], entry['error'])} %"
 
     def result_rows(self, results: Results) -> list[tuple[str, str]]:
         """Accuracy of every readout."""
-        rows = [(name, _percent(entry)) for name, entry in results["readouts"].items()]
+        rows = [
+            (name, f"{percent(entry['accuracy'], entry['error'])} %")
+            for name, entry in results["readouts"].items()
+        ]
         if "population" in results:
             rows.append(("networks", f"{len(results['population'])}, see {_POPULATION_FILE}"))
         return [*rows, ("training images", str(results["images"]))]
@@ -340,19 +323,3 @@ class Stdp:
             return respond_encoded(self.network, parameters, weights, encoder, key, levels, numbers)
 
         return jax.jit(respond)
-
-    def _step(self, learning: Learning, masked: bool = True) -> Any:
-        return make_step(
-            self.network,
-            self.parameters,
-            jnp.stack([part_key("train", member.seed) for member in self.members]),
-            self.encoder,
-            self.mesh,
-            learning,
-            masked=masked,
-            images_per_update=self.config.spiking.images_per_update,
-        )
-
-
-def _percent(entry: dict[str, float]) -> str:
-    return f"{100 * entry['accuracy']:.2f} +- {100 * entry['error']:.2f} %"

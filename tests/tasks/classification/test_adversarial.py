@@ -8,12 +8,13 @@ from jaxbio.errors import InputError
 from jaxbio.ops.images import Preprocessing
 from jaxbio.tasks.classification.adversarial import Adversary, read_adversary
 from jaxbio.tasks.classification.build import create_state
+from jaxbio.tasks.classification.config import Train
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from jaxbio.tasks.classification.step import make_train_step
 from tests.tasks.tiny import Tiny, batch
 
 _PREPROCESSING = Preprocessing(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-_ADVERSARY = Adversary("linf", 0.1, 3, 0.5)
+_ADVERSARY = Adversary(Train(adversarial_epsilon=0.1, adversarial_steps=3, adversarial_step=0.5))
 
 
 def _step(adversary):
@@ -48,7 +49,7 @@ def test_the_configuration_asks_for_it():
     train = base.get_config().train
     assert read_adversary(train, 32) is None
     train.adversarial = "pgd"
-    assert read_adversary(train, 32) == Adversary("linf", 8 / 255, 7, 0.25)
+    assert read_adversary(train, 32) == Adversary(Train(adversarial="pgd"))
     train.adversarial_epsilon = 8.0
     with pytest.raises(InputError, match="adversarial_epsilon"):
         read_adversary(train, 32)

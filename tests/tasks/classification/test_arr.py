@@ -30,6 +30,7 @@ from jaxbio.tasks.classification.arr import (
 )
 from jaxbio.tasks.classification.augmentation import Augmentation
 from jaxbio.tasks.classification.build import create_state
+from jaxbio.tasks.classification.config import Arr, Data
 from jaxbio.tasks.classification.step import make_eval_step, make_train_step
 from tests.tasks.tiny import Tiny, batch
 
@@ -50,8 +51,8 @@ class Small(nn.Module):
         return logits, {"layer1": x, "layer2": vector, "logits": logits}
 
 
-def _regulariser(**changes) -> ResponseRegulariser:
-    return ResponseRegulariser({"layer1": 8, "layer2": 6}, 10, **{"coefficient": 5.0, **changes})
+def _regulariser(coefficient=5.0) -> ResponseRegulariser:
+    return ResponseRegulariser({"layer1": 8, "layer2": 6}, 10, Arr(coefficient=coefficient))
 
 
 def _setup(model=None, regulariser=None, ema=False, **options):
@@ -149,7 +150,7 @@ def test_averages_take_the_memory_as_it_is():
 @pytest.mark.slow
 def test_no_transfers_but_the_batch():
     """Neither the memory nor augmentation goes through the host."""
-    augmentation = Augmentation(2, 9.0, 0.5, (0.5, 0.5, 0.5), 0.25)
+    augmentation = Augmentation(Data(rand_augment=2, random_erasing=0.25))
     state, step = _setup(regulariser=_regulariser(), augmentation=augmentation)
     compiled = jax.jit(step, donate_argnums=0).lower(state, batch()).compile()
     on_device = jax.device_put(batch())
@@ -162,7 +163,7 @@ def test_no_transfers_but_the_batch():
 
 @pytest.mark.slow
 def test_augmentation_is_a_function_of_seed_and_step_not_of_micro_batches():
-    augmentation = Augmentation(2, 9.0, 0.5, (0.5, 0.5, 0.5), 0.25)
+    augmentation = Augmentation(Data(rand_augment=2, random_erasing=0.25))
     state, whole = _setup(augmentation=augmentation)
     _, parts = _setup(augmentation=augmentation, accumulate=4)
     _, plain = _setup()
@@ -311,10 +312,10 @@ def test_the_memory_survives_a_checkpoint_and_serves_evaluation(tmp_path, small_
 @pytest.mark.slow
 def test_the_memory_of_other_endpoints_is_refused(tmp_path, small_model, monkeypatch):
     config = _config(**{"train.total_steps": 2, "arr.endpoints": "layer1"})
-    experiment = task.Classification.prepare(config)
+    experiment = task.Classification(config)
     loop.train(config, str(tmp_path))
     checkpointer = loop.Checkpointer(tmp_path / "checkpoints", best_by="top1")
-    other = task.Classification.prepare(_config(**{"arr.endpoints": "layer2"}))
+    other = task.Classification(_config(**{"arr.endpoints": "layer2"}))
     with pytest.raises(CheckpointMismatchError, match=r"missing response_memory/mean/layer2") as e:
         checkpointer.restore_latest(other.like)
     assert "\n" not in str(e.value)

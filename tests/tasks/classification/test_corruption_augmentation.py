@@ -80,7 +80,7 @@ def test_every_kind_is_drawn():
     ("changes", "message"),
     [
         ({"corruption_augmentation": "fogg"}, "data.corruption_augmentation=fogg"),
-        ({"corruption_severities": "0"}, "data.corruption_severities=0"),
+        ({"corruption_severities": "0"}, "data.corruption_severities='0'"),
         ({"corruption_share": 0.0}, "data.corruption_share=0.0"),
         ({"image_size": 28}, "data.image_size=28"),
     ],

@@ -4,7 +4,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from configs import base
@@ -12,7 +11,7 @@ from jaxbio.errors import InputError
 from jaxbio.models import create_model
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.state import make_state
-from jaxbio.tasks.classification.build import parameter_shapes
+from jaxbio.tasks.classification.build import variable_shapes
 from jaxbio.tasks.classification.frozen import classifier_paths, read_frozen
 from jaxbio.tasks.classification.losses import cross_entropy
 from jaxbio.tasks.classification.optimizers import make_optimizer
@@ -25,7 +24,7 @@ _IMAGES = Preprocessing(32, (0.5,) * 3, (0.5,) * 3)
 def _shapes(name, **arguments):
     one, other = (create_model(name, num_classes=n, **arguments) for n in (10, 11))
     size = arguments["image_size"]
-    shapes, more = parameter_shapes(one, size), parameter_shapes(other, size)
+    shapes, more = (variable_shapes(network, size)["params"] for network in (one, other))
     return shapes, classifier_paths(shapes, more)
 
 
@@ -45,7 +44,7 @@ def trained():
     frozen = read_frozen("conv, bn", params, [])
     config = base.get_config().optimizer
     config.name, config.weight_decay = "adamw", 0.1
-    optimizer = optax.masked(make_optimizer(config), frozen.learning)
+    optimizer = make_optimizer(config, frozen)
     state = make_state(params, variables, constants, optimizer, ema=True)
     step = make_train_step(
         model, _IMAGES, optimizer, lambda _: jnp.float32(0.01), seed=0, ema_decay=0.9, frozen=frozen

@@ -12,6 +12,7 @@ from configs import base
 from jaxbio.errors import InputError
 from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.state import make_state
+from jaxbio.tasks.classification.config import Data
 from jaxbio.tasks.classification.mixing import Mixing, read_mixing
 from jaxbio.tasks.classification.step import make_train_step
 from jaxbio.tasks.config import check_config
@@ -33,7 +34,8 @@ def _pictures(number=6):
 @functools.cache
 def _program(kind):
     def mix(key, share, alpha):
-        return Mixing(kind, share, alpha, alpha)(_pictures(), key)
+        data = Data(mix=kind, mix_share=share, mixup_alpha=alpha, cutmix_alpha=alpha)
+        return Mixing(data)(_pictures(), key)
 
     return jax.jit(jax.vmap(mix, (0, None, None)))
 
@@ -92,7 +94,7 @@ def test_the_loss_is_that_of_soft_labels():
     model, images = Tiny(dropout=0.0, batch_norm=False), Preprocessing(32, (0.5,) * 3, (0.5,) * 3)
     variables = dict(jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 3))))
     params, constants = variables.pop("params"), variables.pop("constants")
-    mixing, seen = Mixing("mixup", 1.0, 1.0, 1.0), []
+    mixing, seen = Mixing(Data(mix="mixup", mixup_alpha=1.0)), []
 
     def spy(given, key):
         mixed = mixing(given, key)
@@ -123,7 +125,7 @@ def test_what_the_configuration_asks_for():
     config.train.total_steps = 1
     assert read_mixing(config.data) is None
     config.data.mix = "mixup"
-    assert read_mixing(config.data).mixup_alpha == 0.2
+    assert read_mixing(config.data).data.mixup_alpha == 0.2
     check_config(config)
     for key, value in (("arr.coefficient", 1.0), ("train.adversarial", "pgd")):
         other = config.copy_and_resolve_references()

@@ -121,14 +121,14 @@ def test_a_fine_tuning_goes_on_bit_for_bit(weights, tuned, tmp_path, monkeypatch
 
 def test_the_same_classes_keep_their_classifier(tmp_path):
     path, given = _export(tmp_path / "weights", 10)
-    task = classification.Classification.prepare(_config(fine_tune, **_changes(path)))
+    task = classification.Classification(_config(fine_tune, **_changes(path)))
     state = task.initial_state()
     chex.assert_trees_all_equal(state.params, given["params"])
     chex.assert_trees_all_equal(state.ema["params"], given["params"])
     names = json.loads((path / "config.json").read_text())
     names["resolved"] = {"model": names["model"], "class_names": list("abcdefghij")}
     (path / "config.json").write_text(json.dumps(names))
-    other = classification.Classification.prepare(_config(fine_tune, **_changes(path)))
+    other = classification.Classification(_config(fine_tune, **_changes(path)))
     kernel = other.initial_state().params["fc"]["kernel"]
     assert not np.array_equal(kernel, given["params"]["fc"]["kernel"])
 
@@ -191,7 +191,7 @@ def test_a_file_of_pytorch(tmp_path, monkeypatch):
     config.model.front_end = "none"
     for module in (opened, classification):
         monkeypatch.setattr(module, "build_model", build_model)
-    task = classification.Classification.prepare(config)
+    task = classification.Classification(config)
     state = task.initial_state()
     assert state.params["decoder"]["linear"]["kernel"].shape[-1] == 10
     expected = tensors["V4.conv.weight"].transpose(2, 3, 1, 0)

@@ -16,11 +16,13 @@ from jaxbio.errors import InputError
 from jaxbio.neural import synthetic_recordings, write_recordings
 from jaxbio.neural.recordings import Recordings, StimulusSet
 from jaxbio.ops.images import Preprocessing
+from jaxbio.runs.checkpoints import export_variables
 from jaxbio.runs.mesh import make_mesh
 from jaxbio.runs.state import make_state
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
 from jaxbio.tasks.classification import task as classifier_task
+from jaxbio.tasks.classification.build import model_arguments
 from jaxbio.tasks.rdm import networks as rdm_models
 from jaxbio.tasks.rdm import task as rdm
 from jaxbio.tasks.rdm import teachers
@@ -323,7 +325,7 @@ def test_parts_are_frozen_and_others_held_near_their_start(tmp_path):
             **{"optimizer.name": "sgd", "optimizer.learning_rate": 1e-2},
             **{"train.total_steps": 20, **changes},
         )
-        task = rdm.RdmFineTuning.prepare(config)
+        task = rdm.RdmFineTuning(config)
         results = loop.train(config, str(tmp_path / name))
         assert {"similarity_validation", "similarity_validation_before"} <= set(results)
         assert task.best_by == "similarity_validation"
@@ -368,6 +370,35 @@ def test_a_student_goes_on_from_a_run_and_a_run_can_teach(tmp_path):
     assert config.model.activation == "relu"  # what the student is, not what was asked
     opened = session.open_session(None, str(tmp_path / "second"), with_data=False)
     assert opened.step == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"front_end": "evnet", "front_end_options": {"sf_max": 5.0, "retina": {"m_cells": False}}},
+        {"name": "spiking_cnn", "steps": 4, "tau": 3.0},
+        {"name": "cornet_s", "times": 2, "remat": True},
+    ],
+)
+def test_the_configuration_becomes_that_of_the_student(tmp_path, arguments):
+    usual = {"name": "resnet18", "front_end": "none", "front_end_options": {}, "activation": "relu"}
+    usual |= {"num_classes": 7, "image_size": _SIZE, "remat": False, "dtype": "float32"}
+    arguments = {**usual, **arguments}
+    mean, std = (0.4, 0.5, 0.6), (0.3, 0.2, 0.1)
+    if "retina" in arguments["front_end_options"]:
+        arguments["front_end_options"]["retina"] |= {"mean": list(mean), "std": list(std)}
+    images = jnp.zeros((1, _SIZE, _SIZE, 3))
+    export_variables(
+        tmp_path / "student",
+        arguments,
+        Student().init(jax.random.key(0), images),
+        preprocessing=Preprocessing(_SIZE, mean, std),
+        provenance={},
+    )
+    config = rdm_finetune.get_config()
+    config.rdm.student = str(tmp_path / "student")
+    rdm_models.open_student(config, 7)
+    assert model_arguments(config, 7) == arguments
 
 
 @pytest.mark.slow
@@ -456,7 +487,7 @@ def test_all_teachers_are_the_runs_of_a_folder(neural_file, tmp_path):
 )
 def test_wrong_configurations(neural_file, changes, message):
     with pytest.raises(InputError, match=message):
-        rdm.RdmFineTuning.prepare(_config(neural_file, **changes))
+        rdm.RdmFineTuning(_config(neural_file, **changes))
 
 
 def test_unknown_variants_are_refused():

@@ -130,7 +130,7 @@ def test_before_its_first_test_a_network_cannot_vote(root):
     fresh = saved_module.SavedNetwork(network.entry, network.task, state, 0)
     _, picture = fresh.random_picture(3, 0)
     with pytest.raises(InputError, match=r"tiny at step 2 is not calibrated .* train.py"):
-        fresh.show(picture, 0)
+        fresh.classify(picture, 0)
     page = saved_module.report_network(fresh).read_text()  # it calibrates by itself
     assert "a test image of label" in page
 

@@ -34,7 +34,7 @@ def _config(base=lc_snn, **changes):
 
 
 def _saved(config, workdir):
-    like = stdp.Stdp.prepare(config).like
+    like = stdp.Stdp(config).like
     checkpointer = Checkpointer(workdir / "checkpoints", best_by="accuracy")
     state = checkpointer.restore_latest(like)
     checkpointer.close()
@@ -84,7 +84,7 @@ def test_resumes_exactly(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("base", [c_snn, fc_snn, lc_snn_competition])
 def test_every_kind_learns(base):
-    task = stdp.Stdp.prepare(_config(base))
+    task = stdp.Stdp(_config(base))
     state = task.initial_state()
     before = _learned(state)
     batch = next(iter(task.batches(0)))
@@ -97,7 +97,7 @@ def test_every_kind_learns(base):
 
 @pytest.mark.slow
 def test_two_steps_freeze_one_connection_each():
-    task = stdp.Stdp.prepare(_config(lc_snn_two_step))
+    task = stdp.Stdp(_config(lc_snn_two_step))
     state = task.initial_state()
     np.testing.assert_array_equal(state.weights.yy, task.config.spiking.c_w)
     step = task.train_step()
@@ -120,7 +120,7 @@ def test_two_steps_freeze_one_connection_each():
 )
 def test_a_connection_can_be_frozen(base, frozen):
     changes = {f"spiking.learn_{name}": False for name in frozen}
-    task = stdp.Stdp.prepare(_config(base, **changes))
+    task = stdp.Stdp(_config(base, **changes))
     state = task.initial_state()
     before = _learned(state)
     state, _ = task.train_step()(state, next(iter(task.batches(0))))
@@ -159,7 +159,7 @@ def test_going_on_equals_one_long_run(short, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_competition_learns_above_a_saved_network(short):
     changes = {"spiking.start_from": str(short / "short"), "spiking.learn_xy": False}
-    task = stdp.Stdp.prepare(_config(lc_snn_competition, **changes))
+    task = stdp.Stdp(_config(lc_snn_competition, **changes))
     state, saved = task.initial_state(), _saved(_config(), short / "short")
     np.testing.assert_array_equal(state.weights.xy, saved.weights.xy)
     np.testing.assert_array_equal(state.weights.theta, saved.weights.theta)
@@ -172,9 +172,7 @@ def test_competition_learns_above_a_saved_network(short):
 
 
 def test_a_population_starts_from_one_network(short):
-    task = stdp.Stdp.prepare(
-        _config(**{"spiking.start_from": str(short / "short"), "population.seeds": 2})
-    )
+    task = stdp.Stdp(_config(**{"spiking.start_from": str(short / "short"), "population.seeds": 2}))
     saved, state = _saved(_config(), short / "short"), task.initial_state()
     for number in range(2):
         np.testing.assert_array_equal(task.weights(state, number).xy, saved.weights.xy)
@@ -199,7 +197,7 @@ def test_a_wrong_start_leaves_nothing_behind(short, tmp_path, changes, words):
 
 def test_a_start_needs_a_checkpoint(short, tmp_path):
     (tmp_path / "config.json").write_bytes((short / "short" / "config.json").read_bytes())
-    task = stdp.Stdp.prepare(_config(**{"spiking.start_from": str(tmp_path)}))
+    task = stdp.Stdp(_config(**{"spiking.start_from": str(tmp_path)}))
     with pytest.raises(InputError, match="has no checkpoint: train it first"):
         task.record(new=True)
 
@@ -230,8 +228,8 @@ def test_population_writes_a_table(tmp_path, capsys):
 def test_member_equals_its_own_run(programs, monkeypatch):
     """In one program, or in shares of one and two networks."""
     monkeypatch.setattr("jaxbio.tasks.stdp.step.programs_at_once", lambda: programs)
-    together = stdp.Stdp.prepare(_config(**{"population.seeds": 3}))
-    alone = stdp.Stdp.prepare(_config(seed=2))
+    together = stdp.Stdp(_config(**{"population.seeds": 3}))
+    alone = stdp.Stdp(_config(seed=2))
     states = []
     for task in (together, alone):
         state, step = task.initial_state(), task.train_step()
@@ -279,7 +277,7 @@ def test_a_network_that_never_fires_says_so(tmp_path, caplog):
 @pytest.mark.slow
 def test_members_of_several_intensities():
     """Brighter pictures drive more spikes, in learning and in tests; the others stay the same."""
-    bright = stdp.Stdp.prepare(_config(**{"population.grid": "intensity=40,127.5,127.5"}))
+    bright = stdp.Stdp(_config(**{"population.grid": "intensity=40,127.5,127.5"}))
     state, step = bright.initial_state(), bright.train_step()
     before = [bright.activity(state, "test", number)[0].sum() for number in range(3)]
     assert before[0] < 0.7 * before[1]
@@ -287,14 +285,13 @@ def test_members_of_several_intensities():
     state, _ = step(state, next(iter(bright.batches(0))))
     learned = [np.asarray(bright.weights(state, number).theta).sum() for number in range(3)]
     assert learned[0] < learned[1] == learned[2]
-    usual = stdp.Stdp.prepare(_config())
+    usual = stdp.Stdp(_config())
     assert usual.activity(usual.initial_state(), "test")[0].sum() == before[1]
 
 
 def test_validation_leaves_the_test_set_alone():
     test, validation = (
-        stdp.Stdp.prepare(_config(**{"spiking.test_on": name})).pictures
-        for name in ("test", "validation")
+        stdp.Stdp(_config(**{"spiking.test_on": name})).pictures for name in ("test", "validation")
     )
     images = np.concatenate([validation.calibration[0], validation.test[0]])
     np.testing.assert_array_equal(images, test.calibration[0])
@@ -302,7 +299,7 @@ def test_validation_leaves_the_test_set_alone():
 
 
 def test_pictures_of_digits_and_draws():
-    task = stdp.Stdp.prepare(_config())
+    task = stdp.Stdp(_config())
     pictures = read_pictures(task.source, 20, 1 / 6)
     assert pictures.train[0].shape == (1194, 400)
     assert len(pictures.calibration[0]) == 239
