@@ -8,8 +8,15 @@ from typing import Any
 from jaxbio.errors import InputError, suggest
 from jaxbio.options import option, read
 
-OF_SQUARES = ("digits", "mnist", "cifar10", "cifar100", "svhn")  # all of one size
-SOURCES = (*OF_SQUARES, "folder", "shards")
+# Values of ``data.source``, and the module and function of this package that open each.
+OF_SQUARES = {  # all of one size
+    "digits": "digits.open_digits",
+    "mnist": "mnist.open_mnist",
+    "cifar10": "cifar.open_cifar",
+    "cifar100": "cifar.open_cifar",
+    "svhn": "svhn.open_svhn",
+}
+SOURCES = OF_SQUARES | {"folder": "folder.open_image_folder", "shards": "shards.open_shards"}
 AUGMENTATIONS = ("none", "crop_flip", "shift")
 
 

@@ -3,20 +3,8 @@
 import importlib
 from typing import Any
 
-from jaxbio.data.settings import read_settings
+from jaxbio.data.settings import SOURCES, read_settings
 from jaxbio.data.types import Source
-
-# By ``data.source``, module and function; of tfds:<name> those of tfds. Each is imported where it
-# is needed: a run pays for its own source only.
-_OPENERS = {
-    "digits": "digits.open_digits",
-    "mnist": "mnist.open_mnist",
-    "cifar10": "cifar.open_cifar",
-    "cifar100": "cifar.open_cifar",
-    "svhn": "svhn.open_svhn",
-    "folder": "folder.open_image_folder",
-    "shards": "shards.open_shards",
-}
 
 
 def open_source(cfg: Any) -> Source:
@@ -38,7 +26,8 @@ def open_source(cfg: Any) -> Source:
         (10, 1433, 364)
     """
     settings = read_settings(cfg)
-    module, _, opener = _OPENERS.get(settings.source, "tfds.open_tfds").partition(".")
+    module, _, opener = SOURCES.get(settings.source, "tfds.open_tfds").partition(".")
+    # Imported where it is needed: a run pays for its own source only.
     source: Source = getattr(importlib.import_module(f"jaxbio.data.{module}"), opener)(settings)
     if settings.classes:
         from jaxbio.data.subset import only_classes
