@@ -13,7 +13,7 @@ from jaxbio.data.types import ArraySplit, Source
 TEST_EVERY = 5
 
 
-def open_digits(_: Settings) -> Source:
+def open_digits(_: Settings | None = None) -> Source:
     """Opens the digits.
 
     The split is fixed and stratified: of each class, in file order, examples 0, 5, 10, ... (every
