@@ -52,7 +52,8 @@ def _readme(value: float) -> tuple[Published, ...]:
 
 NETWORKS = {
     "lc_1000_12": Network(
-        "LC 1000/12", "lc_snn", {"filters": 1000, "mean_weight": 0.4, "c_w": -100.0},
+        "LC 1000/12", "lc_snn",
+        {"filters": 1000, "mean_weight": 0.4, "c_w": -40.0, "train_images": 2000},
         _one(92.3, 0.7), _one(95.1, 0.5),
     ),
     "lc_100_12": Network(
