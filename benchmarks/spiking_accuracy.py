@@ -50,8 +50,8 @@ def measure(name: str, seeds: int, runs: Path, changes: list[str]) -> str:
         return f"{np.mean(values):.1f}{spread}"
 
     return (
-        f"| {name} | {ours(best)} ({best}) | {voting[0]} +- {voting[1]} | {ours('linear')} | "
-        f"{linear[0]} +- {linear[1]} | {len(members)} | {seconds / 60:.1f} |"
+        f"| {name} | {ours(best)} ({best}) | {voting[0]:.1f} +- {voting[1]:.1f} | {ours('linear')} | "
+        f"{linear[0]:.1f} +- {linear[1]:.1f} | {len(members)} | {seconds / 60:.1f} |"
     )
 
 
