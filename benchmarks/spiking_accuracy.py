@@ -49,9 +49,10 @@ def measure(name: str, seeds: int, runs: Path, changes: list[str]) -> str:
         spread = f" +- {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
         return f"{np.mean(values):.1f}{spread}"
 
+    texts = [f"{mean:.1f} +- {spread:.1f}" for mean, spread in (voting, linear)]
     return (
-        f"| {name} | {ours(best)} ({best}) | {voting[0]:.1f} +- {voting[1]:.1f} | {ours('linear')} | "
-        f"{linear[0]:.1f} +- {linear[1]:.1f} | {len(members)} | {seconds / 60:.1f} |"
+        f"| {name} | {ours(best)} ({best}) | {texts[0]} | {ours('linear')} | {texts[1]} | "
+        f"{len(members)} | {seconds / 60:.1f} |"
     )
 
 
