@@ -28,7 +28,7 @@ _CONCENTRATIONS = (0.1, 1.0)  # sparse weights and even ones, in turn
 
 
 class BandedRidge(NamedTuple):
-    """A fitted model.
+    """A fitted model, in float64.
 
     Attributes:
         gammas: weight of each group's kernel, ``[groups, q]``; each column sums to 1 if drawn.
@@ -40,12 +40,12 @@ class BandedRidge(NamedTuple):
         kernel_means: of the groups' kernels over the stimuli ``[groups, n]``.
     """
 
-    gammas: jax.Array
-    alphas: jax.Array
-    scores: jax.Array
-    dual: jax.Array
-    mean: jax.Array
-    kernel_means: jax.Array
+    gammas: np.ndarray
+    alphas: np.ndarray
+    scores: np.ndarray
+    dual: np.ndarray
+    mean: np.ndarray
+    kernel_means: np.ndarray
 
 
 def draw_gammas(groups: int, candidates: int, seed: int = 0) -> np.ndarray:
@@ -82,11 +82,12 @@ def banded_ridge(
     block: int = 4096,
     names: tuple[str, str] = ("kernels", "responses"),
 ) -> BandedRidge:
-    """Fits banded ridge regression from the groups' Gram matrices.
+    """Fits banded ridge regression from the groups' Gram matrices, in float64.
 
     Args:
         kernels: Gram matrix of each group of features ``[groups, n, n]``, from
-            :func:`jaxbio.similarity.gram` for instance; centring is part of the fit.
+            :func:`jaxbio.similarity.gram` for instance, or, where a wide layer's small directions
+            count, in float64 from :class:`jaxbio.similarity.Products`; centring is part of the fit.
         responses: ``[n, q]``; any number q.
         gammas: how many candidates to draw, or the candidates ``[candidates, groups]``.
         alphas: penalties to choose from, above 0.
@@ -106,34 +107,38 @@ def banded_ridge(
         >>> model = banded_ridge(kernels, voxels)
         >>> model.gammas[1].mean()  # how much of the voxels is IT's
     """
-    kernels = checks.floats(kernels, names[0], 3)
-    y = checks.floats(responses, names[1], 2)
-    groups, n, columns = kernels.shape
-    if n != columns:
-        raise InputError(f"{names[0]} are {kernels.shape}, must be [groups, n, n]")
-    checks.same_length(n, len(y), *names)
-    if block < 1:
-        raise InputError(f"block={block}, must be 1 or more")
-    if isinstance(gammas, int):
-        gammas = draw_gammas(groups, gammas, seed)
-    gammas = jnp.asarray(gammas, y.dtype)
-    if gammas.ndim != 2 or gammas.shape[1] != groups or not (gammas >= 0).all():
-        raise InputError(f"gammas are {gammas.shape}, must be [candidates, {groups}], 0 or more")
-    penalties = jnp.asarray(alphas, y.dtype)
-    if penalties.ndim != 1 or not len(penalties) or not (penalties > 0).all():
-        raise InputError(f"alphas={tuple(alphas)}: must be one or more numbers above 0")
-    inside = jnp.asarray(_training_of(folds, n), y.dtype)
-    parts = [
-        _fit(kernels, y[:, start : start + block], gammas, penalties, inside)
-        for start in range(0, y.shape[1], block)
-    ]
-    chosen, found_alphas, scores, dual = (
-        jnp.concatenate(part, axis=-1) for part in zip(*parts, strict=True)
-    )
-    return BandedRidge(gammas[chosen].T, found_alphas, scores, dual, y.mean(0), kernels.mean(1))
+    with jax.enable_x64(True):
+        kernels = checks.floats(kernels, names[0], 3).astype(float)
+        y = checks.floats(responses, names[1], 2).astype(float)
+        groups, n, columns = kernels.shape
+        if n != columns:
+            raise InputError(f"{names[0]} are {kernels.shape}, must be [groups, n, n]")
+        checks.same_length(n, len(y), *names)
+        if block < 1:
+            raise InputError(f"block={block}, must be 1 or more")
+        if isinstance(gammas, int):
+            gammas = draw_gammas(groups, gammas, seed)
+        gammas = jnp.asarray(gammas, y.dtype)
+        if gammas.ndim != 2 or gammas.shape[1] != groups or not (gammas >= 0).all():
+            raise InputError(
+                f"gammas are {gammas.shape}, must be [candidates, {groups}], 0 or more"
+            )
+        penalties = jnp.asarray(alphas, y.dtype)
+        if penalties.ndim != 1 or not len(penalties) or not (penalties > 0).all():
+            raise InputError(f"alphas={tuple(alphas)}: must be one or more numbers above 0")
+        inside = jnp.asarray(_training_of(folds, n), y.dtype)
+        parts = [
+            _fit(kernels, y[:, start : start + block], gammas, penalties, inside)
+            for start in range(0, y.shape[1], block)
+        ]
+        chosen, found_alphas, scores, dual = (
+            jnp.concatenate(part, axis=-1) for part in zip(*parts, strict=True)
+        )
+        model = (gammas[chosen].T, found_alphas, scores, dual, y.mean(0), kernels.mean(1))
+        return BandedRidge(*map(np.asarray, model))
 
 
-def banded_ridge_predict(model: BandedRidge, kernels: Any) -> jax.Array:
+def banded_ridge_predict(model: BandedRidge, kernels: Any) -> np.ndarray:
     """Predictions for other stimuli.
 
     Args:
@@ -147,12 +152,13 @@ def banded_ridge_predict(model: BandedRidge, kernels: Any) -> jax.Array:
     Raises:
         InputError: shapes do not fit.
     """
-    kernels = checks.floats(kernels, "kernels", 3)
-    if (kernels.shape[0], kernels.shape[2]) != model.kernel_means.shape:
-        raise InputError(
-            f"kernels are {kernels.shape}, must be [{len(model.gammas)}, m, {len(model.dual)}]"
-        )
-    return _predict(model, kernels)
+    with jax.enable_x64(True):
+        kernels = checks.floats(kernels, "kernels", 3)
+        if (kernels.shape[0], kernels.shape[2]) != model.kernel_means.shape:
+            raise InputError(
+                f"kernels are {kernels.shape}, must be [{len(model.gammas)}, m, {len(model.dual)}]"
+            )
+        return np.asarray(_predict(model, kernels.astype(float)))
 
 
 def _training_of(folds: int | Sequence[int], n: int) -> np.ndarray:

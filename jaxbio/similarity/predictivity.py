@@ -20,6 +20,7 @@ from jaxbio.similarity.crossval import Splits, check_splits, stratified_splits
 from jaxbio.similarity.gram import gram
 from jaxbio.similarity.one_to_one import one_to_one_predict
 from jaxbio.similarity.pls import components_found, isometric, pls_components, pls_of_split
+from jaxbio.similarity.products import products
 from jaxbio.similarity.ranks import pearson_columns
 from jaxbio.similarity.ridge import linear_predict, ridge_cv_predict, ridge_predict
 
@@ -32,6 +33,7 @@ BRAIN_SCORE_ALPHAS = (
     *(10.0**e * step / 2 for e in range(2, 7) for step in range(2, 20)),
     1e7,
 )
+_BLOCK = 4096  # units of a layer that are in float64 at a time
 
 
 class RankWarning(UserWarning):
@@ -115,10 +117,7 @@ def predictivity(
         times = y if y.ndim == 3 else y[None]
         scores = [_score_one_to_one(checks.local(x), times, *splits) for x in layers.values()]
         return _finish(jnp.stack(scores), y, list(layers), names[1], single)
-    if method == "pls":
-        stacked = _factors(layers)
-    else:
-        stacked = jnp.stack([gram(x, label) for label, x in layers.items()])
+    stacked = _factors(layers) if method == "pls" else _grams(layers)
     return _regress(
         stacked, responses, objects, method, splits=splits, n_components=n_components,
         alpha=alpha, alphas=alphas, labels=list(layers), responses_name=names[1], single=single,
@@ -138,8 +137,8 @@ def predictivity_from_gram(
     """:func:`predictivity` from the layers' Gram matrices, for layers too wide to keep.
 
     A Gram matrix has the squares of the features' singular values: of a steep spectrum it keeps
-    less than the features themselves. PLS takes float64 ones as they are and leaves out directions
-    whose squares are rounding errors of their type.
+    less than the features themselves. All methods take float64 ones as they are; PLS leaves out
+    directions whose squares are rounding errors of their type.
 
     Args:
         grams: ``[layers, n, n]`` from :func:`jaxbio.similarity.gram`, or in float64 from
@@ -158,10 +157,11 @@ def predictivity_from_gram(
         InputError: as there.
     """
     checks.choice(method, REGRESSIONS[:-1], "regression from Gram matrices")
-    given, grams = grams, checks.floats(grams, names[0], 3)
+    with jax.enable_x64(checks.known(grams) or _x64()):
+        grams = checks.floats(grams, names[0], 3)
     labels = labels or [f"{names[0]}[{i}]" for i in range(len(grams))]
     return _regress(
-        _roots(given) if method == "pls" else grams, responses, objects, method, labels=labels,
+        _roots(grams) if method == "pls" else grams, responses, objects, method, labels=labels,
         responses_name=names[1], **options,
     )  # fmt: skip
 
@@ -173,22 +173,28 @@ def _regress(
     """From Gram matrices ``[layers, n, n]``; for PLS from features ``[layers, n, r]``."""
     y, splits = _prepare(responses, objects, splits, stacked.shape[1], labels[0], responses_name)
     times = y if y.ndim == 3 else y[None]
-    if method == "pls":
-        if n_components < 1:
-            raise InputError(f"n_components={n_components}, must be at least 1")
-        exact = checks.known(times)
-        with jax.enable_x64(exact or cast(Any, jax.config).jax_enable_x64):
-            wide = np.asarray(times, np.float64) if exact else times
+    penalty = alphas if method == "ridge-cv" else alpha
+    if n_components < 1:
+        raise InputError(f"n_components={n_components}, must be at least 1")
+    if checks.known(penalty) and not np.min(penalty) > 0:
+        raise InputError(f"ridge penalties must be above 0, got {np.min(penalty)}")
+    # In float32 a penalty of 1 is below the rounding errors of a wide layer's Gram matrix.
+    exact = checks.known(stacked, times)
+    with jax.enable_x64(exact or _x64()):
+        wide = np.asarray(times, np.float64) if exact else times
+        if method == "pls":
             scores, found = _pls_scores(stacked, wide, *splits, n_components)
-        scores = jnp.asarray(scores, y.dtype)
-        if exact:
-            _say_rank(np.asarray(found), labels, n_components)
-    else:
-        penalty = jnp.asarray(alphas if method == "ridge-cv" else alpha, stacked.dtype)
-        if checks.known(penalty) and not bool((penalty > 0).all()):
-            raise InputError(f"ridge penalties must be above 0, got {penalty.min()}")
-        scores = _scores(stacked, times, *splits, penalty, method)
-    return _finish(scores, y, labels, responses_name, single)
+        else:
+            stacked = np.asarray(stacked, np.float64) if exact else stacked
+            penalty = jnp.asarray(penalty, stacked.dtype)
+            scores = _scores(stacked, wide, *splits, penalty, method)
+    if method == "pls" and exact:
+        _say_rank(np.asarray(found), labels, n_components)
+    return _finish(jnp.asarray(scores, y.dtype), y, labels, responses_name, single)
+
+
+def _x64() -> bool:
+    return cast(Any, jax.config).jax_enable_x64
 
 
 def _roots(grams: Any) -> np.ndarray:
@@ -205,15 +211,28 @@ def _factors(layers: dict[str, jax.Array]) -> Any:
     if not checks.known(*layers.values()):
         widest = max(x.shape[1] for x in layers.values())
         return jnp.stack([jnp.pad(x, ((0, 0), (0, widest - x.shape[1]))) for x in layers.values()])
-    factors = [isometric(x) if x.is_fully_addressable else _spread_root(x) for x in layers.values()]
+    factors = [
+        isometric(x) if x.is_fully_addressable else _roots(_exact_gram(x, label)[None])[0]
+        for label, x in layers.items()
+    ]
     widest = max(x.shape[1] for x in factors)
     return np.stack([np.pad(x, ((0, 0), (0, widest - x.shape[1]))) for x in factors])
 
 
-def _spread_root(x: jax.Array) -> np.ndarray:
-    """Of features that no process has as a whole: from a Gram matrix in float64."""
+def _grams(layers: dict[str, jax.Array]) -> Any:
+    """Gram matrices ``[layers, n, n]``, in float64 where values are known."""
+    if not checks.known(*layers.values()):
+        return jnp.stack([gram(x, label) for label, x in layers.items()])
+    return np.stack([_exact_gram(x, label) for label, x in layers.items()])
+
+
+def _exact_gram(x: jax.Array, label: str) -> np.ndarray:
+    """In float64: of a wide layer block by block, of one that no process has as a whole at once."""
+    if x.is_fully_addressable:
+        blocks = range(0, x.shape[1], _BLOCK)
+        return products(np.asarray(x[:, start : start + _BLOCK]) for start in blocks).gram(label)
     with jax.enable_x64(True):
-        return _roots(gram(x.astype(np.float64))[None])[0]
+        return np.asarray(gram(x.astype(np.float64), label))
 
 
 def _say_rank(found: np.ndarray, labels: Sequence[str], wanted: int) -> None:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeCV
 from sklearn.preprocessing import StandardScaler
 
 from jaxbio import similarity as sim
@@ -165,6 +165,40 @@ def test_ridge_cv_is_that_of_scikit_learn():
     gold = RidgeCV(np.asarray(alphas)).fit(x[train[0]], y[train[0]])
     assert float(alpha[0]) == gold.alpha_
     np.testing.assert_allclose(predicted[0], gold.predict(x[test[0]]), atol=1e-8)
+
+
+def _wide() -> tuple[np.ndarray, np.ndarray]:
+    """A front-end's kind of layer: one direction a million times as strong as the others."""
+    rng = np.random.default_rng(5)
+    strong = rng.normal(size=(len(OBJECTS), 1)) @ rng.normal(size=(1, 400)) * 1e5
+    weak = rng.normal(size=(len(OBJECTS), 5)) @ rng.normal(size=(5, 400))
+    y = weak @ rng.normal(size=(400, 3))
+    return (strong + weak).astype(np.float32), y.astype(np.float32)
+
+
+@pytest.mark.parametrize("method", ["ridge", "ridge-cv", "linear"])
+def test_regressions_of_a_steep_spectrum_in_float32_are_those_of_scikit_learn(method):
+    x, y = _wide()
+    train, test = sim.stratified_splits(OBJECTS, 2, train_size=0.75)
+    found = sim.predictivity(x, y, method=method, splits=(train, test), alphas=(0.1, 10.0))
+    gold = {"ridge": Ridge(1.0), "ridge-cv": RidgeCV((0.1, 10.0)), "linear": LinearRegression()}
+    for split in range(2):
+        exact = x.astype(np.float64)
+        model = gold[method].fit(exact[train[split]], y[train[split]].astype(np.float64))
+        predicted = model.predict(exact[test[split]])
+        r = [np.corrcoef(predicted[:, i], y[test[split], i])[0, 1] for i in range(3)]
+        np.testing.assert_allclose(found.per_neuroid[split], r, atol=1e-5)
+
+
+def test_banded_ridge_of_a_steep_spectrum_is_in_float64():
+    x, y = _wide()
+    kernels = sim.products([x]).gram()[None]
+    half = len(x) // 2
+    model = sim.banded_ridge(kernels[:, :half, :half], y[:half], 1, alphas=(1.0,), folds=4)
+    found = sim.banded_ridge_predict(model, kernels[:, half:, :half])
+    exact = x.astype(np.float64)
+    gold = Ridge(1.0).fit(exact[:half], y[:half].astype(np.float64)).predict(exact[half:])
+    np.testing.assert_allclose(found, gold, rtol=1e-5, atol=1e-5 * np.abs(gold).max())
 
 
 @pytest.mark.slow
