@@ -13,7 +13,8 @@ _ROOT = Path(__file__).parents[2]
 
 def _run(module, work, *options):
     """The program as a user starts it: on one device, forks without the threads of tests."""
-    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(_ROOT)}
+    flags = [x for x in os.environ.get("XLA_FLAGS", "").split() if "device_count" not in x]
+    environment = {**os.environ, "XLA_FLAGS": " ".join(flags), "PYTHONPATH": str(_ROOT)}
     command = [sys.executable, "-m", f"tests.faults.{module}", f"--work={work}", *options]
     done = subprocess.run(
         command, cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=600
@@ -23,10 +24,10 @@ def _run(module, work, *options):
 
 
 def test_malformed_files(tmp_path):
-    """A tenth of: sound and hand-made files of every kind, two damaged versions of each."""
-    said = _run("malformed", tmp_path, "--per_file=2", "--every=10")
+    """A twentieth of: sound and hand-made files of every kind, two damaged versions of each."""
+    said = _run("malformed", tmp_path, "--per_file=2", "--every=20")
     tried = int(said.splitlines()[-1].split()[0])
-    assert tried > 150
+    assert tried > 75
     assert ", 0 failures;" in said
 
 
