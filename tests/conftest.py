@@ -16,10 +16,10 @@ import pytest  # noqa: E402
 def pytest_configure(config: pytest.Config) -> None:
     """Sets what the workers and the commands that tests start inherit.
 
-    The quick and the slow suite spend much of their time in compilation: LLVM's expensive passes are
-    left out there, which changes no program's meaning. The golden suite runs what users run.
+    The quick and the slow suite spend much of their time in compilation: LLVM's expensive passes
+    are left out there, which changes no program's meaning. The golden suite runs what users run.
     """
-    if config.option.markexpr in ("not slow", "slow and not golden") and "XLA_FLAGS_KEEP" not in os.environ:
+    if config.option.markexpr in ("not slow", "slow and not golden"):
         os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
         os.environ["XLA_FLAGS"] += " --xla_llvm_disable_expensive_passes=true"
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
