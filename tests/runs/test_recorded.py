@@ -67,6 +67,7 @@ def _near(results, expected):
             assert results[name] == number, name
 
 
+@pytest.mark.golden  # results of another version: programs compiled as it compiled them
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["classification", "rdm"])
 def test_a_run_of_0_1_0_is_resumed_to_its_end(recorded, task):
@@ -83,6 +84,7 @@ def test_a_run_of_0_1_0_is_resumed_to_its_end(recorded, task):
         _near(again, {name: expected[name] for name in ("loss", "top1", "top5", "count")})
 
 
+@pytest.mark.golden  # results of another version: programs compiled as it compiled them
 @pytest.mark.slow
 def test_a_spiking_run_of_0_1_0_is_resumed_to_its_end(recorded):
     run, expected = recorded("stdp")
