@@ -176,16 +176,16 @@ def _regress(
     penalty = alphas if method == "ridge-cv" else alpha
     if n_components < 1:
         raise InputError(f"n_components={n_components}, must be at least 1")
-    if checks.known(penalty) and not np.min(penalty) > 0:
-        raise InputError(f"ridge penalties must be above 0, got {np.min(penalty)}")
+    if checks.known(penalty) and not (np.size(penalty) and np.all(np.asarray(penalty) > 0)):
+        raise InputError(f"ridge penalties must be one or more, above 0, got {penalty}")
     # In float32 a penalty of 1 is below the rounding errors of a wide layer's Gram matrix.
-    exact = checks.known(stacked, times)
+    exact = checks.known(times)
     with jax.enable_x64(exact or _x64()):
         wide = np.asarray(times, np.float64) if exact else times
         if method == "pls":
             scores, found = _pls_scores(stacked, wide, *splits, n_components)
         else:
-            stacked = np.asarray(stacked, np.float64) if exact else stacked
+            stacked = jnp.asarray(stacked, float if exact else stacked.dtype)
             penalty = jnp.asarray(penalty, stacked.dtype)
             scores = _scores(stacked, wide, *splits, penalty, method)
     if method == "pls" and exact:

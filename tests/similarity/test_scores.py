@@ -190,6 +190,18 @@ def test_regressions_of_a_steep_spectrum_in_float32_are_those_of_scikit_learn(me
         np.testing.assert_allclose(found.per_neuroid[split], r, atol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["ridge", "ridge-cv", "linear"])
+def test_regressions_in_a_trace_are_those_outside(method):
+    x, y = (part.astype(np.float32) for part in make())
+    splits = sim.stratified_splits(OBJECTS, 2, train_size=0.75)
+    options = {"method": method, "splits": splits}
+    whole = sim.predictivity(x, y, **options).score
+    both = jax.jit(lambda x, y: sim.predictivity(x, y, **options).score)(x, y)
+    features = jax.jit(lambda x: sim.predictivity(x, y, **options).score)(x)
+    np.testing.assert_allclose(both, whole, atol=1e-3)
+    np.testing.assert_allclose(features, whole, atol=1e-3)
+
+
 def test_banded_ridge_of_a_steep_spectrum_is_in_float64():
     x, y = _wide()
     kernels = sim.products([x]).gram()[None]
@@ -310,6 +322,10 @@ KEY = jax.random.key
             "a: neuroid 0 of .* split 0",
         ),
         (lambda: sim.predictivity(X, Y, method="ridge", splits=SPLITS, alpha=0.0), "above 0"),
+        (
+            lambda: sim.predictivity(X, Y, method="ridge-cv", splits=SPLITS, alphas=()),
+            "one or more",
+        ),
         (lambda: sim.predictivity(X, Y, splits=([[0, 1]], [[1, 2]])), "training and the test"),
         (lambda: sim.svm_score(X, 0 * OBJECTS), "one category"),
         (lambda: sim.svm_score(X, OBJECTS, n_features=3), "random key"),
