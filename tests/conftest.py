@@ -10,6 +10,7 @@ if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
 import tempfile  # noqa: E402
 
 import jax  # noqa: E402
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 
@@ -17,10 +18,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Sets what the workers and the commands that tests start inherit.
 
     The quick and the slow suite spend much of their time in compilation: LLVM's expensive passes
-    are left out there, which changes no program's meaning. The golden suite runs what users run.
+    are left out there, which changes no program's meaning; the slow golden tests run what users
+    run. Level 0 compiles no faster than level 1, and its programs take three times as long.
     """
     if config.option.markexpr in ("not slow", "slow and not golden"):
-        os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
+        os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=1"
         os.environ["XLA_FLAGS"] += " --xla_llvm_disable_expensive_passes=true"
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         cache = tempfile.TemporaryDirectory(prefix="jaxbio-xla-")
@@ -33,3 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def _strict_rank_promotion():
     """Silent broadcasting between ranks hides axis mistakes; every test runs without it."""
     jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def one_device(monkeypatch: pytest.MonkeyPatch):
+    """What a laptop has: eight devices on two cores are slow, and do not divide every batch."""
+    monkeypatch.setattr(jax, "device_count", lambda *_: 1)
+
+    def make_mesh(shape: tuple[int, ...], names: tuple[str, ...], **_):
+        return jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(shape), names)
+
+    monkeypatch.setattr(jax, "make_mesh", make_mesh)

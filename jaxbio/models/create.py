@@ -63,7 +63,7 @@ def create_model(
     Example:
         >>> model = create_model("resnet18", num_classes=10, front_end="svp", image_size=64)
         >>> variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
-        >>> logits, endpoints = model.apply(variables, jnp.zeros((2, 64, 64, 3)))
+        >>> logits, endpoints = jax.jit(model.apply)(variables, jnp.zeros((2, 64, 64, 3)))
     """
     body_class, preset = find_body(name)
     if front_end not in FRONT_ENDS:

@@ -121,7 +121,7 @@ def _programs():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", list(_programs()))
-def test_programs_run(page, tmp_path, monkeypatch):
+def test_programs_run(page, tmp_path, monkeypatch, one_device):
     monkeypatch.chdir(tmp_path)
     known = {}
     exec(_IMAGES + _BEFORE.get(page.name, ""), known)

@@ -228,7 +228,7 @@ def test_vit_training(name: str) -> None:
         def loss(params: dict):
             logits, endpoints = model.apply({"params": params}, x, True)
             responses = {name: endpoints[name] for name in arr.widths}
-            means, _ = update_memory(memory, responses, labels, momentum=arr.momentum)
+            means, _ = update_memory(memory, responses, labels, momentum=arr.arr.momentum)
             distance, new = arr.train(memory, endpoints, labels)
             ce = jnp.mean(cross_entropy(logits, labels))
             total = ce + arr.arr.coefficient * distance

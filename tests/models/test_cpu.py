@@ -108,18 +108,22 @@ def test_no_network_brings_a_cpu_s_form_to_an_accelerator(name, monkeypatch):
         rngs = {"dropout": jax.random.key(0)}
         return model.apply(variables, x, True, mutable=["batch_stats"], rngs=rngs)[0][0].sum()
 
-    def operations(platform):
+    def trace():
         jax.clear_caches()
-        lowered = jax.jit(jax.grad(loss)).trace(variables, x).lower(lowering_platforms=(platform,))
+        return jax.jit(jax.grad(loss)).trace(variables, x)
+
+    def operations(traced, platform):
+        lowered = traced.lower(lowering_platforms=(platform,))
         names = re.findall(r"stablehlo\.(\w+)", lowered.as_text())
         return Counter(name for name in names if name in work)
 
-    on_gpu, on_cpu = operations("cuda"), operations("cpu")
+    traced = trace()
+    on_gpu, on_cpu = operations(traced, "cuda"), operations(traced, "cpu")
 
     def plain(*arguments, cpu, default):
         del cpu
         return default(*arguments)
 
     monkeypatch.setattr(lax, "platform_dependent", plain)
-    assert on_gpu == operations("cuda")
+    assert on_gpu == operations(trace(), "cuda")
     assert on_gpu != on_cpu

@@ -15,6 +15,7 @@ def run(tmp_path, name, *more):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["sit", "svm", "rdm_finetuning"])
+@pytest.mark.usefixtures("one_device")
 def test_dry_runs_measure_every_row_and_say_that_they_are_synthetic(tmp_path, name):
     output, rows = run(tmp_path, name)
     assert all(row["measured"] is not None for row in rows)

@@ -4,8 +4,6 @@ import json
 import tarfile
 from pathlib import Path
 
-import jax
-import numpy as np
 import pytest
 
 from jaxbio.tasks.classification.opened import open_session
@@ -21,17 +19,8 @@ _IMAGES_APART = 2
 _RELATIVE = 1e-3
 
 
-@pytest.fixture(autouse=True)
-def _one_device(monkeypatch):
-    """The runs were recorded on one device; eight would not divide their batches."""
-    monkeypatch.setattr(jax, "device_count", lambda: 1)
-    monkeypatch.setattr(
-        jax, "make_mesh", lambda shape, names, **_: jax.sharding.Mesh(_first(shape), names)
-    )
-
-
-def _first(shape):
-    return np.array(jax.devices()[:1]).reshape(shape)
+# They were recorded on one device; eight would not divide their batches.
+pytestmark = pytest.mark.usefixtures("one_device")
 
 
 @pytest.fixture
