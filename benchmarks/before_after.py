@@ -5,8 +5,9 @@
 
 Networks (forward pass and gradient), spiking networks (learning and inference), RDMs and features,
 corruptions: those that both trees have. Each round starts a process for every tree and part, so
-that a busy machine slows both; printed are the medians over the rounds of each process's median
-call, in milliseconds, and their ratio.
+that a busy machine slows both, and the tree that goes first changes. Printed are the medians over
+the rounds of each process's median call, in milliseconds, and their ratio. A copy of the same tree
+as BEFORE shows how much is noise.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_CALLS = 5
+_CALLS = 9
 
 
 def networks() -> Iterator[tuple[str, Callable]]:
@@ -136,8 +137,9 @@ def main() -> None:
     print("| program | before | after | after / before |\n|---|---|---|---|")
     for part in options.only.split(","):
         rounds: dict[Path, list[dict[str, float]]] = {before: [], after: []}
-        for _ in range(options.rounds):
-            for tree, found in rounds.items():
+        for number in range(options.rounds):
+            for tree in (before, after) if number % 2 else (after, before):
+                found = rounds[tree]
                 if part == "spiking":
                     found.append({name: per_picture(tree, *w) for name, w in SPIKING.items()})
                 else:
