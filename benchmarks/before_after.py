@@ -3,11 +3,11 @@
     git worktree add ../before REVISION
     python benchmarks/before_after.py ../before . [--rounds=3] [--only=networks,spiking]
 
-Networks (forward pass and gradient), spiking networks (learning and inference), RDMs and features,
-corruptions: those that both trees have. Each round starts a process for every tree and part, so
-that a busy machine slows both, and the tree that goes first changes. Printed are the medians over
-the rounds of each process's median call, in milliseconds, and their ratio. A copy of the same tree
-as BEFORE shows how much is noise.
+Networks (forward pass and gradient), spiking networks (learning and inference), RDMs and their
+comparison, corruptions: what both trees have. Each round starts a process for every tree and part,
+so that a busy machine slows both, and the tree that goes first changes. Printed are the medians
+over the rounds of each process's median call, in milliseconds, and their ratio. A copy of the same
+tree as BEFORE shows how much is noise.
 """
 
 import argparse
@@ -133,9 +133,15 @@ def main() -> None:
     if options.part:
         print(json.dumps(measure(options.part)))
         return
+    parts = options.only.split(",")
+    if len({tree.resolve() for tree in options.trees}) != 2 or not {*parts} <= {*PARTS, "spiking"}:
+        parser.error(f"give two trees, and --only of {', '.join(PARTS)}, spiking")
+    for tree in options.trees:
+        if not (tree / "jaxbio").is_dir():
+            parser.error(f"{tree} holds no jaxbio: give the root of a checkout")
     before, after = options.trees
     print("| program | before | after | after / before |\n|---|---|---|---|")
-    for part in options.only.split(","):
+    for part in parts:
         rounds: dict[Path, list[dict[str, float]]] = {before: [], after: []}
         for number in range(options.rounds):
             for tree in (before, after) if number % 2 else (after, before):
