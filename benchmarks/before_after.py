@@ -4,10 +4,10 @@
     python benchmarks/before_after.py ../before . [--rounds=3] [--only=networks,spiking]
 
 Networks (forward pass and gradient), spiking networks (learning and inference), RDMs and their
-comparison, corruptions: what both trees have. Each round starts a process for every tree and part,
-so that a busy machine slows both, and the tree that goes first changes. Printed are the medians
-over the rounds of each process's median call, in milliseconds, and their ratio. A copy of the same
-tree as BEFORE shows how much is noise.
+comparison, corruptions, features (JPEGs to HDF5): what both trees have. Each round starts a process
+for every tree and part, so that a busy machine slows both, and the tree that goes first changes.
+Printed are the medians over the rounds of each process's median call, in milliseconds, and their
+ratio. A copy of the same tree as BEFORE shows how much is noise.
 """
 
 import argparse
@@ -82,12 +82,26 @@ def corruptions() -> Iterator[tuple[str, Callable]]:
         yield name, lambda name=name: corrupt(pictures, name, 3, jax.random.key(0))
 
 
-# Of benchmarks/spiking.py, which each tree has for its own seams.
-SPIKING = {
-    "LC 25, learning, per picture": ("learning", "--images=200", "--warm=200"),
-    "LC 25, inference, per picture": ("inference", "--images=1024"),
-}
 PARTS = {"networks": networks, "similarity": similarity, "corruptions": corruptions}
+# Benchmarks that each tree has for its own seams, and where they print images per second.
+_LC = ("--filters=25", "--source=digits")
+_FEATURES = ("benchmarks/features.py", "--images=192", "--repeats=1", "--models")
+OWN = {
+    "spiking": {
+        "LC 25, learning, per picture": (
+            ("benchmarks/spiking.py", "learning", "--images=200", "--warm=200", *_LC),
+            r"(\d+) images/s",
+        ),
+        "LC 25, inference, per picture": (
+            ("benchmarks/spiking.py", "inference", "--images=1024", *_LC),
+            r"(\d+) images/s",
+        ),
+    },
+    "features": {
+        f"{name}, features, per picture": ((*_FEATURES, name), rf"{name} +[\d.]+ +([\d.]+) ")
+        for name in ("cornet_z", "cornet_rt")
+    },
+}
 
 
 def measure(part: str) -> dict[str, float]:
@@ -117,25 +131,24 @@ def in_tree(tree: Path, *command: str) -> str:
     return done.stdout
 
 
-def per_picture(tree: Path, *words: str) -> float:
-    """Milliseconds a picture takes a spiking network."""
-    text = in_tree(tree, "benchmarks/spiking.py", *words, "--filters=25", "--source=digits")
-    return 1e3 / float(re.search(r"(\d+) images/s", text)[1])
+def per_picture(tree: Path, command: tuple[str, ...], rate: str) -> float:
+    """Milliseconds a picture takes, of images per second."""
+    return 1e3 / float(re.search(rate, in_tree(tree, *command))[1])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("trees", nargs="*", type=Path, metavar="TREE", help="before, after")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="networks,similarity,corruptions,spiking")
+    parser.add_argument("--only", default=",".join((*PARTS, *OWN)))
     parser.add_argument("--part", choices=tuple(PARTS), help="measure this tree alone, as JSON")
     options = parser.parse_args()
     if options.part:
         print(json.dumps(measure(options.part)))
         return
     parts = options.only.split(",")
-    if len({tree.resolve() for tree in options.trees}) != 2 or not {*parts} <= {*PARTS, "spiking"}:
-        parser.error(f"give two trees, and --only of {', '.join(PARTS)}, spiking")
+    if len({tree.resolve() for tree in options.trees}) != 2 or not {*parts} <= {*PARTS, *OWN}:
+        parser.error(f"give two trees, and --only of {', '.join((*PARTS, *OWN))}")
     for tree in options.trees:
         if not (tree / "jaxbio").is_dir():
             parser.error(f"{tree} holds no jaxbio: give the root of a checkout")
@@ -146,8 +159,8 @@ def main() -> None:
         for number in range(options.rounds):
             for tree in (before, after) if number % 2 else (after, before):
                 found = rounds[tree]
-                if part == "spiking":
-                    found.append({name: per_picture(tree, *w) for name, w in SPIKING.items()})
+                if part in OWN:
+                    found.append({k: per_picture(tree, *call) for k, call in OWN[part].items()})
                 else:
                     text = in_tree(tree, str(Path(__file__).resolve()), f"--part={part}")
                     found.append(json.loads(text.splitlines()[-1]))

@@ -2,6 +2,7 @@
 
 python benchmarks/rdm_finetune.py --neural=kriegeskorte2008_92.npz --region=human_it
   --student=runs/squeezenet1_0 --output=runs/rdm_92 [--seeds=10] [--people=5] [--rates=1e-5,1e-4]
+With --teacher=RUN --teacher_layer=NAME the RDM is that of a network's layer, of the same images.
 
 Every seed draws its own held-out and validation images (and people) and its own batches. A run is
 stopped where its validation images say, the step before any training included. Conditions:
@@ -41,6 +42,9 @@ def main():
     parser.add_argument("--l2_sp", type=float, default=0.01)
     parser.add_argument("--layer", default="penultimate")
     parser.add_argument("--part", default="", help="rdm.freeze of the condition 'part'")
+    parser.add_argument("--teacher", default="", help="a run in place of the recordings")
+    parser.add_argument("--teacher_layer", default="")
+    parser.add_argument("--only", default="", help="conditions, with commas; all by default")
     options = parser.parse_args()
     conditions = {
         "trained": {},
@@ -49,10 +53,14 @@ def main():
     }
     if options.part:
         conditions["part"] = {"rdm.freeze": options.part}
+    only = options.only.split(",") if options.only else list(conditions)
+    if unknown := set(only) - set(conditions):
+        parser.error(f"--only={','.join(sorted(unknown))}: there are {', '.join(conditions)}")
 
     table = [("condition", "rate", "before", "after", "gain [95 %]", "stopped at 0")]
     found = {}
-    for name, changes in conditions.items():
+    for name in only:
+        changes = conditions[name]
         by_rate = {
             rate: [_run(options, name, changes, rate, seed) for seed in range(options.seeds)]
             for rate in options.rates.split(",")
@@ -84,6 +92,7 @@ def _run(options, name, changes, rate, seed):
     config.rdm.neural, config.rdm.region = options.neural, options.region
     config.rdm.student, config.rdm.layer = options.student, options.layer
     config.rdm.held_out_people = options.people
+    config.rdm.teacher, config.rdm.teacher_layer = options.teacher, options.teacher_layer
     config.rdm.validation, config.rdm.l2_sp = 0.3, options.l2_sp
     config.train.total_steps = options.steps
     config.eval.every_steps = config.checkpoint.every_steps = max(1, options.steps // 5)
