@@ -103,7 +103,7 @@ class Actions:
         Raises:
             InputError: none does, or one of another machine.
         """
-        process = training_process(self._path(run).absolute())
+        process = training_process(self._index.path(run).absolute())
         os.kill(process, signal.SIGTERM)
         return {"stopped": process}
 
@@ -115,23 +115,17 @@ class Actions:
         """
         if mode not in _MODES:
             raise InputError(f"mode '{mode}': use {', '.join(_MODES)}")
-        return self._begin("evaluate", str(self._path(run).absolute()), f"--mode={mode}")
+        return self._begin("evaluate", str(self._index.path(run).absolute()), f"--mode={mode}")
 
     def classify(self, run: str, picture: Sequence[Sequence[int]]) -> Any:
         """Shows a drawn digit to a spiking network; see :meth:`Networks.classify`."""
-        self._path(run)
+        self._index.path(run)
         return self._networks.classify(run, picture)
 
     def jobs(self) -> Any:
         """What was started, the newest first, and how it goes."""
         with self._lock:
             return [_about(job) for job in reversed(self._jobs)]
-
-    def _path(self, run: str) -> Any:
-        paths = self._index.names()
-        if not isinstance(run, str) or run not in paths:
-            raise InputError(f"there is no run '{run}' (any more)")
-        return paths[run]
 
     def _begin(self, *words: str) -> Any:
         with self._lock:

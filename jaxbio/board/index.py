@@ -24,6 +24,10 @@ _NOT_COMPARED_SECTIONS = ("log.", "mesh.")
 _LOOKED_AT = ("config.json", "results.json", "metrics.jsonl", "evaluation", "report", "checkpoints")
 
 
+class NotFoundError(InputError):
+    """A name that the folder does not hold."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """A run at one moment; the same object as long as nothing has changed.
@@ -94,16 +98,25 @@ class Index:
         """
         return find_runs(self.folder)
 
+    def path(self, name: Any) -> Path:
+        """The run directory of a name, whatever a request gives for one.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        paths = self.names()
+        if not isinstance(name, str) or name not in paths:
+            raise NotFoundError(f"there is no run '{name}' (any more)")
+        return paths[name]
+
     def open(self, name: str) -> tuple[Seen, Columns]:
         """One run, with all of its metrics.
 
         Raises:
-            InputError: there is none of that name.
+            NotFoundError: there is none of that name.
         """
         with self._lock:
-            path = find_runs(self.folder).get(name)
-            if path is None:
-                raise InputError(f"there is no run '{name}' below {self.folder} (any more)")
+            path = self.path(name)
             course = self._courses.setdefault(name, Course(path / "metrics.jsonl"))
             columns = self._columns.setdefault(name, Columns(path / "metrics.jsonl"))
             for reading in (course, columns):

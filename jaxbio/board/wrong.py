@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxbio.board.index import NotFoundError
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.runs.listing import Run
@@ -130,11 +131,12 @@ class Pictures:
             A file, and its media type.
 
         Raises:
-            InputError: no such line, other data than were measured, or none.
+            NotFoundError: no such line.
+            InputError: other data than were measured, or none.
         """
         wrong = find_wrong(run.path)
         if wrong is None or line not in wrong.names:
-            raise InputError(f"{run.name} has no picture of line {line}")
+            raise NotFoundError("there is no such picture")
         from jaxbio.data.splits import picture
 
         with self._lock:
