@@ -1,6 +1,7 @@
 """From what a user types to a configuration: an experiment's name or file, and changed keys."""
 
 import contextlib
+import functools
 import importlib
 import re
 import runpy
@@ -14,7 +15,7 @@ from ml_collections import ConfigDict
 import jaxbio.configs
 from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError, suggest
-from jaxbio.options import set_key
+from jaxbio.options import flat, set_key
 from jaxbio.tasks.config import check_config, restored_config, weights_config
 
 _FOLDER = Path(jaxbio.configs.__path__[0]).resolve()
@@ -175,25 +176,21 @@ def _run_file(path: str) -> Mapping[str, Any]:
 
 
 def _change(config: ConfigDict, flag: str, key: str, text: str) -> None:
-    *sections, name = key.split(".")
-    section: Any = config
-    for part in sections:
-        section = section.get(part) if isinstance(section, ConfigDict) else None
-    now = section.get(name) if isinstance(section, ConfigDict) else None
-    if isinstance(section, ConfigDict) and name in section and not isinstance(now, ConfigDict):
-        if text == "None":
-            with contextlib.suppress(TypeError):  # a key that always has a value
-                section[name] = None
-                return
-        kind = section.get_type(name)
-        try:
-            value = _parse(text, kind, now)
-        except ValueError:
-            expected = _EXPECTED.get(kind, "numbers with commas")
-            raise InputError(f"{flag}={text}: use {expected}") from None
-        set_key(config, key, value)
-    else:
+    if key not in flat(config):
         set_key(config, key, text)  # says what is wrong with the key
+    *sections, name = key.split(".")
+    section: Any = functools.reduce(getattr, sections, config)
+    if text == "None":
+        with contextlib.suppress(TypeError):  # a key that always has a value
+            section[name] = None
+            return
+    kind = section.get_type(name)
+    try:
+        value = _parse(text, kind, section[name])
+    except ValueError:
+        expected = _EXPECTED.get(kind, "numbers with commas")
+        raise InputError(f"{flag}={text}: use {expected}") from None
+    set_key(config, key, value)
 
 
 def _parse(text: str, kind: type, now: Any) -> Any:
