@@ -119,11 +119,7 @@ def inspect_model(
 ) -> tuple[dict[str, Layer], bool]:
     """As :func:`layer_shapes`, and whether the model draws noise even when it is not trained.
 
-    Args:
-        model: as there.
-        variables: as there.
-        image_size: as there.
-        operations: whether single operations are among the layers, see :func:`activity_of`.
+    With ``operations`` single ones are among the layers, see :func:`activity_of`.
     """
     order: list[str] = []
 

@@ -41,8 +41,10 @@ class Pictures:
 
     def digest(self) -> str:
         """SHA-256 of all names and contents (files, or pixels where there are none), in order."""
-        digest = hashlib.sha256()
-        for name, content in zip(self.names, _hashes(self.source.eval), strict=True):
+        split, digest = self.source.eval, hashlib.sha256()
+        with ThreadPoolExecutor() as pool:
+            hashes = list(pool.map(lambda index: _hash(split, index), range(len(split))))
+        for name, content in zip(self.names, hashes, strict=True):
             digest.update(f"{name}\0{content}\0".encode())
         return digest.hexdigest()
 
@@ -119,11 +121,6 @@ def named_pictures(split: Split, names: list[str], one_size: bool) -> Pictures:
 def _of_files(paths: list[str], names: list[str], one_size: bool) -> Pictures:
     names = [os.fsencode(name).decode(errors="backslashreplace") for name in names]
     return named_pictures(FileSplit(paths, np.zeros(len(paths), np.int32)), names, one_size)
-
-
-def _hashes(split: Split) -> list[str]:
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda index: _hash(split, index), range(len(split))))
 
 
 def _hash(split: Split, index: int) -> str:
