@@ -28,13 +28,7 @@ _CHANGE = re.compile(r"[a-z_]\w*(\.\w+)*=[^\0\n]{0,300}")
 
 @dataclass(frozen=True)
 class Job:
-    """A command that was started.
-
-    Attributes:
-        words: after ``jaxbio``.
-        process: that runs it.
-        output: what it says.
-    """
+    """A command that was started: its words after ``jaxbio``, and what it says."""
 
     words: Sequence[str]
     process: "subprocess.Popen[bytes]"

@@ -54,12 +54,7 @@ def failure(text: str, status: HTTPStatus) -> Answer:
 
 
 class Answers:
-    """Answers about one folder of runs.
-
-    Args:
-        index: of the folder.
-        actions: what may be done; None: nothing.
-    """
+    """Answers about one folder of runs; without ``actions`` nothing may be done."""
 
     def __init__(self, index: Index, actions: Actions | None = None):
         self._index, self._actions = index, actions

@@ -54,9 +54,6 @@ class Seen:
 class Index:
     """The runs below a folder.
 
-    Args:
-        folder: of the runs.
-
     Raises:
         InputError: no such folder.
     """
@@ -73,9 +70,6 @@ class Index:
 
     def look(self, seconds: float = _BUDGET) -> tuple[dict[str, Seen], bool]:
         """All runs now, by name; and whether there are metrics that have not been read yet.
-
-        Args:
-            seconds: for reading metrics.
 
         Raises:
             InputError: the folder has gone.

@@ -11,11 +11,7 @@ _NOT_KEYS = ("name", "task")  # columns of their own
 
 
 class Table:
-    """The rows of a folder, made anew only where something has changed.
-
-    Args:
-        index: of the folder.
-    """
+    """The rows of a folder, made anew only where something has changed."""
 
     def __init__(self, index: Index):
         self._index = index

@@ -121,11 +121,7 @@ class Pictures:
         self._opened: tuple[str, Source, str, dict[str, int]] | None = None
 
     def show(self, run: Run, line: int) -> tuple[bytes, str]:
-        """A picture that a run gets wrong, small.
-
-        Args:
-            run: whose data set it is of.
-            line: of its ``predictions.csv``.
+        """A picture that a run gets wrong, small, by its line in ``predictions.csv``.
 
         Returns:
             A file, and its media type.

@@ -59,11 +59,8 @@ class Parser(argparse.ArgumentParser):
 
     def actions(self) -> "dict[str, Parser]":
         """The parsers of the command's actions, by name."""
-        found: dict[str, Any] = {}
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                found |= action.choices
-        return found
+        known: Any = self._actions
+        return next((a.choices for a in known if isinstance(a, argparse._SubParsersAction)), {})
 
     def error(self, message: str) -> NoReturn:
         """Argparse's errors as ours."""

@@ -42,15 +42,7 @@ def training_steps(
     """Endless (or ``num_steps``) pairs of step number and that step's examples.
 
     An epoch uses the first ``num_examples // global_batch_size`` batches of its order; the rest of
-    it is dropped.
-
-    Args:
-        num_examples: in the training split.
-        global_batch_size: at most ``num_examples``.
-        rows: this process's rows of the global batch.
-        seed: of the order.
-        start_step: number of the first step.
-        num_steps: how many; None: no end.
+    it is dropped. ``rows`` are this process's of the global batch.
 
     Returns:
         Dataset of (int64 scalar, int32 ``[rows]``).
