@@ -40,13 +40,9 @@ class Actions:
 
     A command goes on when the board ends: it is a process of its own session.
 
-    Args:
-        index: of the folder.
-        experiments: names that may be started.
-
     Attributes:
         token: whoever knows it may act.
-        experiments: as given.
+        experiments: names that may be started.
     """
 
     def __init__(self, index: Index, experiments: Sequence[str]):

@@ -35,10 +35,7 @@ class Series(NamedTuple):
 
 
 class Columns:
-    """The numbers of one run, read as they come.
-
-    Args:
-        file: ``metrics.jsonl``; need not exist.
+    """The numbers of one run, read as they come; ``metrics.jsonl`` need not exist.
 
     Attributes:
         series: by ``SPLIT/KEY``, such as ``train/loss``.

@@ -24,11 +24,8 @@ _BYTES_OF_A_RUN = 4 << 20  # of these pictures
 def export_site(index: Index, site: Path) -> int:
     """Writes all runs of a folder as a page that needs no server.
 
-    Pages load data as scripts, since browsers do not let a page read other files of a disk.
-
-    Args:
-        index: of the folder.
-        site: folder to write; new, empty, or an earlier export.
+    Pages load data as scripts, since browsers do not let a page read other files of a disk. The
+    folder ``site`` is new, empty, or an earlier export.
 
     Returns:
         The number of runs.

@@ -106,11 +106,8 @@ def add_processes(parser: Parser) -> None:
 
 
 def start_jax(options: argparse.Namespace | None = None) -> None:
-    """Joins the other processes if asked, turns on the persistent compilation cache, and makes
-    messages short.
-
-    Args:
-        options: with the flags of :func:`add_processes`; None joins nobody.
+    """Joins the other processes if asked by the flags of :func:`add_processes`, turns on the
+    persistent compilation cache, and makes messages short.
 
     Raises:
         InputError: there are fewer devices than asked for.

@@ -96,9 +96,7 @@ def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDi
 def config_of_run(recorded: Mapping[str, Any], overrides: Iterable[Override]) -> ConfigDict:
     """A run's own configuration with changes, locked; of converted weights, one for their images.
 
-    Args:
-        recorded: the content of its config.json.
-        overrides: changes, in order.
+    ``recorded`` is the content of its config.json.
 
     Raises:
         InputError: see :func:`open_config`.
@@ -129,11 +127,7 @@ def find_run(text: str) -> Path:
 
 
 def trained(workdir: Path, experiment: str | None) -> Path:
-    """``workdir``, if a run has been there.
-
-    Args:
-        workdir: the run directory.
-        experiment: that it would hold; None: not known.
+    """``workdir``, if a run has been there, of ``experiment`` where that is known.
 
     Raises:
         InputError: says how to train it.

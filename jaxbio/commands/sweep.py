@@ -118,8 +118,7 @@ def run_sweep(
 def summary(finished: Sequence[tuple[Point, dict[str, Any] | None]]) -> list[tuple[str, ...]]:
     """Rows of a table: for each point of the grid the mean over its seeds, never over points.
 
-    Args:
-        finished: points and their results; None: it diverged.
+    A point without results diverged.
     """
     measured = [results for _, results in finished if results is not None]
     name = next((key for key in JUDGED_BY if measured and key in measured[0]), "result")

@@ -153,11 +153,7 @@ def inspect_model(
 
 
 def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> dict[str, Layer]:
-    """The layers to extract, as they come out.
-
-    Args:
-        available: from :func:`layer_shapes`.
-        request: names are endpoints of the model.
+    """The layers to extract of those that there are (:func:`layer_shapes`), as they come out.
 
     Raises:
         InputError: an unknown layer or step; the message lists the valid ones.

@@ -51,13 +51,8 @@ class Pictures:
     def batches(
         self, settings: Settings, batch_size: int, start: int = 0
     ) -> Iterator[dict[str, np.ndarray]]:
-        """One pass, decoded, resized and cropped ahead in threads as in any evaluation.
-
-        Args:
-            settings: from :func:`jaxbio.data.settings.read_settings`. Up to ``max_bad_files``
-                images that do not decode are masked.
-            batch_size: images per batch.
-            start: first image.
+        """One pass from image ``start`` on, decoded, resized and cropped ahead in threads as in any
+        evaluation; up to ``max_bad_files`` images that do not decode are masked.
 
         Yields:
             See :func:`jaxbio.data.eval_batches`; ``index`` is the image's place in ``names``.
