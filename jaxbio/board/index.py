@@ -1,5 +1,6 @@
 """The runs of a folder, looked at again and again: what has not changed is not read again."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -190,11 +191,9 @@ def _signature(path: Path) -> list[tuple[int, int]]:
     """Times and sizes of all that a row depends on; files are replaced, so folders change too."""
     found = []
     for name in _LOOKED_AT:
-        try:
+        with contextlib.suppress(OSError):
             about = os.stat(f"{path}/{name}")
-        except OSError:
-            continue
-        found.append((about.st_mtime_ns, about.st_size))
+            found.append((about.st_mtime_ns, about.st_size))
     return found
 
 

@@ -7,14 +7,11 @@ import numpy as np
 
 from jaxbio.data.tensorflow_cpu import plain_graph, tf
 
-# Streams of randomness that one seed gives.
-_ORDER, _AUGMENTATION = 0, 1
-
 
 def stream_seed(seed: int, number: "tf.Tensor | int", augmentation: bool) -> "tf.Tensor":
     """The key of tf's stateless operations for one epoch's order or one step's augmentation."""
-    stream = 2 * seed + (_AUGMENTATION if augmentation else _ORDER)
-    return tf.stack([tf.constant(stream, tf.int64), tf.cast(number, tf.int64)])
+    stream = tf.constant(2 * seed + augmentation, tf.int64)
+    return tf.stack([stream, tf.cast(number, tf.int64)])
 
 
 def epoch_order(num_examples: int, seed: int, epoch: "tf.Tensor | int") -> "tf.Tensor":
