@@ -62,11 +62,8 @@ class Actions:
     ) -> Any:
         """Trains an experiment that jaxbio brings, in ``<folder>/<name>``; goes on if it is there.
 
-        Args:
-            experiment: its name, and a variant after a colon.
-            name: of the run.
-            changes: of its keys.
-            extend: what ``--extend`` takes; "" trains as long as configured.
+        An experiment may have a variant after a colon; ``extend`` is what ``--extend`` takes, ""
+        trains as long as configured.
 
         Raises:
             InputError: an unknown experiment, a name that is none, changes that are not KEY=VALUE.

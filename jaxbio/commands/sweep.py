@@ -80,11 +80,8 @@ def run_sweep(
 ) -> None:
     """Trains every combination of values with every seed; prints and writes the results.
 
-    Args:
-        experiment: see :func:`jaxbio.commands.experiments.open_config`.
-        fixed: changes of all runs.
-        varied: changes whose values are lists with commas.
-        options: ``seeds``, ``workdir`` and those of distributed runs.
+    ``fixed`` are changes of all runs, ``varied`` those whose values are lists with commas;
+    ``options`` has ``seeds``, ``workdir`` and the flags of distributed runs.
 
     Raises:
         InputError: any of the configurations is wrong; found out before the first run.
