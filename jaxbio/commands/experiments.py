@@ -1,7 +1,6 @@
 """From what a user types to a configuration: an experiment's name or file, and changed keys."""
 
 import contextlib
-import functools
 import importlib
 import re
 import runpy
@@ -173,7 +172,9 @@ def _change(config: ConfigDict, flag: str, key: str, text: str) -> None:
     if key not in flat(config):
         set_key(config, key, text)  # says what is wrong with the key
     *sections, name = key.split(".")
-    section: Any = functools.reduce(getattr, sections, config)
+    section: Any = config
+    for part in sections:
+        section = section[part]
     if text == "None":
         with contextlib.suppress(TypeError):  # a key that always has a value
             section[name] = None

@@ -10,7 +10,7 @@ from jaxbio.data.tensorflow_cpu import plain_graph, tf
 
 def stream_seed(seed: int, number: "tf.Tensor | int", augmentation: bool) -> "tf.Tensor":
     """The key of tf's stateless operations for one epoch's order or one step's augmentation."""
-    stream = tf.constant(2 * seed + augmentation, tf.int64)
+    stream = tf.constant(2 * seed + augmentation, tf.int64)  # of the two that one seed gives
     return tf.stack([stream, tf.cast(number, tf.int64)])
 
 
