@@ -107,12 +107,7 @@ def hosted(
 ) -> Hosted:
     """Finds out what a network on the host gives, by three grey images.
 
-    Args:
-        call: the network.
-        gradient: its; None: unknown.
-        names: of the layers within that may be asked for.
-        image_size: side of its images in pixels.
-        wanted: names or patterns of layers; None: all.
+    Of the layers within, ``names`` may be asked for; ``wanted`` are names or patterns, None: all.
 
     Raises:
         InputError: a layer that is wanted is not there.

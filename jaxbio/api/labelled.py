@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from jaxbio.data.class_names import match_classes
+from jaxbio.data.folder import list_classes
 from jaxbio.data.types import ArraySplit, FileSplit, Source, Split
 from jaxbio.errors import InputError
-from jaxbio.files.pictures import find_pictures, is_turned
+from jaxbio.files.pictures import is_turned
 
 # A folder of class folders, or (pictures, labels).
 Data = str | Path | tuple[Any, Any]
@@ -80,15 +81,8 @@ def _folder(root: Path, names: list[str], named: bool) -> tuple[list[str], np.nd
             "without names: give class_names=[...] to wrap or load_model"
         )
     numbers = match_classes(classes, names, f"data={root}") if named else range(len(classes))
-    paths: list[str] = []
-    labels: list[int] = []
-    for name, number in zip(classes, numbers, strict=True):
-        pictures, _ = find_pictures(split / name)
-        if not pictures:
-            raise InputError(f"{split / name} has no images: add some, or remove the class")
-        paths += pictures
-        labels += [number] * len(pictures)
-    return paths, np.array(labels, np.int32), root.resolve().name
+    found, _ = list_classes(str(split))
+    return found.paths, np.array(numbers, np.int32)[found.labels], root.resolve().name
 
 
 def _numbers(labels: Any, names: list[str], named: bool) -> np.ndarray:

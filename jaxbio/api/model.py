@@ -114,9 +114,7 @@ class Model(Network):
         )
 
     def _directory(self) -> RunDirectory:
-        weights = self._weights
-        path = Path("runs") / f"{self.name}_{weights[:8]}" if not self._workdir else self._workdir
-        run = RunDirectory(path)
+        run = RunDirectory(self._workdir or Path("runs") / f"{self.name}_{self._weights[:8]}")
         run.config_file = run.path / "model.json"
         return run
 

@@ -49,11 +49,8 @@ def is_layer(x: Any, count: int, *, timed: bool = False) -> bool:
 
 
 def choose(names: Iterable[str], wanted: Sequence[str] | None) -> list[str]:
-    """The names that are wanted, in their own order, and the logits.
-
-    Args:
-        names: that there are.
-        wanted: names, or patterns with ``*``; None: all.
+    """The names that are ``wanted`` (names, or patterns with ``*``; None: all), in their own order,
+    and the logits.
 
     Raises:
         InputError: one fits no name.

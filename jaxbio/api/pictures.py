@@ -1,5 +1,6 @@
 """Images as people have them in a program: arrays, files, folders; prepared as in an evaluation."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,10 @@ def batches(
     start = 0
     for group in groups:
         side = settings.image_size
-        if isinstance(group, np.ndarray) and group.shape[1:3] == (side, side):
-            found = _as_they_are(group, batch_size)
-        else:
-            pictures = _from_array(group, one_size) if isinstance(group, np.ndarray) else group
-            found = pictures.batches(settings, batch_size)
-        for batch in found:
+        whole = isinstance(group, np.ndarray) and group.shape[1:3] == (side, side)
+        pictures = _from_array(group, one_size or whole) if isinstance(group, np.ndarray) else group
+        prepared = dataclasses.replace(settings, resize_size=0) if whole else settings
+        for batch in pictures.batches(prepared, batch_size):
             index = np.where(batch["index"] >= 0, batch["index"] + start, -1)
             yield {**batch, "index": index}
         start += len(group)
@@ -91,20 +90,3 @@ def _checked(item: Any) -> np.ndarray:
 def _from_array(array: np.ndarray, one_size: bool) -> Pictures:
     split = ArraySplit(array, np.zeros(len(array), np.int32))
     return named_pictures(split, [str(number) for number in range(len(array))], one_size)
-
-
-def _as_they_are(array: np.ndarray, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-    for start in range(0, len(array), batch_size):
-        some = array[start : start + batch_size]
-        part = np.broadcast_to(some, (*some.shape[:3], 3))
-        count = len(part)
-        images = np.zeros((batch_size, *part.shape[1:]), np.uint8)
-        images[:count] = part
-        index = np.full(batch_size, -1)
-        index[:count] = np.arange(start, start + count)
-        yield {
-            "image": images,
-            "label": np.zeros(batch_size, np.int32),
-            "index": index,
-            "mask": index >= 0,
-        }

@@ -102,15 +102,10 @@ def rsa(
         confidence=confidence,
     )
     ceiling = float(found.ceiling.lower), float(found.ceiling.upper)
+    columns = (found.score, found.low, found.high, found.p_zero)
     scores = {
-        name: RsaScore(
-            float(found.score[i]),
-            float(found.low[i]),
-            float(found.high[i]),
-            ceiling,
-            float(found.p_zero[i]),
-        )
-        for i, name in enumerate(layers)
+        name: RsaScore(float(score), float(low), float(high), ceiling, float(p))
+        for name, score, low, high, p in zip(layers, *columns, strict=True)
     }
     return scores if isinstance(features, Mapping) else scores["features"]
 

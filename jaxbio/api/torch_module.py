@@ -20,9 +20,6 @@ class TorchModule:
 
     Images go in as ``[N, 3, S, S]``; outputs ``[N, C, H, W]`` come out as ``[N, H, W, C]``, others
     as they are. The module is in evaluation mode during a call, and then as it was.
-
-    Args:
-        module: the network.
     """
 
     def __init__(self, module: Any):

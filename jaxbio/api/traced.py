@@ -114,13 +114,10 @@ def _recording(network: nnx.Module) -> Iterator[dict[str, Any]]:
     """
     inner: dict[str, Any] = {}
     calls: dict[int, list[Any]] = {}
-    names = {
-        id(module): ".".join(map(str, path))
-        for path, module in nnx.iter_modules(network)
-        if path and callable(module)
-    }
-    for _, module in list(nnx.iter_modules(network)):
-        if id(module) in names:
+    names: dict[int, str] = {}
+    for path, module in list(nnx.iter_modules(network)):
+        if path and callable(module):
+            names[id(module)] = ".".join(map(str, path))
             module.__class__ = _recorder(type(module))
     token = _record.set(calls)
     try:

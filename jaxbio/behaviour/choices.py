@@ -36,11 +36,7 @@ class Choices:
         return len(self.image)
 
     def numbered(self, pictures: Sequence[str], objects: Sequence[str]) -> Trials:
-        """The trials by numbers of pictures and objects.
-
-        Args:
-            pictures: files in folders by object, by number.
-            objects: names, by number.
+        """The trials by numbers of ``pictures``, which are files in folders by object, and objects.
 
         Raises:
             InputError: a picture or an object that is not among them, or a name of two pictures.
@@ -67,9 +63,6 @@ class Choices:
 
 def read_choices(paths: str | Path | Iterable[str | Path]) -> Choices:
     """Reads CSV files with the columns ``image``, ``distractor`` and ``choice`` (or ``COLUMNS``).
-
-    Args:
-        paths: a file, or several.
 
     Raises:
         InputError: no such file, a column that is missing, an empty cell, or no trials.

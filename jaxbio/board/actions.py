@@ -28,13 +28,7 @@ _CHANGE = re.compile(r"[a-z_]\w*(\.\w+)*=[^\0\n]{0,300}")
 
 @dataclass(frozen=True)
 class Job:
-    """A command that was started.
-
-    Attributes:
-        words: after ``jaxbio``.
-        process: that runs it.
-        output: what it says.
-    """
+    """A command that was started: its words after ``jaxbio``, and what it says."""
 
     words: Sequence[str]
     process: "subprocess.Popen[bytes]"
@@ -46,13 +40,9 @@ class Actions:
 
     A command goes on when the board ends: it is a process of its own session.
 
-    Args:
-        index: of the folder.
-        experiments: names that may be started.
-
     Attributes:
         token: whoever knows it may act.
-        experiments: as given.
+        experiments: names that may be started.
     """
 
     def __init__(self, index: Index, experiments: Sequence[str]):
@@ -72,11 +62,8 @@ class Actions:
     ) -> Any:
         """Trains an experiment that jaxbio brings, in ``<folder>/<name>``; goes on if it is there.
 
-        Args:
-            experiment: its name, and a variant after a colon.
-            name: of the run.
-            changes: of its keys.
-            extend: what ``--extend`` takes; "" trains as long as configured.
+        An experiment may have a variant after a colon; ``extend`` is what ``--extend`` takes, ""
+        trains as long as configured.
 
         Raises:
             InputError: an unknown experiment, a name that is none, changes that are not KEY=VALUE.
@@ -103,7 +90,7 @@ class Actions:
         Raises:
             InputError: none does, or one of another machine.
         """
-        process = training_process(self._path(run).absolute())
+        process = training_process(self._index.path(run).absolute())
         os.kill(process, signal.SIGTERM)
         return {"stopped": process}
 
@@ -115,23 +102,17 @@ class Actions:
         """
         if mode not in _MODES:
             raise InputError(f"mode '{mode}': use {', '.join(_MODES)}")
-        return self._begin("evaluate", str(self._path(run).absolute()), f"--mode={mode}")
+        return self._begin("evaluate", str(self._index.path(run).absolute()), f"--mode={mode}")
 
     def classify(self, run: str, picture: Sequence[Sequence[int]]) -> Any:
         """Shows a drawn digit to a spiking network; see :meth:`Networks.classify`."""
-        self._path(run)
+        self._index.path(run)
         return self._networks.classify(run, picture)
 
     def jobs(self) -> Any:
         """What was started, the newest first, and how it goes."""
         with self._lock:
             return [_about(job) for job in reversed(self._jobs)]
-
-    def _path(self, run: str) -> Any:
-        paths = self._index.names()
-        if not isinstance(run, str) or run not in paths:
-            raise InputError(f"there is no run '{run}' (any more)")
-        return paths[run]
 
     def _begin(self, *words: str) -> Any:
         with self._lock:

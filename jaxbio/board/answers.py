@@ -16,10 +16,10 @@ from urllib.parse import parse_qs
 
 from jaxbio.board.actions import Actions
 from jaxbio.board.details import file_kind, run_curves, run_details, run_files
-from jaxbio.board.index import Index
+from jaxbio.board.index import Index, NotFoundError
 from jaxbio.board.table import Table
 from jaxbio.board.text import to_json
-from jaxbio.board.wrong import Pictures, find_wrong
+from jaxbio.board.wrong import Pictures
 from jaxbio.errors import InputError
 from jaxbio.runs.listing import read_run
 
@@ -48,22 +48,13 @@ class Answer(NamedTuple):
     ours: bool = True
 
 
-class NotFoundError(InputError):
-    """A name that the folder does not hold."""
-
-
 def failure(text: str, status: HTTPStatus) -> Answer:
     """One line."""
     return Answer(f"{text}\n".encode(errors="backslashreplace"), _TEXT, status)
 
 
 class Answers:
-    """Answers about one folder of runs.
-
-    Args:
-        index: of the folder.
-        actions: what may be done; None: nothing.
-    """
+    """Answers about one folder of runs; without ``actions`` nothing may be done."""
 
     def __init__(self, index: Index, actions: Actions | None = None):
         self._index, self._actions = index, actions
@@ -133,32 +124,22 @@ class Answers:
         return Answer(self._rows.json(about).encode(), _JSON)
 
     def _run(self, asked: dict[str, str]) -> Answer:
-        return _json(run_details(self._index, self._known(asked)))
+        return _json(run_details(self._index, asked.get("run", "")))
 
     def _curves(self, asked: dict[str, str]) -> Answer:
         low, high = float(asked.get("from", 0)), float(asked.get("to", 2.0**31))
-        return _json(run_curves(self._index.open(self._known(asked))[1], low, high))
+        return _json(run_curves(self._index.open(asked.get("run", ""))[1], low, high))
 
     def _file(self, asked: dict[str, str]) -> Answer:
-        path = self._index.names()[self._known(asked)]
-        name = asked.get("name", "")
+        path, name = self._index.path(asked.get("run", "")), asked.get("name", "")
         if name not in run_files(path):
             raise NotFoundError("there is no such file")
         return Answer((path / name).read_bytes(), file_kind(name), ours=name.endswith(".png"))
 
     def _picture(self, asked: dict[str, str]) -> Answer:
-        name, line = self._known(asked), int(asked.get("line", ""))
-        run = read_run(name, self._index.names()[name])
-        wrong = find_wrong(run.path)
-        if wrong is None or line not in wrong.names:
-            raise NotFoundError("there is no such picture")
-        return Answer(*self._pictures.show(run, line))
-
-    def _known(self, asked: dict[str, str]) -> str:
         name = asked.get("run", "")
-        if name not in self._index.names():
-            raise NotFoundError(f"there is no run '{name}' (any more)")
-        return name
+        run = read_run(name, self._index.path(name))
+        return Answer(*self._pictures.show(run, int(asked.get("line", ""))))
 
 
 def page_files() -> dict[str, bytes]:

@@ -24,12 +24,9 @@ class Series(NamedTuple):
     values: "array[float]"
 
     def between(self, low: float, high: float, most: int) -> tuple[list[int], list[float]]:
-        """Steps and values in a range of steps.
+        """Steps and values from step ``low`` to ``high``.
 
-        Args:
-            low: first step.
-            high: last step.
-            most: points; of more every n-th is taken, and the newest always.
+        Of more than ``most`` points every n-th is taken, and the newest always.
         """
         first, end = bisect_left(self.steps, low), bisect_right(self.steps, high)
         stride = -(-(end - first) // most) or 1
@@ -38,10 +35,7 @@ class Series(NamedTuple):
 
 
 class Columns:
-    """The numbers of one run, read as they come.
-
-    Args:
-        file: ``metrics.jsonl``; need not exist.
+    """The numbers of one run, read as they come; ``metrics.jsonl`` need not exist.
 
     Attributes:
         series: by ``SPLIT/KEY``, such as ``train/loss``.

@@ -22,10 +22,7 @@ Line = dict[str, Any]
 
 
 class Course:
-    """The numbers of one run that a table shows.
-
-    Args:
-        file: ``metrics.jsonl``; need not exist.
+    """The numbers of one run that a table shows; ``metrics.jsonl`` need not exist.
 
     Attributes:
         last: the newest training line.

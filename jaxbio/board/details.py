@@ -28,12 +28,8 @@ JSON = dict[str, Any]
 def run_details(index: Index, name: str) -> JSON:
     """All that is known of a run but its curves.
 
-    Args:
-        index: of the folder.
-        name: of the run.
-
     Raises:
-        InputError: there is no such run.
+        NotFoundError: there is no such run.
     """
     seen, columns = index.open(name)
     run, damage = seen.run, list(seen.damage)
@@ -79,13 +75,8 @@ def _noted(damage: list[str], what: str) -> Iterator[None]:
 def run_curves(
     columns: Columns, low: float = 0.0, high: float = 2.0**31, most: int = _POINTS
 ) -> JSON:
-    """The curves of a run in a range of steps: ``{SPLIT/KEY: [steps, values]}``.
-
-    Args:
-        columns: of :meth:`jaxbio.board.index.Index.open`.
-        low: first step.
-        high: last step.
-        most: points of a curve.
+    """The curves of a run from step ``low`` to ``high``, of at most so many points each:
+    ``{SPLIT/KEY: [steps, values]}``.
     """
     return {k: series.between(low, high, most) for k, series in columns.series.items()}
 

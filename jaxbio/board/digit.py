@@ -18,11 +18,7 @@ _MOST_SPIKES = 20_000
 
 
 class Networks:
-    """The networks of a folder, opened when they are first asked for.
-
-    Args:
-        folder: of the runs.
-    """
+    """The networks of a folder of runs, opened when they are first asked for."""
 
     def __init__(self, folder: Path):
         self._folder = folder

@@ -1,5 +1,6 @@
 """The runs of a folder, looked at again and again: what has not changed is not read again."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,6 +23,10 @@ _BUDGET = 0.1  # seconds of reading metrics per look; the rest waits for the nex
 _NOT_COMPARED = ("name", "seed", "data.data_dir", "data.num_threads", "data.prefetch")
 _NOT_COMPARED_SECTIONS = ("log.", "mesh.")
 _LOOKED_AT = ("config.json", "results.json", "metrics.jsonl", "evaluation", "report", "checkpoints")
+
+
+class NotFoundError(InputError):
+    """A name that the folder does not hold."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,6 @@ class Seen:
 class Index:
     """The runs below a folder.
 
-    Args:
-        folder: of the runs.
-
     Raises:
         InputError: no such folder.
     """
@@ -69,9 +71,6 @@ class Index:
 
     def look(self, seconds: float = _BUDGET) -> tuple[dict[str, Seen], bool]:
         """All runs now, by name; and whether there are metrics that have not been read yet.
-
-        Args:
-            seconds: for reading metrics.
 
         Raises:
             InputError: the folder has gone.
@@ -94,16 +93,25 @@ class Index:
         """
         return find_runs(self.folder)
 
+    def path(self, name: Any) -> Path:
+        """The run directory of a name, whatever a request gives for one.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        paths = self.names()
+        if not isinstance(name, str) or name not in paths:
+            raise NotFoundError(f"there is no run '{name}' (any more)")
+        return paths[name]
+
     def open(self, name: str) -> tuple[Seen, Columns]:
         """One run, with all of its metrics.
 
         Raises:
-            InputError: there is none of that name.
+            NotFoundError: there is none of that name.
         """
         with self._lock:
-            path = find_runs(self.folder).get(name)
-            if path is None:
-                raise InputError(f"there is no run '{name}' below {self.folder} (any more)")
+            path = self.path(name)
             course = self._courses.setdefault(name, Course(path / "metrics.jsonl"))
             columns = self._columns.setdefault(name, Columns(path / "metrics.jsonl"))
             for reading in (course, columns):
@@ -183,11 +191,9 @@ def _signature(path: Path) -> list[tuple[int, int]]:
     """Times and sizes of all that a row depends on; files are replaced, so folders change too."""
     found = []
     for name in _LOOKED_AT:
-        try:
+        with contextlib.suppress(OSError):
             about = os.stat(f"{path}/{name}")
-        except OSError:
-            continue
-        found.append((about.st_mtime_ns, about.st_size))
+            found.append((about.st_mtime_ns, about.st_size))
     return found
 
 

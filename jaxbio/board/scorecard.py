@@ -66,10 +66,7 @@ Found = tuple[str, float, Mapping[str, Any]]  # stem, date and contents of evalu
 def scorecard(run: Run, date: float, evaluations: list[Found]) -> tuple[list[Entry], list[str]]:
     """The entries of a run in the order of ``SECTIONS``, and a line for each damaged file.
 
-    Args:
-        run: the run.
-        date: of its results.
-        evaluations: its ``evaluation/*.json``.
+    ``date`` is that of its results, ``evaluations`` are its ``evaluation/*.json``.
     """
     # Readers are generators: what is wrong with a file is raised below.
     sources = [("results.json", date, _of_results(run))] if run.results else []

@@ -1,5 +1,6 @@
 """The board as files: opens from a disk or any web server, asks nobody anything."""
 
+import contextlib
 from base64 import b64encode
 from html import escape
 from pathlib import Path
@@ -24,11 +25,8 @@ _BYTES_OF_A_RUN = 4 << 20  # of these pictures
 def export_site(index: Index, site: Path) -> int:
     """Writes all runs of a folder as a page that needs no server.
 
-    Pages load data as scripts, since browsers do not let a page read other files of a disk.
-
-    Args:
-        index: of the folder.
-        site: folder to write; new, empty, or an earlier export.
+    Pages load data as scripts, since browsers do not let a page read other files of a disk. The
+    folder ``site`` is new, empty, or an earlier export.
 
     Returns:
         The number of runs.
@@ -78,7 +76,7 @@ def _wrong_pictures(pictures: Pictures, run: Run) -> dict[int, str]:
     """Pictures that a run gets wrong as addresses that hold them; none where the data are not."""
     found: dict[int, str] = {}
     size = 0
-    try:
+    with contextlib.suppress(InputError, OSError):  # the page says that it has none
         wrong = find_wrong(run.path)
         for pair in wrong.about["pairs"] if wrong else ():
             for line, _ in pair["pictures"][:_OF_A_PAIR]:
@@ -87,8 +85,6 @@ def _wrong_pictures(pictures: Pictures, run: Run) -> dict[int, str]:
                 if len(found) == _OF_A_RUN or size > _BYTES_OF_A_RUN:
                     return found
                 found[line] = f"data:{kind};base64,{b64encode(content).decode()}"
-    except (InputError, OSError):
-        return found  # the page says that it has none
     return found
 
 

@@ -11,11 +11,7 @@ _NOT_KEYS = ("name", "task")  # columns of their own
 
 
 class Table:
-    """The rows of a folder, made anew only where something has changed.
-
-    Args:
-        index: of the folder.
-    """
+    """The rows of a folder, made anew only where something has changed."""
 
     def __init__(self, index: Index):
         self._index = index
@@ -24,15 +20,11 @@ class Table:
         self._rows: dict[str, tuple[Any, str]] = {}
 
     def json(self, about: Mapping[str, Any], seconds: float | None = None) -> str:
-        """The whole table.
-
-        Args:
-            about: further entries.
-            seconds: for reading metrics; None takes the usual.
+        """The whole table, after so many ``seconds`` of reading metrics; None: the usual.
 
         Returns:
-            JSON with ``runs``, ``keys`` that differ, ``measures`` by id, and ``reading``: whether
-            there are metrics that have not been read yet.
+            JSON with ``runs``, ``keys`` that differ, ``measures`` by id, ``reading``: whether
+            there are metrics that have not been read yet, and the entries of ``about``.
 
         Raises:
             InputError: the folder has gone.

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jaxbio.board.index import NotFoundError
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.runs.listing import Run
@@ -120,21 +121,18 @@ class Pictures:
         self._opened: tuple[str, Source, str, dict[str, int]] | None = None
 
     def show(self, run: Run, line: int) -> tuple[bytes, str]:
-        """A picture that a run gets wrong, small.
-
-        Args:
-            run: whose data set it is of.
-            line: of its ``predictions.csv``.
+        """A picture that a run gets wrong, small, by its line in ``predictions.csv``.
 
         Returns:
             A file, and its media type.
 
         Raises:
-            InputError: no such line, other data than were measured, or none.
+            NotFoundError: no such line.
+            InputError: other data than were measured, or none.
         """
         wrong = find_wrong(run.path)
         if wrong is None or line not in wrong.names:
-            raise InputError(f"{run.name} has no picture of line {line}")
+            raise NotFoundError("there is no such picture")
         from jaxbio.data.splits import picture
 
         with self._lock:

@@ -59,11 +59,8 @@ class Parser(argparse.ArgumentParser):
 
     def actions(self) -> "dict[str, Parser]":
         """The parsers of the command's actions, by name."""
-        found: dict[str, Any] = {}
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                found |= action.choices
-        return found
+        known: Any = self._actions
+        return next((a.choices for a in known if isinstance(a, argparse._SubParsersAction)), {})
 
     def error(self, message: str) -> NoReturn:
         """Argparse's errors as ours."""
@@ -109,11 +106,8 @@ def add_processes(parser: Parser) -> None:
 
 
 def start_jax(options: argparse.Namespace | None = None) -> None:
-    """Joins the other processes if asked, turns on the persistent compilation cache, and makes
-    messages short.
-
-    Args:
-        options: with the flags of :func:`add_processes`; None joins nobody.
+    """Joins the other processes if asked by the flags of :func:`add_processes`, turns on the
+    persistent compilation cache, and makes messages short.
 
     Raises:
         InputError: there are fewer devices than asked for.

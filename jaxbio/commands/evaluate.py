@@ -13,8 +13,6 @@ Results are printed, and written as JSON and figures into the run directory.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +40,9 @@ def options(parser: Parser) -> None:
     )
     add_processes(parser)
     # Modes may share a flag's name with defaults of their own: only the chosen one's are declared.
-    mode = _mode(parser.words)
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--mode", nargs="?")
+    mode = early.parse_known_args(parser.words)[0].mode
     others = []
     measure: Any
     for name, measure in measures().items():
@@ -84,30 +84,12 @@ def run(options: argparse.Namespace) -> None:
     session = open_session(
         config, workdir, options.checkpoint, with_data=measure.needs_data(options)
     )
-    with _figures_as(options.format):
-        measure.run(session, options)
-
-
-@contextmanager
-def _figures_as(suffix: str) -> Iterator[None]:
-    """Figures of the run are also written in this format (jaxbio/runs/figures.py)."""
-    if suffix == "png":
-        yield
-        return
     import matplotlib
 
-    with matplotlib.rc_context({"savefig.format": suffix}):
-        yield
-
-
-def _mode(words: Sequence[str]) -> str | None:
-    """What ``--mode`` says, before the flags of the modes are known."""
-    for word, following in zip(words, [*words[1:], ""], strict=False):
-        if word.startswith("--mode="):
-            return word.removeprefix("--mode=")
-        if word == "--mode":
-            return following
-    return None
+    # Figures of the run are also written in this format (jaxbio/runs/figures.py).
+    other: Any = {} if options.format == "png" else {"savefig.format": options.format}
+    with matplotlib.rc_context(other):
+        measure.run(session, options)
 
 
 def _test_spiking(config: ConfigDict | None, workdir: str, options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 import jaxbio.configs
 from jaxbio.commands.command_line import Parser
 from jaxbio.errors import InputError, suggest
-from jaxbio.options import set_key
+from jaxbio.options import flat, set_key
 from jaxbio.tasks.config import check_config, restored_config, weights_config
 
 _FOLDER = Path(jaxbio.configs.__path__[0]).resolve()
@@ -95,9 +95,7 @@ def open_config(experiment: str, overrides: Iterable[Override] = ()) -> ConfigDi
 def config_of_run(recorded: Mapping[str, Any], overrides: Iterable[Override]) -> ConfigDict:
     """A run's own configuration with changes, locked; of converted weights, one for their images.
 
-    Args:
-        recorded: the content of its config.json.
-        overrides: changes, in order.
+    ``recorded`` is the content of its config.json.
 
     Raises:
         InputError: see :func:`open_config`.
@@ -128,11 +126,7 @@ def find_run(text: str) -> Path:
 
 
 def trained(workdir: Path, experiment: str | None) -> Path:
-    """``workdir``, if a run has been there.
-
-    Args:
-        workdir: the run directory.
-        experiment: that it would hold; None: not known.
+    """``workdir``, if a run has been there, of ``experiment`` where that is known.
 
     Raises:
         InputError: says how to train it.
@@ -175,25 +169,23 @@ def _run_file(path: str) -> Mapping[str, Any]:
 
 
 def _change(config: ConfigDict, flag: str, key: str, text: str) -> None:
+    if key not in flat(config):
+        set_key(config, key, text)  # says what is wrong with the key
     *sections, name = key.split(".")
     section: Any = config
     for part in sections:
-        section = section.get(part) if isinstance(section, ConfigDict) else None
-    now = section.get(name) if isinstance(section, ConfigDict) else None
-    if isinstance(section, ConfigDict) and name in section and not isinstance(now, ConfigDict):
-        if text == "None":
-            with contextlib.suppress(TypeError):  # a key that always has a value
-                section[name] = None
-                return
-        kind = section.get_type(name)
-        try:
-            value = _parse(text, kind, now)
-        except ValueError:
-            expected = _EXPECTED.get(kind, "numbers with commas")
-            raise InputError(f"{flag}={text}: use {expected}") from None
-        set_key(config, key, value)
-    else:
-        set_key(config, key, text)  # says what is wrong with the key
+        section = section[part]
+    if text == "None":
+        with contextlib.suppress(TypeError):  # a key that always has a value
+            section[name] = None
+            return
+    kind = section.get_type(name)
+    try:
+        value = _parse(text, kind, section[name])
+    except ValueError:
+        expected = _EXPECTED.get(kind, "numbers with commas")
+        raise InputError(f"{flag}={text}: use {expected}") from None
+    set_key(config, key, value)
 
 
 def _parse(text: str, kind: type, now: Any) -> Any:

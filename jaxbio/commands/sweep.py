@@ -80,11 +80,8 @@ def run_sweep(
 ) -> None:
     """Trains every combination of values with every seed; prints and writes the results.
 
-    Args:
-        experiment: see :func:`jaxbio.commands.experiments.open_config`.
-        fixed: changes of all runs.
-        varied: changes whose values are lists with commas.
-        options: ``seeds``, ``workdir`` and those of distributed runs.
+    ``fixed`` are changes of all runs, ``varied`` those whose values are lists with commas;
+    ``options`` has ``seeds``, ``workdir`` and the flags of distributed runs.
 
     Raises:
         InputError: any of the configurations is wrong; found out before the first run.
@@ -118,8 +115,7 @@ def run_sweep(
 def summary(finished: Sequence[tuple[Point, dict[str, Any] | None]]) -> list[tuple[str, ...]]:
     """Rows of a table: for each point of the grid the mean over its seeds, never over points.
 
-    Args:
-        finished: points and their results; None: it diverged.
+    A point without results diverged.
     """
     measured = [results for _, results in finished if results is not None]
     name = next((key for key in JUDGED_BY if measured and key in measured[0]), "result")

@@ -19,10 +19,6 @@ def open_archive(tar: Tar, name: str = "folder") -> Source:
 
     Nothing is unpacked. An archive of class folders alone is a test set.
 
-    Args:
-        tar: the archive.
-        name: of the source.
-
     Raises:
         DataError: no such layout, or classes that collide or differ between the splits.
     """

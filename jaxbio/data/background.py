@@ -13,13 +13,8 @@ _open: list[weakref.ref] = []
 def closed_at_exit(generator: Generator) -> Generator:
     """Has a generator closed before the interpreter shuts down.
 
-    A thread that calls into Python (to read a record, say) while that happens would hang it.
-
-    Args:
-        generator: whose ``close`` ends its threads.
-
-    Returns:
-        The same generator.
+    A thread that calls into Python (to read a record, say) while that happens would hang it; the
+    generator's ``close`` ends its threads.
     """
     _open.append(weakref.ref(generator, _open.remove))
     return generator

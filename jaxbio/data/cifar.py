@@ -55,9 +55,6 @@ def open_cifar(settings: Settings) -> Source:
     (see :func:`jaxbio.data.cifar_files.read_arrays`); a set that tfds has prepared. Pictures are
     decoded once and kept in the user's cache.
 
-    Args:
-        settings: ``source``, ``cifar10`` or ``cifar100``, and ``data_dir``.
-
     Raises:
         DataError: nothing of this kind is there, or it is damaged or something else.
         InputError: an archive that cannot be read.
@@ -84,12 +81,7 @@ def open_cifar(settings: Settings) -> Source:
 
 
 def find_cifar(place: Path, name: str) -> Path | None:
-    """The folder or file that :func:`open_cifar` would read; nothing in it is looked at.
-
-    Args:
-        place: ``data_dir``.
-        name: ``cifar10`` or ``cifar100``.
-    """
+    """The folder or file that :func:`open_cifar` would read; nothing in it is looked at."""
     if place.is_file():
         return place
     for folder in (place / name, place):

@@ -21,13 +21,8 @@ _FIELDS = (
 
 
 def read_binary(content: bytes, label_bytes: int, side: int, where: str) -> Arrays:
-    """Records of label bytes, of which the last counts, and a picture's planes.
-
-    Args:
-        content: of the file.
-        label_bytes: 1; 2 of CIFAR-100, whose first says the superclass.
-        side: of the pictures, pixels.
-        where: the file, for messages.
+    """Records of 1 label byte, or of CIFAR-100's 2, whose first says the superclass, and a
+    picture's planes; ``where`` is the file, for messages.
 
     Returns:
         uint8 ``[N, side, side, 3]`` and uint8 ``[N]``.
@@ -46,11 +41,6 @@ def read_binary(content: bytes, label_bytes: int, side: int, where: str) -> Arra
 
 def read_batch(content: bytes, side: int, where: str) -> Arrays:
     """A pickled dict of ``data`` and ``labels`` (or ``fine_labels``); nothing in it is run.
-
-    Args:
-        content: of the file.
-        side: of the pictures, pixels.
-        where: the file, for messages.
 
     Returns:
         uint8 ``[N, side, side, 3]`` and int ``[N]``.

@@ -73,15 +73,9 @@ def check_distinct(names: Sequence[str], where: str) -> None:
 
 
 def match_classes(names: Sequence[str], known: Sequence[str], where: str) -> list[int]:
-    """The number of each class of a data set among those that a network knows.
+    """The number of each class of a data set among those ``known`` to a network, by number.
 
-    Args:
-        names: of the data's classes.
-        known: the network's, by number.
-        where: the data, for messages.
-
-    Returns:
-        A number for each of ``names``.
+    ``where`` are the data, for messages.
 
     Raises:
         DataError: a class that the network does not know, or two that are one to it.

@@ -60,7 +60,9 @@ class CorruptedSet:
         place = self.places.get((kind, severity))
         if place is None:
             raise DataError(f"{self.folder} has no {kind} at severity {severity}")
-        return self._array(place, severity) if self.arrays else _folder(place)
+        if self.arrays:
+            return self._array(place, severity)
+        return _source(*list_classes(os.fspath(place)), one_size=False)
 
     def side(self) -> int:
         """Side of the pictures if the first one is a square, in pixels; else 0."""
@@ -131,11 +133,6 @@ def open_corrupted(folder: str | Path) -> CorruptedSet:
 def _folders(path: Path) -> list[Path]:
     entries = sorted(path.iterdir())
     return [e for e in entries if e.is_dir() and not e.name.startswith(".")]
-
-
-def _folder(place: Path) -> Source:
-    split, names = list_classes(os.fspath(place))
-    return _source(split, names, one_size=False)
 
 
 def _source(split: ArraySplit | FileSplit, names: list[str], one_size: bool) -> Source:

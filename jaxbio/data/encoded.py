@@ -240,9 +240,13 @@ def _whole_batches(
             if chunk is None:
                 return
             parts.append(chunk)
-        joined = parts[0] if len(parts) == 1 else _concatenated(parts)
+        joined = parts[0]
+        if len(parts) > 1:
+            joined = {name: np.concatenate([part[name] for part in parts]) for name in joined}
         end = int(np.searchsorted(joined["slot"], first + width))
-        rest = _rows(joined, slice(end, None)) if end < len(joined["slot"]) else None
+        rest = None
+        if end < len(joined["slot"]):
+            rest = {name: values[end:] for name, values in joined.items()}
         if end == width:
             yield {name: joined[name][:count] for name in names}
             continue
@@ -257,14 +261,6 @@ def _whole_batches(
             for name in repaired.keys() & batch.keys():
                 batch[name][row] = repaired[name]
         yield batch
-
-
-def _concatenated(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _rows(chunk: dict[str, np.ndarray], which: slice) -> dict[str, np.ndarray]:
-    return {name: values[which] for name, values in chunk.items()}
 
 
 def _report(source: Source, split: EncodedSplit, index: int, error: Exception, limit: int) -> None:

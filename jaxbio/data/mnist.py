@@ -58,12 +58,8 @@ def open_mnist(settings: Settings) -> Source:
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Reads an IDX file of unsigned bytes, gzipped if its name ends in .gz.
 
-    Args:
-        path: the file.
-        dimensions: expected number of dimensions.
-
     Returns:
-        uint8 array of that many dimensions.
+        uint8 array of so many dimensions.
 
     Raises:
         DataError: not an IDX file of this kind, or its size is not what its header says.

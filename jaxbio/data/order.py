@@ -7,14 +7,11 @@ import numpy as np
 
 from jaxbio.data.tensorflow_cpu import plain_graph, tf
 
-# Streams of randomness that one seed gives.
-_ORDER, _AUGMENTATION = 0, 1
-
 
 def stream_seed(seed: int, number: "tf.Tensor | int", augmentation: bool) -> "tf.Tensor":
     """The key of tf's stateless operations for one epoch's order or one step's augmentation."""
-    stream = 2 * seed + (_AUGMENTATION if augmentation else _ORDER)
-    return tf.stack([tf.constant(stream, tf.int64), tf.cast(number, tf.int64)])
+    stream = tf.constant(2 * seed + augmentation, tf.int64)  # of the two that one seed gives
+    return tf.stack([stream, tf.cast(number, tf.int64)])
 
 
 def epoch_order(num_examples: int, seed: int, epoch: "tf.Tensor | int") -> "tf.Tensor":
@@ -42,15 +39,7 @@ def training_steps(
     """Endless (or ``num_steps``) pairs of step number and that step's examples.
 
     An epoch uses the first ``num_examples // global_batch_size`` batches of its order; the rest of
-    it is dropped.
-
-    Args:
-        num_examples: in the training split.
-        global_batch_size: at most ``num_examples``.
-        rows: this process's rows of the global batch.
-        seed: of the order.
-        start_step: number of the first step.
-        num_steps: how many; None: no end.
+    it is dropped. ``rows`` are this process's of the global batch.
 
     Returns:
         Dataset of (int64 scalar, int32 ``[rows]``).

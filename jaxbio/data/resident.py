@@ -59,16 +59,9 @@ def train_batches(
 ) -> Iterator[dict[str, jax.Array]]:
     """Training batches on the devices, one made ahead; see :func:`jaxbio.data.train_batches`.
 
-    Args:
-        source: its training images are in memory, no larger than the network's.
-        settings: image size and augmentation.
-        global_batch_size: over all processes.
-        rows: this process's of the global batch.
-        seed: of order and augmentation.
-        start_step: number of the first step.
-        num_steps: how many; None: no end.
-        whole: a copy on every device.
-        split: the batch over the devices.
+    The source's training images are in memory, no larger than the network's. ``rows`` are this
+    process's of the global batch; ``whole`` puts a copy on every device, ``split`` a batch over
+    them.
     """
     train = source.train
     assert isinstance(train, ArraySplit)

@@ -13,7 +13,7 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def open_shards(settings: Settings) -> Source:
         version, names, one_size = (
             about[key] for key in ("jaxbio_shards", "class_names", "one_size")
         )
-        splits = {name: _Layout.read(name, about["splits"][name]) for name in ("train", "eval")}
+        splits = {name: _Layout(name, about["splits"][name]) for name in ("train", "eval")}
         if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise ValueError("class_names are no list of names")
         if not isinstance(one_size, bool) or not names:
@@ -97,19 +97,14 @@ def open_shards(settings: Settings) -> Source:
 class _Layout:
     """A split's files, as the description has them."""
 
-    def __init__(self, name: str, examples: int, crc32: int, sizes: list[int]):
-        self.name, self.examples, self.crc32 = name, examples, crc32
-        self.sizes = sizes
-        self.files = [shard_name(name, i, len(sizes)) for i in range(len(sizes))]
-
-    @classmethod
-    def read(cls, name: str, about: dict[str, Any]) -> "_Layout":
+    def __init__(self, name: str, about: dict[str, Any]):
         examples, crc32, sizes = (about[key] for key in ("examples", "index_crc32", "bytes"))
         if not all(type(x) is int and 0 <= x < 2**62 for x in (examples, crc32, *sizes)):
             raise ValueError(f"{name} has numbers that are none")
         if len(sizes) > examples or (examples and not sizes):
             raise ValueError(f"{name} has {len(sizes)} shards for {examples} examples")
-        return cls(name, examples, crc32, sizes)
+        self.name, self.examples, self.crc32, self.sizes = name, examples, crc32, sizes
+        self.files = [shard_name(name, i, len(sizes)) for i in range(len(sizes))]
 
     def index(self, folder: "_Folder", num_classes: int) -> np.ndarray:
         """``ENTRY`` of every example, each within its shard."""
@@ -134,23 +129,12 @@ class _Layout:
         return entries
 
 
-class _Folder(Protocol):
-    """Where the files are."""
-
-    place: str
-
-    def size(self, name: str) -> int | None:
-        """Bytes of a file; None where there is none."""
-
-    def read(self, name: str, offset: int, size: int) -> bytes:
-        """A part of a file; fewer bytes where it ends; from any thread."""
-
-
 class _Disk:
     def __init__(self, place: str):
         self.place = place
 
     def size(self, name: str) -> int | None:
+        """Bytes of a file; None where there is none."""
         path = os.path.join(self.place, name)
         if not os.path.lexists(path):
             return None
@@ -158,6 +142,7 @@ class _Disk:
         return os.path.getsize(path)
 
     def read(self, name: str, offset: int, size: int) -> bytes:
+        """A part of a file; fewer bytes where it ends; from any thread."""
         try:
             with open(os.path.join(self.place, name), "rb", buffering=0) as file:
                 return os.pread(file.fileno(), size, offset)
@@ -199,12 +184,11 @@ class _Bucket:
         return DataError(f"{self.place}/{name} cannot be read ({text}): {remedy}")
 
 
-def _check_files(folder: _Folder, layouts: Sequence[_Layout]) -> None:
-    """All shards are there, and as long as they were written.
+_Folder = _Disk | _Bucket
 
-    Raises:
-        DataError: names the first that is not.
-    """
+
+def _check_files(folder: _Folder, layouts: Sequence[_Layout]) -> None:
+    """All shards are there, and as long as they were written."""
     wanted: dict[str, int] = {}
     for layout in layouts:
         wanted.update(zip(layout.files, layout.sizes, strict=True))

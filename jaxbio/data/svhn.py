@@ -23,9 +23,6 @@ def open_svhn(settings: Settings) -> Source:
     ``data_dir``, or the folder ``svhn`` in it, has ``train_32x32.mat`` and ``test_32x32.mat``; or
     ``data_dir`` has what ``tfds build svhn_cropped`` leaves there.
 
-    Args:
-        settings: ``data_dir``.
-
     Raises:
         DataError: files are missing, or are others.
         InputError: a file that cannot be read.

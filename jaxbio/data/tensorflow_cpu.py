@@ -24,5 +24,3 @@ for _kind in ("GPU", "TPU"):
 
 # AutoGraph rewrites Python control flow, of which our graphs have none; trying to takes seconds.
 plain_graph = tf.autograph.experimental.do_not_convert
-
-__all__ = ["plain_graph", "tf"]

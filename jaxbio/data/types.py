@@ -162,12 +162,9 @@ class Source:
 
 
 def array_source(name: str, class_names: Sequence[str], splits: Mapping[str, ArraySplit]) -> Source:
-    """A source of squares in memory; its fingerprint is that of all pixels and labels.
+    """A source of squares in memory, split into ``train`` and ``eval``.
 
-    Args:
-        name: of the source.
-        class_names: one per label.
-        splits: ``train`` and ``eval``.
+    Its fingerprint is that of all pixels and labels.
     """
 
     def fingerprint() -> str:
@@ -198,11 +195,7 @@ def existing_data_path(settings: Settings) -> str:
 
 
 def existing_data_dir(settings: Settings) -> str:
-    """The data directory.
-
-    Raises:
-        DataError: it is not set, or does not exist.
-    """
+    """The data directory; raises as :func:`existing_data_path`, and if it is an archive."""
     path = existing_data_path(settings)
     if not os.path.isdir(path):
         raise DataError(f"data.data_dir={path!r} is not a directory: correct it")

@@ -188,16 +188,13 @@ class Extractor:
         waiting: collections.deque = collections.deque()
         size = 0
         for batch in batches:
-            size = max(size, self._whole_shares(len(batch["image"])))
+            devices = self._mesh.size  # which share a batch equally
+            size = max(size, -(-len(batch["image"]) // devices) * devices)
             waiting.append((batch, self._start(batch, size)))
             if len(waiting) > 1:
                 yield self._finish(*waiting.popleft())
         while waiting:
             yield self._finish(*waiting.popleft())
-
-    def _whole_shares(self, count: int) -> int:
-        """The batch size that holds ``count`` images and that the devices can share."""
-        return -(-count // self._mesh.size) * self._mesh.size
 
     def _start(self, batch: Batch, size: int) -> dict[str, jax.Array]:
         images = batch["image"]

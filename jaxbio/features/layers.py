@@ -119,11 +119,7 @@ def inspect_model(
 ) -> tuple[dict[str, Layer], bool]:
     """As :func:`layer_shapes`, and whether the model draws noise even when it is not trained.
 
-    Args:
-        model: as there.
-        variables: as there.
-        image_size: as there.
-        operations: whether single operations are among the layers, see :func:`activity_of`.
+    With ``operations`` single ones are among the layers, see :func:`activity_of`.
     """
     order: list[str] = []
 
@@ -157,11 +153,7 @@ def inspect_model(
 
 
 def select_layers(available: Mapping[str, Layer], request: FeatureRequest) -> dict[str, Layer]:
-    """The layers to extract, as they come out.
-
-    Args:
-        available: from :func:`layer_shapes`.
-        request: names are endpoints of the model.
+    """The layers to extract of those that there are (:func:`layer_shapes`), as they come out.
 
     Raises:
         InputError: an unknown layer or step; the message lists the valid ones.

@@ -17,11 +17,8 @@ def write_npz(source: Path, output: Path) -> None:
     """Copies a complete HDF5 file of features to an ``.npz``, some images at a time.
 
     Arrays: ``image``, ``skipped`` (file names), one per layer under its name with ``layer/`` before
-    it, and ``format``, ``content_key``, ``description``, ``about``, ``layers`` (text).
-
-    Args:
-        source: the HDF5 file.
-        output: replaced atomically.
+    it, and ``format``, ``content_key``, ``description``, ``about``, ``layers`` (text). The
+    output is replaced atomically.
 
     Raises:
         WriteError: the disk is full or fails; nothing is left behind.

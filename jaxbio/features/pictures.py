@@ -41,21 +41,18 @@ class Pictures:
 
     def digest(self) -> str:
         """SHA-256 of all names and contents (files, or pixels where there are none), in order."""
-        digest = hashlib.sha256()
-        for name, content in zip(self.names, _hashes(self.source.eval), strict=True):
+        split, digest = self.source.eval, hashlib.sha256()
+        with ThreadPoolExecutor() as pool:
+            hashes = list(pool.map(lambda index: _hash(split, index), range(len(split))))
+        for name, content in zip(self.names, hashes, strict=True):
             digest.update(f"{name}\0{content}\0".encode())
         return digest.hexdigest()
 
     def batches(
         self, settings: Settings, batch_size: int, start: int = 0
     ) -> Iterator[dict[str, np.ndarray]]:
-        """One pass, decoded, resized and cropped ahead in threads as in any evaluation.
-
-        Args:
-            settings: from :func:`jaxbio.data.settings.read_settings`. Up to ``max_bad_files``
-                images that do not decode are masked.
-            batch_size: images per batch.
-            start: first image.
+        """One pass from image ``start`` on, decoded, resized and cropped ahead in threads as in any
+        evaluation; up to ``max_bad_files`` images that do not decode are masked.
 
         Yields:
             See :func:`jaxbio.data.eval_batches`; ``index`` is the image's place in ``names``.
@@ -119,11 +116,6 @@ def named_pictures(split: Split, names: list[str], one_size: bool) -> Pictures:
 def _of_files(paths: list[str], names: list[str], one_size: bool) -> Pictures:
     names = [os.fsencode(name).decode(errors="backslashreplace") for name in names]
     return named_pictures(FileSplit(paths, np.zeros(len(paths), np.int32)), names, one_size)
-
-
-def _hashes(split: Split) -> list[str]:
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda index: _hash(split, index), range(len(split))))
 
 
 def _hash(split: Split, index: int) -> str:

@@ -24,12 +24,8 @@ def fill(
     Threads decode ahead; while a batch is computed, the one before it is written. So three batches
     of features are alive at most: computed, fetched, written. A bar shows images and the time left.
 
-    Args:
-        writer: of the file.
-        extractor: of the layers that the writer expects.
-        pictures: all images.
-        settings: how they are prepared, and how many may fail to decode.
-        batch_size: a multiple of the number of devices.
+    ``settings`` say how they are prepared, and how many may fail to decode; ``batch_size`` is a
+    multiple of the number of devices.
 
     Raises:
         DataError: too many images do not decode.

@@ -115,9 +115,7 @@ def remove_left(folder: Path) -> None:
                     os.unlink(entry.path)
 
 
-@functools.cache
-def _remove_left_once(folder: Path) -> None:
-    remove_left(folder)
+_remove_left_once = functools.cache(remove_left)
 
 
 def _alive(host: str, pid: int, entry: os.DirEntry) -> bool:
@@ -132,8 +130,8 @@ def process_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
-        return True
+    except PermissionError:  # it is somebody else's
+        pass
     return True
 
 

@@ -114,10 +114,6 @@ def _check_heaps(path: Any) -> None:
 def read_dataset(dataset: h5py.Dataset, fill: float | None = None) -> np.ndarray:
     """All values: texts as ``str``, packed and missing ones as :func:`unpacked` says.
 
-    Args:
-        dataset: of numbers or texts.
-        fill: see :func:`unpacked`.
-
     Raises:
         InputError: the data set declares more than the file or the machine has, or holds something
             else.

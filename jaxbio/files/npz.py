@@ -60,7 +60,7 @@ def check_npz(path: Path) -> list[str]:
                     check_size(path, what, _declared(member), info.file_size)
         total = sum(info.file_size for info in infos)  # members may lie over each other
         check_size(path, "all fields together", total, inflated(path.stat().st_size))
-        return npz_names(path)
+        return [info.filename.removesuffix(".npy") for info in infos]
 
 
 def read_npy(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:

@@ -47,13 +47,9 @@ def inflated(stored: int) -> int:
 
 
 def text_array(path: str | Path, what: str, texts: Iterable[object], size: int) -> np.ndarray:
-    """Texts as an array of ``str``, where each takes the room of the longest.
+    """Texts as a flat array of ``str``, where each takes the room of the longest.
 
-    Args:
-        path: the file, for the message.
-        what: the part of it, for the message.
-        texts: flat.
-        size: of the file, bytes.
+    ``path`` is the file, of so many bytes, and ``what`` the part of it, for the message.
 
     Raises:
         InputError: a single long one would make the array many times larger than the file.

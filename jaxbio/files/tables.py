@@ -11,10 +11,7 @@ from jaxbio.files.sizes import text_array
 
 
 def read_columns(path: Path) -> dict[str, np.ndarray]:
-    """Columns by their names in the first line; lines of nothing are passed over.
-
-    Args:
-        path: UTF-8.
+    """Columns of a UTF-8 file by their names in the first line; empty lines are passed over.
 
     Returns:
         By name the cells, str ``[lines]``.

@@ -34,9 +34,6 @@ class Tar:
     The content of a compressed archive is held in memory, that of a plain one read when it is
     asked for.
 
-    Args:
-        path: of the archive.
-
     Attributes:
         names: of the files, with ``/``.
 

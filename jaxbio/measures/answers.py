@@ -113,10 +113,7 @@ def class_table(classes: Sequence[dict[str, Any]]) -> str:
 def predictions_csv(answers: Answers, pictures: Sequence[str], names: Sequence[str]) -> str:
     """A line per picture: its name, class, answer, the answer's probability, whether it is right.
 
-    Args:
-        answers: of all pictures that count.
-        pictures: names of the test set's pictures, by number.
-        names: of the classes.
+    ``pictures`` are names of the test set's pictures, by number, ``names`` those of the classes.
     """
     rows: list[tuple[Any, ...]] = [("picture", "class", "answer", "probability", "correct")]
     for index, label, answer, probability in zip(*answers, strict=True):

@@ -173,13 +173,8 @@ def controls(
 ) -> dict[str, Any]:
     """Control attacks on one batch at the largest radius, and what they say against the result.
 
-    Args:
-        session: the run.
-        target: its network.
-        other: a network whose attacked images are tried on it.
-        attack: of the measure.
-        batch: the measure's first.
-        healthy: what :meth:`Target.gradients` found in it.
+    ``other`` is a network whose attacked images are tried on the ``target``, ``healthy`` what
+    :meth:`Target.gradients` found in the batch.
 
     Returns:
         Accuracies by control, and sentences on what does not fit.

@@ -123,12 +123,8 @@ class Brain:
 
 
 def brains(recordings: Recordings, bins: str, seed: int) -> list[Brain]:
-    """The recordings, averaged over time bins or bin by bin; published RDMs region by region.
-
-    Args:
-        recordings: any.
-        bins: ``mean`` or ``all``.
-        seed: of every random draw.
+    """The recordings, averaged over time bins (``mean``) or bin by bin (``all``); published RDMs
+    region by region. ``seed`` is that of every random draw.
 
     Raises:
         InputError: too few conditions, or RDMs of images that share objects.

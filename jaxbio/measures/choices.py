@@ -6,9 +6,11 @@ objects, a logistic readout of a layer learns them from the pictures that no tri
 """
 
 import argparse
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from jaxbio.errors import InputError
+from jaxbio.files import read_json
 from jaxbio.measures.measure import a_list, network_identity, never, publish, told
 from jaxbio.runs.progress import format_table
 
@@ -45,8 +47,6 @@ def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
         InputError: no pictures or trials, trials of other pictures or objects, or no picture left
             to fit the readout to.
     """
-    from types import SimpleNamespace
-
     import numpy as np
 
     from jaxbio.behaviour.choices import read_choices
@@ -132,7 +132,6 @@ def _probabilities(
     from jaxbio.data.settings import read_settings
     from jaxbio.data.splits import labels_of, taken
     from jaxbio.features.pictures import test_pictures
-    from jaxbio.files import read_json
     from jaxbio.measures.predictions import predict
     from jaxbio.similarity import fit_readout
 

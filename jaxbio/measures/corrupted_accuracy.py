@@ -95,12 +95,6 @@ def measure_published(
     Its pictures are taken as they are where they have the network's size, as ImageNet-C's are
     meant; others are resized and cropped as in any evaluation. Classes are compared by name.
 
-    Args:
-        session: the model.
-        published: the set.
-        name: of the corruption.
-        severity: 1 to 5.
-
     Raises:
         InputError: pictures that cannot be read, or classes that the network does not know.
     """

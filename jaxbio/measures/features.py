@@ -91,7 +91,9 @@ def _made(session: "Session", options: argparse.Namespace) -> tuple[Path, int]:
     from jaxbio.features.store import Writer, check_same
     from jaxbio.features.streaming import fill
 
-    output = _checked(options.output)
+    output = None if options.output is None else Path(options.output)
+    if output is not None and output.suffix not in (".h5", ".hdf5", ".npz"):
+        raise InputError(f"--output={output}: use a name that ends in .h5, .hdf5 or .npz")
     request = FeatureRequest(
         options.layers, options.times, options.pool, options.projection, options.projection_seed
     )
@@ -150,12 +152,3 @@ def _batch_size(session: "Session", extractor: "Extractor", images: int) -> int:
     affordable = _BATCH_BYTES // extractor.bytes_per_image // devices * devices
     needed = math.ceil(images / devices) * devices
     return min(session.config.eval.batch_size, max(devices, affordable), needed)
-
-
-def _checked(output: str | Path | None) -> Path | None:
-    if output is None:
-        return None
-    path = Path(output)
-    if path.suffix not in (".h5", ".hdf5", ".npz"):
-        raise InputError(f"--output={output}: use a name that ends in .h5, .hdf5 or .npz")
-    return path

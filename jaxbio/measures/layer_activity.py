@@ -47,10 +47,7 @@ Activity = dict[Place, np.ndarray | Products]
 def wide_layers(layers: Mapping[str, Layer], images: int, max_units: int) -> list[str]:
     """Layers whose activity takes more than 256 MiB at a step: their units are not kept.
 
-    Args:
-        layers: from :func:`jaxbio.features.layers.select_layers`.
-        images: how many there are.
-        max_units: largest number of units kept; 0: all of them.
+    Of a layer at most ``max_units`` units count; 0: all of them.
     """
     return [
         name

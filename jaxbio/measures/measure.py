@@ -106,11 +106,9 @@ def _as_words(action: argparse.Action, option: str, value: Any) -> list[str]:
 
 
 def told(batches: Iterable[dict[str, Any]], pictures: int) -> Iterator[dict[str, Any]]:
-    """The batches; the first process says every few seconds how many pictures they had so far.
+    """The batches; the first process says every few seconds how many of all ``pictures`` they had.
 
-    Args:
-        batches: with a ``mask`` of the pictures that count.
-        pictures: in all.
+    Batches have a ``mask`` of the pictures that count.
     """
     import jax
 

@@ -5,6 +5,7 @@ Receptive fields, tuning curves and their distributions beside macaque V1's: a t
 
 import argparse
 import dataclasses
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -167,8 +168,6 @@ def _own(file: str | None) -> "dict[str, Distribution]":
 
 def _probe(session: "Session", options: argparse.Namespace) -> "tuple[Probe, Layer]":
     """The layer at the chosen steps as a function of images."""
-    import math
-
     import jax
     import jax.numpy as jnp
     from flax import linen as nn

@@ -23,11 +23,7 @@ _QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
 
 def collect_responses(session: Session, endpoint: str = "") -> tuple[np.ndarray, np.ndarray]:
-    """Aggregated responses to the test set.
-
-    Args:
-        session: an opened run.
-        endpoint: its name; "" takes the last block.
+    """Aggregated responses of an endpoint to the test set; "" takes the last block.
 
     Returns:
         Responses ``[N, C]`` and labels ``[N]``.
@@ -72,11 +68,7 @@ def collect_shifts(session: Session) -> dict[str, np.ndarray]:
 
 
 def activation_curves(shifts: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, dict]:
-    """An activation at quantiles of its learned shifts.
-
-    Args:
-        shifts: of all layers.
-        name: of the activation.
+    """An activation, by its name, at quantiles of its learned shifts in all layers.
 
     Returns:
         Inputs ``[N]``, and per quantile's shift the outputs ``[N]``.
@@ -89,11 +81,7 @@ def activation_curves(shifts: Mapping[str, np.ndarray], name: str) -> tuple[np.n
 
 
 def draw_figures(runs: Mapping[str, Session], endpoint: str = "") -> dict[str, Figure]:
-    """All figures of some runs of one data set.
-
-    Args:
-        runs: by name.
-        endpoint: see :func:`collect_responses`.
+    """All figures of some runs, by name, of one data set; see :func:`collect_responses`.
 
     Returns:
         ``responses``, and where a run has adaptive activations ``shifts`` and ``activations``.

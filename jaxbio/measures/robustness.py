@@ -35,14 +35,12 @@ class Plan(NamedTuple):
 
     Attributes:
         settings: what the result's file says beside run and data.
-        normalised: whether AlexNet's errors on ImageNet-C mean anything here.
     """
 
     name: str
     settings: dict[str, Any]
     cells: list[Cell]
     measure: Callable[[str, int], dict[str, float]]
-    normalised: bool = True
 
 
 def options(add: Any) -> None:
@@ -103,7 +101,7 @@ def run(session: "Session", options: argparse.Namespace) -> dict[str, Any]:
         if speaks:
             say(f"{name} {severity}: top-1 {100 * measured['top1']:.2f} %")
 
-    errors, scores = _scores(record, plan.cells, plan.settings["protocol"], plan.normalised)
+    errors, scores = _scores(record, plan.cells, plan.settings)
     result = {**whole_identity, "scores": scores, **record}
     compared = {session.run.path.name: scores} if others else {}
     for label, other in others:
@@ -186,7 +184,7 @@ def _of_published(session: "Session", options: argparse.Namespace) -> Plan:
     def measure(name: str, severity: int) -> dict[str, float]:
         return measure_published(session, published, name, severity)
 
-    return Plan("robustness_published", settings, cells, measure, normalised)
+    return Plan("robustness_published", settings, cells, measure)
 
 
 def chance_of(result: dict[str, Any]) -> float:
@@ -279,18 +277,20 @@ def _scores_of_other(recorded: dict[str, Any], wanted: list[Cell], label: str) -
             f"--compare: {label} lacks {lacking[0]} and {len(lacking) - 1} more cells; measure it "
             "with the same --corruptions and --severities"
         )
-    return _scores(recorded, wanted, recorded["protocol"], recorded.get("normalised", True))[1]
+    return _scores(recorded, wanted, recorded)[1]
 
 
 def _scores(
-    record: dict[str, Any], cells: list[Cell], protocol: str, normalised: bool
+    record: dict[str, Any], cells: list[Cell], settings: dict[str, Any]
 ) -> tuple[dict[Cell, float], Scores]:
     """Top-1 errors in [0, 1] by (corruption, severity), and what papers quote of them."""
     from jaxbio.measures.robustness_scores import robustness_scores
 
     errors = {cell: 1.0 - record["cells"][_key(*cell)]["top1"] for cell in cells}
     clean = 1.0 - record["clean"]["top1"]
-    return errors, robustness_scores(errors, clean, protocol, normalised=normalised)
+    # Whether AlexNet's errors on ImageNet-C mean anything here.
+    normalised = settings.get("normalised", True)
+    return errors, robustness_scores(errors, clean, settings["protocol"], normalised=normalised)
 
 
 def _comparison(compared: dict[str, dict[str, Any]], protocol: str) -> str:

@@ -49,11 +49,7 @@ class Record:
         write_json(self._file, self.result())
 
     def result(self, wanted: Collection[Cell] | None = None) -> dict[str, Any]:
-        """What the file holds.
-
-        Args:
-            wanted: only these scores, and their measures' ceilings; None: all.
-        """
+        """What the file holds, of ``wanted`` scores and their measures' ceilings; None: of all."""
         cells = [cell for cell in self.cells if wanted is None or cell in wanted]
         measured = {cell[:2] for cell in cells}
         ceilings = [row for key, row in self.ceilings.items() if wanted is None or key in measured]

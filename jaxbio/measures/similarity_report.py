@@ -28,11 +28,7 @@ _MOST_CONDITIONS = 400  # beyond it, pictures of RDMs show nothing and scaling t
 def write_html(path: Path, result: dict[str, Any], brain: Brain, activity: Activity) -> None:
     """Writes the report, atomically; each figure as a file too where ``--format`` asks for one.
 
-    Args:
-        path: of the file.
-        result: what the JSON file holds.
-        brain: the recordings, of the first time bin.
-        activity: of every layer and step.
+    ``result`` is what the JSON file holds, ``brain`` the recordings of the first time bin.
     """
     figures: dict[str, Figure]
     remarks, figures = list(result["remarks"]), {}

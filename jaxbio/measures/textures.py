@@ -1,11 +1,9 @@
 """The user's pictures of the texture study: families of textures, and noise of their spectrum."""
 
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from jaxbio.data.types import FileSplit
 from jaxbio.errors import InputError
 from jaxbio.features.pictures import open_pictures
 from jaxbio.files.pictures import open_picture
@@ -28,8 +26,7 @@ def read_textures(folder: str, degrees: float) -> Textures:
         raise InputError(f"--texture_degrees={degrees}: use a number above 0")
     families: dict[tuple[str, str], list[np.ndarray]] = {}
     for kind in _KINDS:
-        paths = map(Path, cast(FileSplit, open_pictures(Path(folder) / kind).source.eval).paths)
-        for path in paths:
+        for path in map(Path, open_pictures(Path(folder) / kind).paths):
             picture = np.asarray(open_picture(path, upright=False).convert("RGB"))
             families.setdefault((kind, path.parent.name), []).append(picture)
     names = {kind: sorted(name for k, name in families if k == kind) for kind in _KINDS}

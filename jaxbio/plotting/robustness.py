@@ -54,9 +54,7 @@ def plot_robustness_comparison(
         chance: accuracy of guessing.
         count: of images.
     """
-    size = (3.2 + (0.25 + 0.12 * len(errors)) * len(names), 4.6)
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = panel(3.2 + (0.25 + 0.12 * len(errors)) * len(names), 4.6)
     width = 0.8 / len(errors)
     places = np.arange(len(names))
     for number, (label, values) in enumerate(errors.items()):

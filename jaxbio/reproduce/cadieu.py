@@ -84,13 +84,7 @@ def weights_of(name: str) -> Need:
 
 
 def rows(context: Context, configuration: str, values: str) -> list[Row]:
-    """A row per model; of a dry run two of them.
-
-    Args:
-        context: of the measurement.
-        configuration: what is measured.
-        values: the field of :class:`Network` that has the published ones.
-    """
+    """A row per model with the ``values``, a field of :class:`Network`; of a dry run two."""
     return [
         Row(
             NETWORKS[name].title,
@@ -131,8 +125,7 @@ def penultimate(name: str, brain: Brain, context: Context) -> np.ndarray:
         preprocessing = Preprocessing(side, (0.5,) * 3, (0.5,) * 3)
     else:
         found = convert(name, read_torch(context.find(weights_of(name))))
-        arguments = {key: value for key, value in found.arguments.items() if key != "name"}
-        model, variables = create_model(name, **arguments), found.variables
+        model, variables = create_model(**found.arguments), found.variables
         preprocessing = found.preprocessing
     activity = layer_activity(model, variables, images, request, preprocessing)
     return cast(np.ndarray, next(iter(activity.values())))  # of 4,096 units: not streamed

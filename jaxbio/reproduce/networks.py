@@ -28,13 +28,7 @@ IMAGENET = Need(
 
 
 def weights(pattern: str, where: str, size: str) -> Need:
-    """Need of a file of published weights in ``DATA/weights``.
-
-    Args:
-        pattern: of its name, such as ``alexnet-*.pth``.
-        where: to get it.
-        size: about.
-    """
+    """Need of a file of published weights in ``DATA/weights``, such as ``alexnet-*.pth``."""
 
     def find(data: Path) -> Path | None:
         return next(iter(sorted((data / "weights").glob(pattern))), None)
@@ -48,13 +42,9 @@ def torchvision(stem: str, size: str) -> Need:
 
 
 def converted(name: str, file: Path, output: Path, **arguments: Any) -> Path:
-    """The run directory of converted weights, written once.
+    """The run directory of converted weights in the folder of all runs, written once.
 
-    Args:
-        name: one of ``jaxbio.list_models()``.
-        file: of PyTorch.
-        output: folder of all runs.
-        **arguments: of :func:`jaxbio.weights.infer.convert`.
+    The further arguments are those of :func:`jaxbio.weights.infer.convert`.
 
     Raises:
         InputError: the file does not fit the model.

@@ -43,15 +43,7 @@ def write_report(
     entries: Sequence[Mapping[str, Any]],
     context: Context,
 ) -> None:
-    """Writes the page atomically.
-
-    Args:
-        path: of the file.
-        name: of the table.
-        table: it.
-        entries: of ``results.json``.
-        context: of the measurement.
-    """
+    """Writes the page atomically; ``entries`` are those of ``results.json``."""
     about = [("what", ""), ("table", name), ("source", table.source)]
     about += [("needs", need.missing()) for need in table.needs]
     about += [("note", line) for line in table.about]

@@ -24,11 +24,6 @@ PENDING = "not measured yet"
 def measure_table(name: str, table: Table, context: Context) -> list[dict[str, Any]]:
     """Measures the rows that are not measured yet; writes ``results.json`` after each, and a page.
 
-    Args:
-        name: of the table.
-        table: it.
-        context: data, output, seeds, budget.
-
     Returns:
         The contents of ``results.json``: an entry per row, measured or not.
 

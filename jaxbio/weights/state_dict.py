@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,18 +94,15 @@ def _place(entry: str, prefix: str) -> str:
     return f"entry {entry or 'top'!r}" + (f" prefix {prefix!r}" if prefix else "")
 
 
-def entries(content: Any) -> dict[str, Mapping[str, Any]]:
+def entries(content: Any, path: str = "", depth: int = 0) -> dict[str, Mapping[str, Any]]:
     """Every dict in a file that holds tensors under names, by the path to it ("a/b")."""
-    return dict(_entries(content))
-
-
-def _entries(node: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if not isinstance(node, Mapping) or depth > _DEEPEST:
-        return
-    if any(isinstance(k, str) and is_array(v) for k, v in node.items()):
-        yield path, node
-    for key, value in node.items():
-        yield from _entries(value, f"{path}/{key}" if path else str(key), depth + 1)
+    if not isinstance(content, Mapping) or depth > _DEEPEST:
+        return {}
+    named = any(isinstance(k, str) and is_array(v) for k, v in content.items())
+    found = {path: content} if named else {}
+    for key, value in content.items():
+        found |= entries(value, f"{path}/{key}" if path else str(key), depth + 1)
+    return found
 
 
 def _named(
