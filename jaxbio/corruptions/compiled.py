@@ -196,7 +196,9 @@ def image_keys(key: ArrayLike, indices: ArrayLike | None, batch: int | None) -> 
     keys = jax.random.wrap_key_data(data[..., :2], impl="threefry2x32")
     if keys.ndim == 0:
         if indices is None:
-            indices = None if batch is None else jnp.arange(batch)
+            if batch is None:
+                return keys[None]
+            indices = jnp.arange(batch)
         else:
             indices = jnp.asarray(indices)
             expected = () if batch is None else (batch,)
@@ -205,8 +207,6 @@ def image_keys(key: ArrayLike, indices: ArrayLike | None, batch: int | None) -> 
                     f"indices have shape {indices.shape} and dtype {indices.dtype}; expected "
                     f"integers of shape {expected}"
                 )
-        if indices is None:
-            return keys[None]
         return jax.vmap(jax.random.fold_in, (None, 0))(keys, indices.reshape(-1))
     if keys.shape != (batch,) or indices is not None:
         raise ValueError(

@@ -10,7 +10,7 @@ BENCHMARK = (
 VALIDATION = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 # Whose definitions: those of the package, or those that made ImageNet-C's files.
 PROTOCOLS = ("imagecorruptions", "imagenet_c")
-_SUBSETS = {
+SUBSETS = {
     "benchmark": BENCHMARK,
     "validation": VALIDATION,
     "all": BENCHMARK + VALIDATION,
@@ -30,15 +30,15 @@ def corruption_names(subset: str = "benchmark") -> tuple[str, ...]:
     Reference:
         Hendrycks & Dietterich 2019, Benchmarking Neural Network Robustness to Common Corruptions.
     """
-    if subset not in _SUBSETS:
-        raise ValueError(f"unknown subset {subset!r}; one of {', '.join(_SUBSETS)}")
-    return _SUBSETS[subset]
+    if subset not in SUBSETS:
+        raise ValueError(f"unknown subset {subset!r}; one of {', '.join(SUBSETS)}")
+    return SUBSETS[subset]
 
 
 def check_name(name: Any) -> None:
     """Raises ValueError unless ``name`` is a corruption."""
-    if name not in _SUBSETS["all"]:
-        raise ValueError(f"unknown corruption {name!r}; one of {', '.join(_SUBSETS['all'])}")
+    if name not in SUBSETS["all"]:
+        raise ValueError(f"unknown corruption {name!r}; one of {', '.join(SUBSETS['all'])}")
 
 
 def check_protocol(protocol: Any) -> None:

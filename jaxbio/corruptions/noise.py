@@ -56,9 +56,8 @@ def impulse_noise(x: Array, severity: int, field: Array) -> Array:
 def _poisson_alias_table(photons: int) -> np.ndarray:
     """Walker's alias tables of Poisson(level * photons / 255) for the 256 grey levels.
 
-    Returns:
-        ``[256, 128]`` uint32: the alias in the top 8 bits, the threshold in the other 24. The
-        quantisation of the threshold changes no probability by more than 2**-31.
+    ``[256, 128]`` uint32: the alias in the top 8 bits, the threshold in the other 24, whose
+    quantisation changes no probability by more than 2**-31.
     """
     from scipy.stats import poisson  # takes half a second, which not every run needs
 

@@ -69,14 +69,10 @@ def _random_noise(image, *args, **kwargs):
 @contextmanager
 def _stand_in_modules() -> Iterator[None]:
     """Provides, during the import only, the modules that current libraries have dropped."""
+    from scipy.ndimage import map_coordinates
 
     def resource_filename(package: str, name: str) -> str:
         return os.path.join(os.path.dirname(cast(str, sys.modules[package].__file__)), name)
-
-    def map_coordinates(*args, **kwargs):
-        from scipy.ndimage import map_coordinates
-
-        return map_coordinates(*args, **kwargs)
 
     stand_ins = {
         "pkg_resources": {"resource_filename": resource_filename},

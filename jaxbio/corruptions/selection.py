@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from jaxbio.corruptions.names import corruption_names
+from jaxbio.corruptions.names import SUBSETS, corruption_names
 from jaxbio.errors import InputError, suggest
 
 SEVERITIES = (1, 2, 3, 4, 5)
-_SUBSETS = ("benchmark", "validation", "all")
 
 
 def parse_corruptions(names: Sequence[str], option: str = "--corruptions") -> list[str]:
@@ -22,14 +21,14 @@ def parse_corruptions(names: Sequence[str], option: str = "--corruptions") -> li
     known = corruption_names("all")
     expanded: list[str] = []
     for name in names:
-        if name in _SUBSETS:
+        if name in SUBSETS:
             expanded += corruption_names(name)
         elif name in known:
             expanded.append(name)
         else:
-            raise InputError(f"{option}={name}: {suggest(name, [*_SUBSETS, *known])}")
+            raise InputError(f"{option}={name}: {suggest(name, [*SUBSETS, *known])}")
     if not expanded:
-        raise InputError(f"{option} is empty: use {', '.join(_SUBSETS)} or some names")
+        raise InputError(f"{option} is empty: use {', '.join(SUBSETS)} or some names")
     return list(dict.fromkeys(expanded))
 
 

@@ -19,8 +19,8 @@ from jaxbio.models.vit import (
     first_patch,
     layer_norm,
     linear,
-    position_embedding,
     read_class_token,
+    with_positions,
 )
 
 
@@ -29,7 +29,6 @@ class TalkingHeads(nn.Module):
 
     Attributes:
         heads: number of heads; divides the features.
-        dtype: dtype of the computation.
 
     Reference:
         Shazeer et al. 2020, "Talking-Heads Attention", arXiv:2003.02436.
@@ -72,7 +71,6 @@ class ClassAttention(nn.Module):
 
     Attributes:
         heads: number of heads; divides the features.
-        dtype: dtype of the computation.
     """
 
     heads: int
@@ -158,18 +156,14 @@ class CaiT(Body, kw_only=True):
         """Returns logits and the endpoints block0.., class_block0.., tokens, penultimate.
 
         ``block<i>`` are the patches after a block, a map ``[B, H, W, width]``; ``class_block<i>``
-        is the class token after a block of its own, ``[B, width]``; ``tokens`` are all tokens after
-        the last norm, ``[B, 1 + N, width]``, class token first; ``penultimate`` is that one.
-
-        Raises:
-            InputError: the image is not a multiple of the patch, or of another size than the
-                variables are for, or the rate of stochastic depth is out of range.
+        is the class token after a block of its own, ``[B, width]``; the others, and errors, are
+        those of :class:`jaxbio.models.vit.VisionTransformer`.
         """
         check_drop_path(self.drop_path)
         patch = first_patch(self, x)
         size = [n // patch for n in x.shape[1:3]]
         x = PatchEmbedding(self.width, patch, self.dtype, name="patch_embed")(x)
-        x = x + position_embedding(self, "pos_embed", x.shape[1], self.width).astype(x.dtype)
+        x = with_positions(self, "pos_embed", x)
 
         def block(attention: type[nn.Module], rate: float, name: str) -> nn.Module:
             kind = nn.remat(Block, static_argnums=(2,)) if self.remat else Block

@@ -127,13 +127,17 @@ class CORnet(Body, kw_only=True):
         """Area to the first step at which its output depends on the image: 0 everywhere."""
         return dict.fromkeys(areas_after(self.after), 0)
 
+    def decode(
+        self, states: jax.Array, endpoints: dict[str, jax.Array], **inits: Any
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The linear readout of the last area's states, and all endpoints; see :class:`Decoder`."""
+        decoder = Decoder(self.num_classes, self.readout, **inits, dtype=self.dtype, name="decoder")
+        logits, of_decoder = decoder(states)
+        return logits, endpoints | of_decoder
+
 
 class Decoder(nn.Module):
-    """Linear readout of the last area's mean over the map.
-
-    Attributes:
-        dtype: dtype of the computation; logits are float32.
-    """
+    """Linear readout of the last area's mean over the map; logits are float32."""
 
     num_classes: int
     readout: str = "last"

@@ -12,7 +12,6 @@ from jaxbio.models.cornet import (
     OPERATIONS,
     XAVIER,
     CORnet,
-    Decoder,
     areas_after,
     check_times,
     keep_operations,
@@ -162,11 +161,6 @@ class CORnetRT(CORnet, kw_only=True):
     Attributes:
         act: activation factory; an activation's parameters are shared by all steps.
         sequential: True for R, False for RT.
-        readout: ``"last"``, or ``"all"`` for the logits of every step in ``endpoints["logits"]``.
-
-    Reference:
-        Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
-        doi:10.1101/408385.
     """
 
     sequential: bool
@@ -202,8 +196,4 @@ class CORnetRT(CORnet, kw_only=True):
             else:
                 states = area.above(states[1:] if self.sequential else states[:-1])
             endpoints[name] = states
-        decoder = Decoder(
-            self.num_classes, self.readout, dtype=self.dtype, **XAVIER, name="decoder"
-        )
-        logits, of_decoder = decoder(states)
-        return logits, endpoints | of_decoder
+        return self.decode(states, endpoints, **XAVIER)

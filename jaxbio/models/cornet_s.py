@@ -13,7 +13,6 @@ from jaxbio.models.cornet import (
     AREAS,
     OPERATIONS,
     CORnet,
-    Decoder,
     areas_after,
     check_times,
     keep_operations,
@@ -25,12 +24,7 @@ _EXPANSION = 4
 
 
 class AreaV1(nn.Module):
-    """First area: 7x7 convolution of stride 2, max-pool, 3x3 convolution; runs once.
-
-    Attributes:
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
+    """First area: 7x7 convolution of stride 2, max-pool, 3x3 convolution; runs once."""
 
     act: Callable[..., nn.Module]
     dtype: Any = jnp.float32
@@ -51,13 +45,7 @@ class AreaV1(nn.Module):
 
 
 class BottleneckStep(nn.Module):
-    """What one step of an area has for itself: its three norms and activations.
-
-    Attributes:
-        act: activation factory.
-        train: whether BatchNorm uses and updates batch statistics.
-        dtype: dtype of the computation.
-    """
+    """What one step of an area has for itself: its three norms and activations."""
 
     act: Callable[..., nn.Module]
     train: bool
@@ -95,10 +83,8 @@ class RecurrentArea(nn.Module):
 
     The first step halves the map and adds a projected shortcut; later steps add their own input.
     The first step's own variables are in ``first``; those of the others in ``later``, stacked along
-    a leading axis of ``times - 1`` steps over which the recurrence is scanned.
-
-    Attributes:
-        act: activation factory; every step has parameters of its own.
+    a leading axis of ``times - 1`` steps over which the recurrence is scanned. An activation's
+    parameters, too, are each step's own.
     """
 
     features: int
@@ -149,7 +135,6 @@ class CORnetS(CORnet, kw_only=True):
     V1 + V2 at V4 (jaxbio's analogy).
 
     Attributes:
-        act: activation factory; every step has sites of its own.
         times: passes of V2, V4 and IT through their blocks: three numbers, or one for all. Each
             pass has norms of its own: other numbers than the published ones are other networks.
         readout: ``"last"``, or ``"all"`` for the logits after every pass of IT in
@@ -210,6 +195,4 @@ class CORnetS(CORnet, kw_only=True):
                 states = area(x, train)
             endpoints[name] = states
             x = states[-1]
-        decoder = Decoder(self.num_classes, self.readout, dtype=self.dtype, name="decoder")
-        logits, of_decoder = decoder(states)
-        return logits, endpoints | of_decoder
+        return self.decode(states, endpoints)

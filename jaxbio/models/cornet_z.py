@@ -7,20 +7,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxbio.models.cornet import AREAS, XAVIER, CORnet, Decoder, areas_after, keep_operations
+from jaxbio.models.cornet import AREAS, XAVIER, CORnet, areas_after, keep_operations
 from jaxbio.models.layers import Conv, max_pool
 
 
 class FeedforwardArea(nn.Module):
-    """Convolution, activation, max-pool 3x3 of stride 2.
-
-    Attributes:
-        features: output channels.
-        kernel: side of the kernel.
-        stride: stride of the convolution.
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
+    """Convolution, activation, max-pool 3x3 of stride 2."""
 
     features: int
     kernel: int
@@ -47,10 +39,6 @@ class CORnetZ(CORnet, kw_only=True):
 
     Attributes:
         readout: ``"last"``, or ``"all"`` for a time axis (of one step) in ``endpoints["logits"]``.
-
-    Reference:
-        Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
-        doi:10.1101/408385.
     """
 
     @nn.compact
@@ -67,8 +55,4 @@ class CORnetZ(CORnet, kw_only=True):
             kernel, stride = (7, 2) if name == "V1" else (3, 1)
             x = area(AREAS[name], kernel, stride, self.act, self.dtype, name=name)(x)
             endpoints[name] = x[None]
-        decoder = Decoder(
-            self.num_classes, self.readout, dtype=self.dtype, **XAVIER, name="decoder"
-        )
-        logits, of_decoder = decoder(x[None])
-        return logits, endpoints | of_decoder
+        return self.decode(x[None], endpoints, **XAVIER)

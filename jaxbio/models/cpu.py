@@ -21,11 +21,7 @@ def faster_convolution(
 ) -> Callable[[jax.Array, jax.Array], jax.Array] | None:
     """A function of maps and kernel that convolves faster than XLA, or None if XLA is fast.
 
-    Args:
-        x: maps, ``[B, H, W, C]``; their shape and dtype decide.
-        kernel: ``[k, k, C, features]``.
-        stride: stride of both axes.
-        padding: zeros added to each side of both axes.
+    The arguments are those of :func:`jaxbio.models.convolution.conv2d`; shapes and dtype decide.
     """
     # XLA runs a 1x1 convolution at half the speed of the same matrix product, and one whose map is
     # smaller than its kernel in plain loops, a hundred times slower.
@@ -65,14 +61,7 @@ def _conv_by_patches(x: jax.Array, kernel: jax.Array, stride: int, padding: int)
 
 
 def depthwise_by_taps(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
-    """Cross-correlates every channel with a kernel of its own, as a sum over the kernel's taps.
-
-    Args:
-        x: maps, ``[B, H, W, C]``.
-        kernel: ``[k, k, 1, C]``.
-        stride: stride of both axes.
-        padding: zeros added to each side of both axes.
-    """
+    """:func:`jaxbio.models.convolution.depthwise_conv2d`, as a sum over the kernel's taps."""
     size = kernel.shape[0]
     rows, columns = ((n + 2 * padding - size) // stride * stride + 1 for n in x.shape[1:3])
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))

@@ -32,13 +32,7 @@ _DEPTHS = {
 
 
 class DenseLayer(nn.Module):
-    """Norm, activation, 1x1 convolution to ``4 * growth``; norm, activation, 3x3 to ``growth``.
-
-    Attributes:
-        growth: channels that the layer adds.
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
+    """Norm, activation, 1x1 convolution to ``4 * growth``; norm, activation, 3x3 to ``growth``."""
 
     growth: int
     act: Callable[..., nn.Module]
@@ -57,14 +51,8 @@ class DenseLayer(nn.Module):
 
 
 class DenseBlock(nn.Module):
-    """Dense layers, each reading the block's input and every earlier layer's output.
-
-    Attributes:
-        num_layers: number of layers.
-        growth: channels that each layer adds.
-        act: activation factory.
-        dtype: dtype of the computation.
-        remat: whether layers are recomputed in the backward pass.
+    """Layers that each read the block's input and every earlier one's output, and add ``growth``
+    channels.
     """
 
     num_layers: int

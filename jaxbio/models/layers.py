@@ -81,12 +81,7 @@ TorchConv = partial(Conv, use_bias=True, kernel_init=torch_default, bias_init=No
 
 
 class Kernel(nn.Module):
-    """Holds the kernel of a convolution that is applied elsewhere.
-
-    Attributes:
-        shape: ``(k, k, C_in, C_out)``.
-        dtype: dtype of the computation; the parameter is float32.
-    """
+    """Holds the kernel ``[k, k, C_in, C_out]`` of a convolution that is applied elsewhere."""
 
     shape: tuple[int, ...]
     dtype: Any = jnp.float32

@@ -8,7 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxbio.models.body import Body
-from jaxbio.models.layers import BatchNorm, Conv, NormalLinear, global_avg_pool
+from jaxbio.models.layers import (
+    BatchNorm,
+    Conv,
+    Initializer,
+    NormalLinear,
+    global_avg_pool,
+    kaiming_fan_out,
+)
 
 # Stages: expansion, channels, blocks, stride of the first.
 _STAGES = (
@@ -24,7 +31,7 @@ _FIRST_STAGE = {"image": 0, "v1": 2, "v2": 3}
 
 
 class ConvNorm(nn.Module):
-    """Convolution and BatchNorm, numbered 0 and 1 as in the published network.
+    """Convolution, BatchNorm and, if any, activation, numbered from 0 as in published networks.
 
     Attributes:
         depthwise: whether every channel has a kernel of its own.
@@ -35,6 +42,8 @@ class ConvNorm(nn.Module):
     stride: int = 1
     depthwise: bool = False
     dtype: Any = jnp.float32
+    act: Callable[..., nn.Module] | None = None
+    kernel_init: Initializer = kaiming_fan_out
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -43,11 +52,13 @@ class ConvNorm(nn.Module):
             self.features,
             self.kernel,
             self.stride,
+            kernel_init=self.kernel_init,
             depthwise=self.depthwise,
             dtype=self.dtype,
             name="0",
         )(x)
-        return BatchNorm(dtype=self.dtype, name="1")(x, train)
+        x = BatchNorm(dtype=self.dtype, name="1")(x, train)
+        return x if self.act is None else self.act(name="2")(x)
 
 
 class InvertedResidual(nn.Module):
@@ -110,7 +121,6 @@ class MobileNetV2(Body, kw_only=True):
     of one more (jaxbio's analogies). Blocks keep their published numbers.
 
     Attributes:
-        act: activation factory; ReLU6 as published.
         small: whether the first convolution and the second stage keep the resolution, for images
             of 32 pixels.
         dropout: rate of the classifier's dropout, which acts in training only.

@@ -18,8 +18,8 @@ from jaxbio.models.vit import (
     class_token,
     layer_norm,
     linear,
-    position_embedding,
     read_class_token,
+    with_positions,
 )
 
 # Of each stage of the Tiny network.
@@ -109,12 +109,9 @@ class PVT(Body, kw_only=True):
 
         ``block<stage>_<i>`` are the tokens after a block, a map ``[B, H, W, C]``; those of the last
         stage have a class token, which is the endpoint, ``[B, C]``; ``stage4`` is the map of the
-        others. ``tokens`` are all of them after the last norm, ``[B, 1 + N, C]``, class token
-        first; ``penultimate`` is that one.
-
-        Raises:
-            InputError: the image is of another size than the variables are for, or the rate of
-                stochastic depth is out of range.
+        others. ``tokens``, ``penultimate`` and errors are those of
+        :class:`jaxbio.models.vit.VisionTransformer`, but that images need not be multiples of the
+        patch.
         """
         check_drop_path(self.drop_path)
         first = 1 if self.after == "v2" else 0
@@ -122,15 +119,14 @@ class PVT(Body, kw_only=True):
         block = nn.remat(Block, static_argnums=(2, 3)) if self.remat else Block
         endpoints = {}
         for stage in range(first, 4):
-            patch = 2 if stage > first else self._first_patch()
+            patch = 2 if stage > first else max(1, self.patch // FRONT_END_STRIDES[self.after])
             number, width, last = stage + 1, _WIDTHS[stage], stage == 3
             x = StageEmbedding(width, patch, self.dtype, name=f"patch_embed{number}")(x)
             rows, columns = x.shape[1:3]
             x = x.reshape(-1, rows * columns, width)
             if last:
                 x = jnp.concatenate([class_token(self, x), x], axis=1)
-            positions = position_embedding(self, f"pos_embed{number}", x.shape[1], width)
-            x = x + positions.astype(x.dtype)
+            x = with_positions(self, f"pos_embed{number}", x)
             attention = partial(ReducedAttention, _HEADS[stage], _REDUCTIONS[stage])
             for i in range(_DEPTH):
                 name, ratio = f"block{number}_{i}", _MLP_RATIOS[stage]
@@ -143,10 +139,6 @@ class PVT(Body, kw_only=True):
                 x = maps
         tokens = layer_norm(self.dtype, "norm")(x)
         return read_class_token(self, tokens, endpoints | {"stage4": maps})
-
-    def _first_patch(self) -> int:
-        """Side of the first patches in pixels of the input."""
-        return 1 if self.after == "v2" else max(1, self.patch // FRONT_END_STRIDES[self.after])
 
 
 def _at_least(x: jax.Array, size: int) -> jax.Array:

@@ -17,6 +17,7 @@ from jaxbio.models.layers import (
     max_pool,
     torch_default,
 )
+from jaxbio.models.mobilenet import ConvNorm
 
 _Conv = partial(Conv, kernel_init=torch_default)
 
@@ -65,30 +66,6 @@ class ShuffleBlock(nn.Module):
         return x.reshape(*x.shape[:3], self.features)
 
 
-class ConvNorm(nn.Module):
-    """Convolution, BatchNorm and activation, numbered 0, 1 and 2 as in the published network.
-
-    Attributes:
-        features: output channels.
-        kernel: side of the kernel.
-        stride: of the convolution.
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
-
-    features: int
-    kernel: int
-    stride: int
-    act: Callable[..., nn.Module]
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Maps ``[B, H, W, C]`` to ``[B, H / stride, W / stride, features]``."""
-        x = _Conv(self.features, self.kernel, self.stride, dtype=self.dtype, name="0")(x)
-        return self.act(name="2")(BatchNorm(dtype=self.dtype, name="1")(x, train))
-
-
 class ShuffleNetV2(Body, kw_only=True):
     """ShuffleNetV2 of width 1.
 
@@ -114,10 +91,11 @@ class ShuffleNetV2(Body, kw_only=True):
         ``features`` are the last convolution's maps, ``penultimate`` is their mean.
         """
         block = nn.remat(ShuffleBlock, static_argnums=(2,)) if self.remat else ShuffleBlock
+        conv_norm_act = partial(ConvNorm, act=self.act, kernel_init=torch_default, dtype=self.dtype)
         endpoints = {}
         if self.after == "image":
             stride = 1 if self.small else 2
-            x = ConvNorm(24, 3, stride, self.act, self.dtype, name="conv1")(x, train)
+            x = conv_norm_act(24, 3, stride, name="conv1")(x, train)
             if not self.small:
                 x = max_pool(x, 3, 2, 1)
                 endpoints["maxpool"] = x
@@ -128,7 +106,7 @@ class ShuffleNetV2(Body, kw_only=True):
                     x, train
                 )
             endpoints[f"stage{stage}"] = x
-        x = ConvNorm(1024, 1, 1, self.act, self.dtype, name="conv5")(x, train)
+        x = conv_norm_act(1024, name="conv5")(x, train)
         pooled = global_avg_pool(x)
         logits = Linear(self.num_classes, dtype=self.dtype, name="fc")(pooled).astype(jnp.float32)
         endpoints |= {"features": x, "penultimate": pooled}

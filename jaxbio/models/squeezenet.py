@@ -22,13 +22,7 @@ _VERSIONS = {
 
 
 class Fire(nn.Module):
-    """1x1 convolution to ``squeeze`` channels, then 1x1 and 3x3 side by side, 4 x squeeze each.
-
-    Attributes:
-        squeeze: width of the first convolution.
-        act: activation factory.
-        dtype: dtype of the computation.
-    """
+    """1x1 convolution to ``squeeze`` channels, then 1x1 and 3x3 side by side, 4 x squeeze each."""
 
     squeeze: int
     act: Callable[..., nn.Module]

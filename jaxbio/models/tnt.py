@@ -20,8 +20,8 @@ from jaxbio.models.vit import (
     flat_patches,
     layer_norm,
     linear,
-    position_embedding,
     read_class_token,
+    with_positions,
 )
 
 _INNER_HEADS = 4
@@ -34,7 +34,6 @@ class Attention(nn.Module):
 
     Attributes:
         heads: number of heads; divides the features.
-        dtype: dtype of the computation.
     """
 
     heads: int
@@ -126,15 +125,7 @@ class TNT(Body, kw_only=True):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Returns logits and the endpoints block0.., tokens, penultimate.
-
-        ``block<i>`` is the class token after a block, ``[B, width]``; ``tokens`` are all tokens
-        after the last norm, ``[B, 1 + N, width]``, class token first; ``penultimate`` is that one.
-
-        Raises:
-            InputError: the image is not a multiple of the patch, or of another size than the
-                variables are for, or the rate of stochastic depth is out of range.
-        """
+        """Endpoints and errors are those of :class:`jaxbio.models.vit.VisionTransformer`."""
         check_drop_path(self.drop_path)
         batch = len(x)
         pixels = self._pixels(x)
@@ -143,8 +134,7 @@ class TNT(Body, kw_only=True):
         patches = linear(self.width, self.dtype, "proj")(inside)
         patches = layer_norm(self.dtype, "norm2_proj", _EPSILON)(patches)
         patches = jnp.concatenate([class_token(self, patches), patches], axis=1)
-        positions = position_embedding(self, "patch_pos", patches.shape[1], self.width)
-        patches = patches + positions.astype(patches.dtype)
+        patches = with_positions(self, "patch_pos", patches)
         block = nn.remat(Block, static_argnums=(3,)) if self.remat else Block
         endpoints = {}
         for i, rate in enumerate(np.linspace(0, self.drop_path, self.depth).tolist()):

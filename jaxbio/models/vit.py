@@ -73,7 +73,6 @@ class Attention(nn.Module):
 
     Attributes:
         heads: number of heads; divides the features.
-        dtype: dtype of the computation.
     """
 
     heads: int
@@ -209,7 +208,7 @@ class VisionTransformer(Body, kw_only=True):
         patch = first_patch(self, x)
         x = PatchEmbedding(self.width, patch, self.dtype, name="patch_embed")(x)
         x = jnp.concatenate([class_token(self, x), x], axis=1)
-        x = x + position_embedding(self, "pos_embed", x.shape[1], self.width).astype(x.dtype)
+        x = with_positions(self, "pos_embed", x)
         block = nn.remat(Block, static_argnums=(2,)) if self.remat else Block
         attention = partial(Attention, self.heads)
         endpoints = {}
@@ -239,12 +238,13 @@ def class_token(module: nn.Module, tokens: jax.Array) -> jax.Array:
     return jnp.broadcast_to(token.astype(tokens.dtype), (batch, 1, width))
 
 
-def position_embedding(module: nn.Module, name: str, tokens: int, width: int) -> jax.Array:
-    """A module's learned positions, ``[1, tokens, width]``.
+def with_positions(module: nn.Module, name: str, x: jax.Array) -> jax.Array:
+    """Tokens ``[B, N, C]`` with a module's learned positions added.
 
     Raises:
         InputError: the module's variables are for another number of tokens.
     """
+    _, tokens, width = x.shape
     if module.has_variable("params", name):
         have: int = module.get_variable("params", name).shape[1]
         if have != tokens:
@@ -252,8 +252,7 @@ def position_embedding(module: nn.Module, name: str, tokens: int, width: int) ->
                 f"the variables are for {have} tokens, but this image has {tokens}: use the "
                 "image_size that they were made with"
             )
-    positions: jax.Array = module.param(name, TOKEN_INIT, (1, tokens, width), jnp.float32)
-    return positions
+    return x + module.param(name, TOKEN_INIT, (1, tokens, width), jnp.float32).astype(x.dtype)
 
 
 def read_class_token(

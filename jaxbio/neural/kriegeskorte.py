@@ -12,6 +12,7 @@ Reference:
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +159,7 @@ def _stimuli(images: np.ndarray, labels: np.ndarray, path: Path, field: str) -> 
             f"{path}: field '{field}' is {images.dtype} of shape {images.shape}: must be uint8 "
             "[S, H, W, 3]"
         )
-    bare = _bare(len(labels))
-    return StimulusSet(ids=bare.ids, labels=labels.astype(str), objects=bare.objects, images=images)
+    return replace(_bare(len(labels)), labels=labels.astype(str), images=images)
 
 
 def _bare(count: int) -> StimulusSet:

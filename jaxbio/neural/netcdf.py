@@ -53,7 +53,7 @@ def _read_hdf5(path: Path) -> dict[str, Variable]:
             dims = _hdf5_dims(file, dataset, name)
             default = _default_fill(dataset.dtype)
             fill = default if default is not None and dataset.fillvalue == default else None
-            variables[name] = _joined(Variable(dims, hdf5.read_dataset(dataset, fill)))
+            variables[name] = _joined(dims, hdf5.read_dataset(dataset, fill))
     return variables
 
 
@@ -70,19 +70,12 @@ def _hdf5_dims(file: Any, dataset: Any, name: str) -> tuple[str, ...]:
 
 def _read_classic(path: Path) -> dict[str, Variable]:
     with scipy.io.netcdf_file(path, "r", mmap=False) as file:
-        return {
-            name: _joined(
-                Variable(
-                    tuple(variable.dimensions),
-                    hdf5.unpacked(
-                        np.array(variable[...]),
-                        vars(variable)["_attributes"],
-                        _default_fill(variable[...].dtype),
-                    ),
-                )
-            )
-            for name, variable in file.variables.items()
-        }
+        variables = {}
+        for name, variable in file.variables.items():
+            values, attributes = np.array(variable[...]), vars(variable)["_attributes"]
+            values = hdf5.unpacked(values, attributes, _default_fill(values.dtype))
+            variables[name] = _joined(tuple(variable.dimensions), values)
+        return variables
 
 
 def _default_fill(dtype: np.dtype) -> float | None:
@@ -93,9 +86,8 @@ def _default_fill(dtype: np.dtype) -> float | None:
     return fills.get(dtype.itemsize) if dtype.kind == "i" else None
 
 
-def _joined(variable: Variable) -> Variable:
+def _joined(dims: tuple[str, ...], values: np.ndarray) -> Variable:
     """Texts as ``str``, an axis of characters joined."""
-    dims, values = variable.dims, variable.values
     if values.dtype.kind == "S":
         if values.dtype.itemsize == 1 and values.ndim > 1:
             values = np.ascontiguousarray(values).view(f"S{values.shape[-1]}")[..., 0]

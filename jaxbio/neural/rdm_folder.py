@@ -9,13 +9,14 @@ Reference:
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from jaxbio.errors import InputError
 from jaxbio.files.npz import read_npy, read_npz
-from jaxbio.neural.recordings import Recordings, StimulusSet
+from jaxbio.neural.recordings import Recordings
 from jaxbio.neural.tables import folder_stimuli
 
 _FILE = re.compile(r"(?:fmri_)?(?P<region>.+?)_RDMs?\.np[yz]", re.IGNORECASE)
@@ -38,13 +39,7 @@ def load_rdm_folder(folder: Path, pictures: str | Path | None = None) -> Recordi
         InputError: no pictures, a malformed file, or sizes that do not fit each other.
     """
     shown = folder_stimuli(Path(pictures or folder))
-    stimuli = StimulusSet(
-        ids=shown.ids,
-        labels=np.full(len(shown), "picture"),  # no categories are known
-        objects=shown.ids,
-        paths=shown.paths,
-        images=shown.images,
-    )
+    shown = replace(shown, labels=np.full(len(shown), "picture"))  # no categories are known
     rdms = {}
     for region, file in region_files(folder).items():
         rdm = _read(file)
@@ -54,7 +49,7 @@ def load_rdm_folder(folder: Path, pictures: str | Path | None = None) -> Recordi
                 f"{file} has shape {rdm.shape}: with {len(shown)} pictures it must be "
                 f"[subjects, {len(shown)}, {len(shown)}]"
             )
-    return Recordings(folder.resolve().name, stimuli, rdms=rdms, source=folder.name)
+    return Recordings(folder.resolve().name, shown, rdms=rdms, source=folder.name)
 
 
 def _read(file: Path) -> np.ndarray:

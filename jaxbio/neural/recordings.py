@@ -92,8 +92,25 @@ class Recordings:
     synthetic: bool = False
     source: str = ""
 
-    def __post_init__(self):
-        self._check()
+    def __post_init__(self) -> None:
+        count = len(self.stimuli)
+        for f in dataclasses.fields(self.stimuli):
+            value = getattr(self.stimuli, f.name)
+            if value is not None and len(value) != count:
+                self._refuse(f"stimuli.{f.name}", f"has {len(value)} entries for {count} stimuli")
+        if len(np.unique(self.stimuli.ids)) != count:
+            self._refuse("stimuli.ids", "are not unique")
+        if self.responses is None and not self.rdms:
+            self._refuse("responses", "and rdms are both missing: one is needed")
+        for name, rdm in self.rdms.items():
+            if rdm.ndim != 3 or rdm.shape[1:] != (count, count):
+                self._refuse(
+                    f"rdms['{name}']",
+                    f"has shape {rdm.shape} for {count} stimuli: must be [subjects, S, S]",
+                )
+            self._check_rdm(name, rdm)
+        if self.responses is not None:
+            self._check_responses(count)
 
     @property
     def num_bins(self) -> int:
@@ -204,26 +221,6 @@ class Recordings:
             repetitions=None if repetitions is None else repetitions[:, :, mask],
             neuroids={name: values[mask] for name, values in self.neuroids.items()},
         )
-
-    def _check(self) -> None:
-        count = len(self.stimuli)
-        for f in dataclasses.fields(self.stimuli):
-            value = getattr(self.stimuli, f.name)
-            if value is not None and len(value) != count:
-                self._refuse(f"stimuli.{f.name}", f"has {len(value)} entries for {count} stimuli")
-        if len(np.unique(self.stimuli.ids)) != count:
-            self._refuse("stimuli.ids", "are not unique")
-        if self.responses is None and not self.rdms:
-            self._refuse("responses", "and rdms are both missing: one is needed")
-        for name, rdm in self.rdms.items():
-            if rdm.ndim != 3 or rdm.shape[1:] != (count, count):
-                self._refuse(
-                    f"rdms['{name}']",
-                    f"has shape {rdm.shape} for {count} stimuli: must be [subjects, S, S]",
-                )
-            self._check_rdm(name, rdm)
-        if self.responses is not None:
-            self._check_responses(count)
 
     def _check_rdm(self, name: str, rdm: np.ndarray) -> None:
         self._check_numbers(f"rdms['{name}']", rdm)

@@ -5,11 +5,10 @@ view moves, scales, turns and squeezes the whole. What results is crude beside p
 what measures of invariance need: identity that pixels do not tell directly.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-CATEGORIES = ("Animals", "Cars", "Chairs", "Faces", "Fruits", "Planes", "Tables")
 OBJECTS_PER_CATEGORY = 7
 
 # Parts as (x, y, half width, half height, angle, exponent): 2 is an ellipse, 8 nearly a box.
@@ -65,12 +64,12 @@ _PARTS: dict[str, tuple[tuple[float, ...], ...]] = {
         (0.25, 0.15, 0.06, 0.4, 0.0, 8),
     ),
 }
+CATEGORIES = tuple(_PARTS)
 _EDGE = 0.06  # softness of outlines, in units of the object
 _CHUNK = 128  # images at a time: bounds the memory
 
 
-@dataclass(frozen=True)
-class Views:
+class Views(NamedTuple):
     """Where and how an object is seen; arrays ``[n]``.
 
     Attributes:
@@ -87,10 +86,6 @@ class Views:
     angle: np.ndarray
     squeeze: np.ndarray
 
-    def take(self, part: slice) -> "Views":
-        """Some of the views."""
-        return Views(*(getattr(self, name)[part] for name in self.__dataclass_fields__))
-
 
 def object_shapes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Geometry and colours of all objects, category by category.
@@ -98,7 +93,7 @@ def object_shapes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Parts ``[49, 5, 6]`` as above, and colours ``[49, 5, 3]`` in [0, 1].
     """
-    templates = np.repeat([_PARTS[c] for c in CATEGORIES], OBJECTS_PER_CATEGORY, axis=0)
+    templates = np.repeat(list(_PARTS.values()), OBJECTS_PER_CATEGORY, axis=0)
     parts = np.array(templates, np.float64)
     jitter = rng.standard_normal(parts.shape)
     parts[..., :2] += 0.07 * jitter[..., :2]
@@ -150,7 +145,7 @@ def render(
         part = slice(start, start + _CHUNK)
         count = len(parts[part])
         canvas = _backgrounds(count, size, rng)
-        _paint(canvas, parts[part], colours[part], views.take(part))
+        _paint(canvas, parts[part], colours[part], Views(*(v[part] for v in views)))
         images[part] = np.clip(255.0 * canvas, 0, 255).astype(np.uint8)
     return images
 

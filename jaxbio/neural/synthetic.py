@@ -101,12 +101,12 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
     size = images.shape[1]
     if size % _THUMBNAIL:
         index = np.arange(_THUMBNAIL) * size // _THUMBNAIL
-        small = images[:, index][:, :, index] / 255.0
+        small = images[:, index][:, :, index]
     else:
         block = size // _THUMBNAIL
         blocks = images.reshape(len(images), _THUMBNAIL, block, _THUMBNAIL, block, 3)
-        small = blocks.mean(axis=(2, 4)) / 255.0
-    return small.reshape(len(images), -1)
+        small = blocks.mean(axis=(2, 4))
+    return small.reshape(len(images), -1) / 255.0
 
 
 def _standardised(features: np.ndarray) -> np.ndarray:

@@ -120,11 +120,8 @@ def _read_csv(path: Path, shown: StimulusSet | None) -> tuple[np.ndarray, np.nda
     except ValueError as error:
         raise InputError(f"{path}: not numbers below the first row ({error})") from error
     first = names[0].strip().lower()
-    if first in _OF_IMAGES:
-        by_image = True
-    elif first in _OF_NEURONS:
-        by_image = False
-    else:
+    by_image = first in _OF_IMAGES
+    if not by_image and first not in _OF_NEURONS:
         among = [_share(ids, shown) for ids in (rows, across)]
         if among[0] == among[1]:
             raise InputError(

@@ -72,58 +72,26 @@ def renewal(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -
 def bernoulli(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
     """Independent steps, each with a spike with probability ``min(intensity dt / 1000, 1)``.
 
-    Args:
-        key: of any kind.
-        intensity: mean rates in Hz, any shape.
-        steps: length of the train.
-        dt: length of a step in ms.
-
-    Returns:
-        bool ``[steps, *intensity.shape]``.
-
-    Raises:
-        InputError: as :func:`renewal`.
+    Arguments, result and errors are those of :func:`renewal`, but for the key: of any kind.
     """
-    return _independent_steps("bernoulli", key, _checked(intensity, steps, dt), steps, dt)
+    return _independent_steps("bernoulli", key, intensity, steps, dt)
 
 
 def poisson(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
     """A Poisson process in bins of ``dt``: a bin has a spike with probability 1 - exp(-rate dt).
 
     Several events of one bin are one spike, so that the rate saturates at one spike per step.
-
-    Args:
-        key: of any kind.
-        intensity: rates of the process in Hz, any shape.
-        steps: length of the train.
-        dt: length of a step in ms.
-
-    Returns:
-        bool ``[steps, *intensity.shape]``.
-
-    Raises:
-        InputError: as :func:`renewal`.
+    Arguments, result and errors are those of :func:`renewal`, but for the key: of any kind.
     """
-    return _independent_steps("poisson", key, _checked(intensity, steps, dt), steps, dt)
+    return _independent_steps("poisson", key, intensity, steps, dt)
 
 
 def latency(key: jax.Array | None, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
     """One spike after ``1000 / intensity`` ms, rounded up to a step: the brighter, the earlier.
 
     This is when a regular train of that rate has its first spike; 0, and rates whose spike would
-    come after the last step, stay silent.
-
-    Args:
-        key: ignored; the code is deterministic.
-        intensity: rates in Hz, any shape.
-        steps: length of the train.
-        dt: length of a step in ms.
-
-    Returns:
-        bool ``[steps, *intensity.shape]``.
-
-    Raises:
-        InputError: as :func:`renewal`.
+    come after the last step, stay silent. Arguments, result and errors are those of
+    :func:`renewal`, but for the key, which is ignored: the code is deterministic.
     """
     del key
     intensity = _checked(intensity, steps, dt)
@@ -333,11 +301,11 @@ def _step_probability(name: str, rate: jax.Array, dt: float) -> jax.Array:
 
 
 def _independent_steps(
-    name: str, key: jax.Array, rate: jax.Array, steps: int, dt: float
+    name: str, key: jax.Array, intensity: jax.Array, steps: int, dt: float
 ) -> jax.Array:
+    rate = _checked(intensity, steps, dt)
     probability = _step_probability(name, rate.reshape(-1), dt)
-    places = jnp.arange(rate.size)
-    spikes = _independent(key, probability, steps, places, rate.size)
+    spikes = _independent(key, probability, steps, jnp.arange(rate.size), rate.size)
     return spikes.reshape(steps, *rate.shape)
 
 

@@ -8,27 +8,21 @@ import numpy as np
 
 _TRIES = 10
 _LOG_ASPECT = float(np.log(0.3)), float(np.log(1 / 0.3))
+_AREA = 0.02, 1 / 3  # of the image
 
 
-@functools.partial(jax.jit, static_argnames=("probability", "area"))
-def random_erasing(
-    images: jax.Array,
-    keys: jax.Array,
-    *,
-    probability: float = 0.25,
-    area: tuple[float, float] = (0.02, 1 / 3),
-) -> jax.Array:
+@functools.partial(jax.jit, static_argnames="probability")
+def random_erasing(images: jax.Array, keys: jax.Array, *, probability: float = 0.25) -> jax.Array:
     """Replaces a rectangle of some images by standard normal noise, pixel by pixel.
 
-    The rectangle's area is uniform in ``area``, its log aspect ratio uniform in log 0.3..log 1/0.3,
-    its place uniform: the first of ten tries that is smaller than the image both ways; an image
-    without one stays whole.
+    The rectangle's area is uniform in 2 % to a third of the image, its log aspect ratio uniform in
+    log 0.3..log 1/0.3, its place uniform: the first of ten tries that is smaller than the image
+    both ways; an image without one stays whole.
 
     Args:
         images: normalised, ``[B, H, W, C]`` floating.
         keys: one per image, ``[B]``.
         probability: of an image to be changed, in [0, 1].
-        area: smallest and largest rectangle, as shares of the image.
 
     Returns:
         Shape and dtype of ``images``.
@@ -37,17 +31,15 @@ def random_erasing(
         Zhong et al. 2020, "Random Erasing Data Augmentation", arXiv:1708.04896; numbers and "pixel"
         mode as in timm.
     """
-    return jax.vmap(lambda image, key: _erase(image, key, probability, area))(images, keys)
+    return jax.vmap(lambda image, key: _erase(image, key, probability))(images, keys)
 
 
-def _erase(
-    image: jax.Array, key: jax.Array, probability: float, area: tuple[float, float]
-) -> jax.Array:
+def _erase(image: jax.Array, key: jax.Array, probability: float) -> jax.Array:
     size_key, noise_key = jax.random.split(key)
     height, width = image.shape[:2]
     draws = jax.random.uniform(size_key, (4 * _TRIES + 1,))
     tries = draws[1:].reshape(4, _TRIES)
-    pixels = height * width * (area[0] + (area[1] - area[0]) * tries[0])
+    pixels = height * width * (_AREA[0] + (_AREA[1] - _AREA[0]) * tries[0])
     aspect = jnp.exp(_LOG_ASPECT[0] + (_LOG_ASPECT[1] - _LOG_ASPECT[0]) * tries[1])
     rows, columns = jnp.round(jnp.sqrt(pixels * aspect)), jnp.round(jnp.sqrt(pixels / aspect))
     fits = (rows < height) & (columns < width)

@@ -2,7 +2,8 @@
 
 Each function makes ``spike(distance) -> 0.0 or 1.0`` with ``distance`` = potential - threshold, the
 last argument of :func:`jaxbio.ops.lif.step`. The derivative that replaces the step's is 1 at the
-threshold and falls off on both sides over a distance of about ``1 / slope``.
+threshold and falls off on both sides over a distance of about ``1 / slope``: ``slope`` is an
+inverse width, per unit of the potential, > 0.
 """
 
 import math
@@ -20,9 +21,6 @@ Spike = Callable[[jax.Array], jax.Array]
 def fast_sigmoid(slope: float = 10.0) -> Spike:
     """Derivative ``1 / (1 + slope |x|)^2``.
 
-    Args:
-        slope: inverse width, per unit of the potential, > 0.
-
     Reference:
         Zenke and Ganguli 2018, "SuperSpike: Supervised Learning in Multilayer Spiking Neural
         Networks", doi:10.1162/neco_a_01086.
@@ -33,9 +31,6 @@ def fast_sigmoid(slope: float = 10.0) -> Spike:
 def arctan(slope: float = 2.0) -> Spike:
     """Derivative ``1 / (1 + (pi slope x / 2)^2)``.
 
-    Args:
-        slope: inverse width, per unit of the potential, > 0.
-
     Reference:
         Fang et al. 2021, "Incorporating Learnable Membrane Time Constant to Enhance Learning of
         Spiking Neural Networks", arXiv:2007.05785.
@@ -45,9 +40,6 @@ def arctan(slope: float = 2.0) -> Spike:
 
 def straight_through(slope: float = 1.0) -> Spike:
     """Derivative 1 within ``|x| <= 1 / slope``, 0 beyond.
-
-    Args:
-        slope: inverse half-width, per unit of the potential, > 0.
 
     Reference:
         Hubara et al. 2016, "Binarized Neural Networks", arXiv:1602.02830, equation 4.

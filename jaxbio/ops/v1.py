@@ -334,16 +334,10 @@ def _filter(
 
 
 def _phases(x: jax.Array, side: int, stride: int) -> jax.Array:
-    """What a strided correlation with padding ``side // 2`` reads, split into phases.
+    """What a strided correlation of ``[..., H, W, C]`` with padding ``side // 2`` reads, in phases.
 
-    Args:
-        x: ``[..., H, W, C]``.
-        side: of the kernels.
-        stride: of the correlation.
-
-    Returns:
-        ``[..., rows, stride, columns, stride, C]``: with the responses' size and the taps of one
-        phase, ``rows = H' + ceil(side / stride) - 1``.
+    ``[..., rows, stride, columns, stride, C]``: with the responses' size and the taps of one phase,
+    ``rows = H' + ceil(side / stride) - 1``.
     """
     padding = side // 2
     blocks = [_count(n, side, stride) - 1 - -side // stride for n in x.shape[-3:-1]]

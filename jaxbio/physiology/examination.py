@@ -11,7 +11,7 @@ from jaxbio.physiology import protocol
 from jaxbio.physiology.distributions import Distribution
 from jaxbio.physiology.properties import STUDIES, Study
 from jaxbio.physiology.receptive_fields import find_central_units
-from jaxbio.physiology.recording import Probe, firing_rate_scale, firing_rates
+from jaxbio.physiology.recording import Probe, batches_of, firing_rate_scale, firing_rates
 from jaxbio.physiology.score import Score, score
 
 _TRIALS_OF_FIELDS = 10  # of noisy layers, at the receptive-field map
@@ -143,8 +143,6 @@ def _show(probe: Probe, textures: Textures, units: np.ndarray) -> np.ndarray:
     pictures, degrees = textures
     shape = pictures.shape[:3]
     flat = pictures.reshape(-1, *pictures.shape[3:])
-    # Batches of one size, for one compilation.
-    rows = np.arange(-(-len(flat) // probe.batch) * probe.batch).clip(max=len(flat) - 1)
-    batches = (flat[some] for some in rows.reshape(-1, probe.batch))
+    batches = batches_of(flat, probe.batch)
     shown = probe.pictures(batches, units, lambda some: probe.view.place(some, degrees))
     return shown[:, : len(flat)].reshape(len(units), *shape)

@@ -23,7 +23,7 @@ from jax.tree_util import Partial
 from jaxbio.errors import InputError
 from jaxbio.ops.cores import run_all
 from jaxbio.physiology import protocol
-from jaxbio.physiology.stimuli import GREY, full_fields, gratings, place
+from jaxbio.physiology.stimuli import GREY, gratings, place
 from jaxbio.physiology.windows import Locality, Part, find_locality, rows_of
 
 # uint8 images [B, S, S, 3] and a random key -> activity [B, units].
@@ -87,8 +87,7 @@ class View:
 
     def blank(self) -> jax.Array:
         """The grey screen, uint8 ``[1, size, size, 3]``."""
-        picture = full_fields(jnp.array([GREY]), size=self.size)
-        return jnp.broadcast_to(picture[..., None], (1, self.size, self.size, 3))
+        return jnp.full((1, self.size, self.size, 3), GREY, jnp.uint8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +131,7 @@ class Probe:
             parameters: ``[N, 7]``, see ``stimuli.FIELDS``.
             units: indices into the layer.
         """
-        batches = _batches(parameters, self.batch)
+        batches = batches_of(parameters, self.batch)
         return self.pictures(batches, units, self.view.gratings)[:, : len(parameters)]
 
     def pictures(
@@ -186,7 +185,7 @@ class Probe:
             return np.asarray(field_response(positions, floor))
 
         size = self.batch // PER_POSITION * PER_POSITION
-        batches = zip(_batches(parameters, size), _batches(corners, size), strict=True)
+        batches = zip(batches_of(parameters, size), batches_of(corners, size), strict=True)
         answers = itertools.chain.from_iterable(run_all(show, enumerate(batches)))
         for pixel, response in zip(low[::PER_POSITION], answers, strict=False):
             if parts is None:
@@ -221,10 +220,10 @@ class Probe:
         return np.asarray(self._show(grey, np.zeros((self.batch, 2), np.int32), side)[0])
 
 
-def _batches(parameters: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Batches of one size, for one compilation: the last is filled up with its last grating."""
-    for start in range(0, len(parameters), size):
-        yield parameters[np.arange(start, start + size).clip(max=len(parameters) - 1)]
+def batches_of(stimuli: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Batches of one size, for one compilation: the last is filled up with its last stimulus."""
+    for start in range(0, len(stimuli), size):
+        yield stimuli[np.arange(start, start + size).clip(max=len(stimuli) - 1)]
 
 
 def _mean_activity(layer: Partial, images: jax.Array, key: jax.Array, trials: int) -> jax.Array:

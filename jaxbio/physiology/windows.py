@@ -44,13 +44,10 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Locality:
-    """How far the units of a layer see.
+    """How far the units of a layer see; see :func:`find_locality`.
 
     Attributes:
-        answers: activity at parts of pictures.
-        rows: side of a picture to the layer's rows.
         shape: ``(steps, rows, columns, channels)`` of the layer at whole pictures.
-        size: side of whole pictures, pixels.
         stride: pixels between neighbouring units.
         reach: units to either side of a block of ``stride`` pixels that the block can change.
         pictures: random ones, ``[B, size, size, 3]``.

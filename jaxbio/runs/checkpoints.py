@@ -29,23 +29,12 @@ from jaxbio.ops.images import Preprocessing
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.state import State, StateT
 from jaxbio.runs.verified import (
-    CheckpointMismatchError,
     DamagedCheckpointError,
     arguments_of,
     digest,
     read_item,
     read_scores,
 )
-
-__all__ = [
-    "CheckpointMismatchError",
-    "Checkpointer",
-    "DamagedCheckpointError",
-    "export_variables",
-    "load_state",
-    "load_variables",
-    "write_complete_run",
-]
 
 _logger = logging.getLogger("jaxbio")
 # What Orbax's threads fail at is raised by the next call; it would show their tracebacks besides.
@@ -122,16 +111,13 @@ class Checkpointer:
         for step in sorted(self._manager.all_steps(), reverse=True):
             path = self._directory / f"step_{step}"
             try:
-                items = {
-                    name: read_item(self._manager, step, name, item, path)
-                    for name, item in like.items().items()
-                }
+                state = _read_state(self._manager, step, like, path)
             except DamagedCheckpointError as error:
                 damaged[step] = error
                 continue
             for bad_step, error in damaged.items():  # type: ignore[misc]
                 self._set_aside(bad_step, error)  # type: ignore[misc]
-            return like.with_items(step, items)
+            return state
         if damaged:  # left in place: whatever is wrong may be wrong with this machine
             first = next(iter(damaged.values()))
             raise DamagedCheckpointError(
@@ -269,13 +255,17 @@ def load_state(run: RunDirectory, like: StateT, step: int) -> StateT:
             )
         path = run.checkpoints / f"step_{step}"
         try:
-            items = {n: read_item(manager, step, n, i, path) for n, i in like.items().items()}
+            return _read_state(manager, step, like, path)
         except DamagedCheckpointError as error:
             raise InputError(
                 f"{path} does not fit this configuration (optimizer, train.ema_decay or "
                 f"model.freeze differ), or is damaged: {error}"
             ) from error
-        return like.with_items(step, items)
+
+
+def _read_state(manager: "_Manager", step: int, like: StateT, path: Path) -> StateT:
+    items = {n: read_item(manager, step, n, item, path) for n, item in like.items().items()}
+    return like.with_items(step, items)
 
 
 def export_variables(

@@ -15,6 +15,7 @@ import orbax.checkpoint as ocp
 from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.files.reading import reason
+from jaxbio.runs.mesh import replicated
 
 _CHECK = "check"  # in the digests: of the digests themselves
 
@@ -111,11 +112,7 @@ def _with_constants_of(like: dict[str, Any], found: Any) -> dict[str, Any]:
     saved = found.get("constants") if hasattr(found, "get") else None
     leaf = jax.tree.leaves(like["params"])[0]
     mesh = getattr(leaf.sharding, "mesh", None)
-    sharding = (
-        leaf.sharding
-        if mesh is None
-        else jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-    )
+    sharding = leaf.sharding if mesh is None else replicated(mesh)
     constants = jax.tree.map(
         lambda m: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=sharding), saved or {}
     )

@@ -38,7 +38,6 @@ from jaxbio.similarity.noise import CADIEU_IT, NeuralNoise, match_noise
 from jaxbio.similarity.predictivity import (
     BRAIN_SCORE_ALPHAS,
     REGRESSIONS,
-    RIDGE_ALPHAS,
     Predictivity,
     RankWarning,
     predictivity,
@@ -55,6 +54,7 @@ from jaxbio.similarity.rdm import (
 )
 from jaxbio.similarity.readout import Readout, fit_readout
 from jaxbio.similarity.responses import drop_nan
+from jaxbio.similarity.ridge import RIDGE_ALPHAS
 from jaxbio.similarity.sit import SIT, sit
 from jaxbio.similarity.svm import SELECTIONS, SVM_CS, SVMScore, svm_accuracy, svm_fit, svm_score
 

@@ -22,8 +22,8 @@ from jax import lax
 
 from jaxbio.errors import InputError
 from jaxbio.similarity import checks
+from jaxbio.similarity.ridge import RIDGE_ALPHAS
 
-_ALPHAS = tuple(10.0 ** (e / 2) for e in range(-4, 15))
 _CONCENTRATIONS = (0.1, 1.0)  # sparse weights and even ones, in turn
 
 
@@ -76,7 +76,7 @@ def banded_ridge(
     responses: Any,
     gammas: Any = 100,
     *,
-    alphas: Sequence[float] = _ALPHAS,
+    alphas: Sequence[float] = RIDGE_ALPHAS,
     folds: int | Sequence[int] = 5,
     seed: int = 0,
     block: int = 4096,
@@ -166,9 +166,8 @@ def _training_of(folds: int | Sequence[int], n: int) -> np.ndarray:
     if isinstance(folds, int):
         if not 2 <= folds <= n:
             raise InputError(f"folds={folds}, must be 2 to {n}, the number of stimuli")
-        of = np.concatenate(
-            [np.full(len(part), i) for i, part in enumerate(np.array_split(np.arange(n), folds))]
-        )
+        parts = np.array_split(np.arange(n), folds)
+        of = np.repeat(np.arange(folds), [len(part) for part in parts])
     else:
         of = np.asarray(folds)
         if of.shape != (n,) or len(np.unique(of)) < 2:

@@ -88,12 +88,11 @@ def same_length(n: int, m: int, name_n: str, name_m: str, unit: str = "stimuli")
         raise InputError(f"{name_n} has {n} {unit} and {name_m} {m}; they must be the same ones")
 
 
-def choice(value: str, valid: Iterable[str], name: str) -> str:
+def choice(value: str, valid: Iterable[str], name: str) -> None:
     """Raises an InputError with the valid names unless ``value`` is one of them."""
     valid = tuple(valid)
     if value not in valid:
         raise InputError(f"unknown {name} {value!r}; valid: {', '.join(valid)}")
-    return value
 
 
 def varies(x: jax.Array, name: str) -> None:

@@ -228,12 +228,11 @@ def make_folds(
             f"in [1, {n_conditions // 3}] (3 conditions per group)"
         )
     rng = np.random.default_rng(seed)
-    folds = []
-    for tested in np.array_split(rng.permutation(n_subjects), k_subjects):
-        rest = np.setdiff1d(np.arange(n_subjects), tested)
-        for part in np.array_split(rng.permutation(n_conditions), k_conditions):
-            folds.append(Fold(tested, part, rest))
-    return folds
+    return [
+        Fold(tested, part, np.setdiff1d(np.arange(n_subjects), tested))
+        for tested in np.array_split(rng.permutation(n_subjects), k_subjects)
+        for part in np.array_split(rng.permutation(n_conditions), k_conditions)
+    ]
 
 
 def evaluate_crossvalidated(

@@ -22,11 +22,14 @@ from jaxbio.similarity.one_to_one import one_to_one_predict
 from jaxbio.similarity.pls import components_found, isometric, pls_components, pls_of_split
 from jaxbio.similarity.products import products
 from jaxbio.similarity.ranks import pearson_columns
-from jaxbio.similarity.ridge import linear_predict, ridge_cv_predict, ridge_predict
+from jaxbio.similarity.ridge import (
+    RIDGE_ALPHAS,
+    linear_predict,
+    ridge_cv_predict,
+    ridge_predict,
+)
 
 REGRESSIONS = ("pls", "ridge", "ridge-cv", "linear", "one-to-one")
-# Half-decades; denser choices change the chosen penalty, hardly the predictions.
-RIDGE_ALPHAS = tuple(10.0 ** (e / 2) for e in range(-4, 15))
 # Brain-Score's 99.
 BRAIN_SCORE_ALPHAS = (
     *(0.01, 0.1, 0.5, 1.0, 10.0, 32.5, 55.0, 77.5),

@@ -200,8 +200,7 @@ def conditions_or_none(pairs: int) -> int | None:
     return n if n > 1 and n * (n - 1) // 2 == pairs else None
 
 
-def _patterns(x: Any, name: str) -> jax.Array:
-    x = jnp.asarray(x)
+def _patterns(x: jax.Array, name: str) -> jax.Array:
     x = checks.floats(x, name, max(x.ndim, 2))
     if x.shape[-2] < 2:
         raise InputError(f"{name} has {x.shape[-2]} condition, an RDM needs at least 2")

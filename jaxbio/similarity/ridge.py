@@ -15,6 +15,9 @@ from jax import lax
 from jaxbio.similarity import checks
 from jaxbio.similarity.gram import centre
 
+# Half-decades; denser choices change the chosen penalty, hardly the predictions.
+RIDGE_ALPHAS = tuple(10.0 ** (e / 2) for e in range(-4, 15))
+
 
 @checks.compiled
 def ridge_predict(
@@ -44,17 +47,8 @@ def ridge_predict(
 def ridge_cv_predict(
     k: jax.Array, y: jax.Array, train: jax.Array, test: jax.Array, alphas: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """:func:`ridge_predict` with the penalty of the least leave-one-out error for all neuroids.
-
-    Args:
-        k: see there, and so are the others.
-        y: see there.
-        train: see there.
-        test: see there.
-        alphas: penalties to choose from ``[A]``, above 0.
-
-    Returns:
-        Predictions ``[splits, n_test, q]`` and the penalties chosen ``[splits]``.
+    """:func:`ridge_predict` with the one of the penalties ``alphas`` ``[A]``, above 0, that has the
+    least leave-one-out error for all neuroids; besides, the penalties chosen ``[splits]``.
     """
 
     def solve(k, y):
@@ -80,16 +74,8 @@ def linear_predict(k: jax.Array, y: jax.Array, train: jax.Array, test: jax.Array
     """Ordinary least squares, of least norm where features outnumber stimuli.
 
     Directions whose variance is rounding error are left out. Gram matrices square the condition
-    number: in float32 this is for well-conditioned features.
-
-    Args:
-        k: see :func:`ridge_predict`, and so are the others.
-        y: see there.
-        train: see there.
-        test: see there.
-
-    Returns:
-        Predictions ``[splits, n_test, q]``.
+    number: in float32 this is for well-conditioned features. Arguments and result are those of
+    :func:`ridge_predict`.
     """
 
     def solve(k, y):
@@ -102,10 +88,8 @@ def linear_predict(k: jax.Array, y: jax.Array, train: jax.Array, test: jax.Array
 
 
 def _predict(k, y, train, test, solve: Callable) -> tuple[jax.Array, Any]:
-    """Predictions of every split, and what else ``solve`` returns.
-
-    ``solve`` makes weights of the training stimuli ``[n_train, q]``, and something else, from their
-    centred Gram matrix and responses.
+    """Predictions of every split, and what ``solve`` makes, of the training stimuli's centred Gram
+    matrix and responses, besides their weights ``[n_train, q]``.
     """
 
     def one(split):

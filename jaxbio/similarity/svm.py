@@ -13,7 +13,7 @@ Reference:
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -108,14 +108,11 @@ def svm_score(
     sample = n_features is not None and n_features < x.shape[1]
     if key is None and (sample or noise is not None):
         raise InputError("svm_score needs a random key to draw features and noise")
+    given: Any = key  # is there, as checked above
     if noise is not None:
-        x = match_noise(
-            x, neural, jax.random.fold_in(cast(jax.Array, key), 1), noise, names=(name, "neural")
-        )
+        x = match_noise(x, neural, jax.random.fold_in(given, 1), noise, names=(name, "neural"))
     if sample:
-        drawn = jax.random.permutation(jax.random.fold_in(cast(jax.Array, key), 0), x.shape[1])[
-            :n_features
-        ]
+        drawn = jax.random.permutation(jax.random.fold_in(given, 0), x.shape[1])[:n_features]
         x = x[:, jnp.sort(drawn)]
     if splits is None:
         splits = stratified_splits(strata, n_splits, train_size=0.8, seed=seed)

@@ -111,25 +111,17 @@ def read_out(
 
 
 def accuracy_by_n(
-    counts: np.ndarray,
-    labels: np.ndarray,
-    votes: jax.Array | np.ndarray,
-    ns: Sequence[int] | None = None,
+    counts: np.ndarray, labels: np.ndarray, votes: jax.Array | np.ndarray
 ) -> dict[int, Accuracy]:
-    """Accuracy of ``top_n`` voting for several n.
+    """Accuracy of ``top_n`` voting for n of powers of two and the number of filters, in order.
 
     Args:
         counts: ``[N, filters, ...]``.
         labels: ``[N]``.
         votes: ``[classes, filters, ...]``.
-        ns: None takes powers of two and the number of filters.
-
-    Returns:
-        An :class:`Accuracy` per n, in order.
     """
     filters = np.shape(votes)[1]
-    if ns is None:
-        ns = sorted({1 << k for k in range(filters.bit_length()) if 1 << k <= filters} | {filters})
+    ns = sorted({1 << k for k in range(filters.bit_length())} | {filters})
     return {
         n: measure_accuracy(
             predicted_labels(voting_scores(counts, votes, "top_n", n)), labels, len(votes)
@@ -147,21 +139,10 @@ def accuracy_by_calibration(
     *,
     top_n: int = 1,
 ) -> dict[int, Accuracy]:
-    """Accuracy after calibration with the first images only.
-
-    Args:
-        readout: one of ``jaxbio.spiking.readouts.READOUTS``.
-        calibration: counts ``[M, filters, ...]`` and labels ``[M]``.
-        test: the same of the test images.
-        sizes: numbers of calibration images, up to M.
-        num_classes: number of labels.
-        top_n: of the readout ``top_n``.
-
-    Returns:
-        An :class:`Accuracy` per size.
+    """Accuracy after calibration with the first images only, per size; see :func:`read_out`.
 
     Raises:
-        InputError: a size that is not in 1..M.
+        InputError: a size that is not in 1..M, the number of calibration images.
     """
     counts, labels = calibration
     for size in sizes:

@@ -208,15 +208,9 @@ def _tier_sizes(neurons: int) -> list[int]:
 def _step_slots(
     network: Network, slots: Slots, numbers: Array, x: Array, trace: Array, last: Array
 ) -> Slots:
-    """Plasticity of this step, and the neurons of the next.
+    """Plasticity of this step, and the neurons of the next, unless this is the ``last``.
 
-    Args:
-        network: static.
-        slots: this step's spikes included.
-        numbers: ``[G, 8]``, the constants of the groups.
-        x: ``[G, K]``, X's spikes.
-        trace: ``[G, K]``, X's traces.
-        last: whether there is no next step.
+    ``numbers`` ``[G, 8]`` are the constants of the groups; ``x`` and ``trace`` are ``[G, K]``.
     """
     groups, window = x.shape
     clock = Clock(network.refractory)

@@ -249,7 +249,9 @@ class _Loop:
                     if self.lock is not None:
                         self.lock.check()
                 if log_now:
-                    self._log_training(step, window)
+                    means = window.close()
+                    self.log.write(step, "train", means)
+                    self.progress.show(self.task.progress_line(means), means["images_per_s"])
                     if self.lock is not None:
                         _draw(self.task.watch, self.run_directory, state)
                 tested = None
@@ -276,11 +278,6 @@ class _Loop:
                 f"the loss or a gradient is NaN or infinite at step {bad_step}; "
                 + (f"last good checkpoint: {last}" if last else "no checkpoint yet")
             )
-
-    def _log_training(self, step: int, window: MetricsWindow) -> None:
-        metrics = window.close()
-        self.log.write(step, "train", metrics)
-        self.progress.show(self.task.progress_line(metrics), metrics["images_per_s"])
 
     def _test(self, step: int, state: State) -> tuple[State, Results]:
         tell = self.progress.say if self.lock is not None else None

@@ -15,6 +15,7 @@ from jaxbio.errors import InputError
 from jaxbio.runs import checkpoints as checkpointing
 from jaxbio.runs.checkpoints import Checkpointer, export_variables, load_variables
 from jaxbio.runs.directory import RunDirectory
+from jaxbio.runs.verified import CheckpointMismatchError
 from jaxbio.tasks.classification.build import create_state
 from jaxbio.tasks.classification.optimizers import make_optimizer
 from tests.tasks.tiny import Tiny
@@ -205,7 +206,7 @@ def test_all_checkpoints_damaged_is_an_error(run):
 def test_another_model_is_named(run):
     _save(run, _state(1))
     other = _like(_state(num_classes=7))
-    with pytest.raises(checkpointing.CheckpointMismatchError, match=r"params/fc/(bias|kernel)"):
+    with pytest.raises(CheckpointMismatchError, match=r"params/fc/(bias|kernel)"):
         Checkpointer(run.checkpoints).restore_latest(other)
 
 

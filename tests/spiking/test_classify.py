@@ -12,7 +12,6 @@ from jaxbio.tasks.stdp.figures import (
     filter_competition,
     network_figures,
     presentation_figures,
-    refresh_weight_map,
     weight_planes,
 )
 
@@ -75,7 +74,7 @@ def test_weight_planes_are_what_the_windows_hold(kind):
     np.testing.assert_array_equal(planes[1, -1, -1].reshape(-1), weights.xy[place, :, 1])
 
 
-def test_trained_competition_has_figures(tmp_path):
+def test_trained_competition_has_figures():
     network = Network(filters=3, kernel=6, stride=2, crop=8, trained_competition=True)
     yy = np.zeros((12, 12), np.float32)
     yy[0 * 4 + 2, 1 * 4 + 2] = -8.0  # filter 0 to filter 1, at the third of four positions
@@ -90,8 +89,6 @@ def test_trained_competition_has_figures(tmp_path):
     assert (after.get_ydata()[0], before.get_ydata()[0]) == (1e-2, -1e-4)
     assert figures["stdp"].axes[0].get_ylabel() == "change of weight"
     assert figures["competition_stdp"].axes[0].get_ylabel() == "change of weight (mV)"
-    refresh_weight_map(tmp_path, network, weights, "40 images")
-    assert [p.name for p in (tmp_path / "report").iterdir()] == ["weights.png"]
 
 
 def test_an_uncalibrated_network_has_fewer_figures(weights):

@@ -70,10 +70,7 @@ def build_model(arguments: dict[str, Any]) -> nn.Module:
     """
     arguments = dict(arguments)
     dtype = _DTYPES[arguments.pop("dtype", "float32")]
-    try:
-        return create_model(arguments.pop("name"), dtype=dtype, **arguments)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    return create_model(arguments.pop("name"), dtype=dtype, **arguments)
 
 
 def variable_shapes(model: nn.Module, image_size: int) -> dict[str, Any]:

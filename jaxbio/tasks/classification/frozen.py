@@ -26,11 +26,10 @@ class Frozen:
     not move. Dropout and the noise of a front-end stay: they are no parameters.
 
     Attributes:
-        parts: the same as beginnings of paths, see :func:`_words`.
+        parts: beginnings of paths, see :func:`_words`.
         spared: paths of the classifier, if all but it is frozen; else None.
     """
 
-    names: tuple[str, ...]
     parts: tuple[Path, ...]
     spared: frozenset[Path] | None = None
 
@@ -85,14 +84,12 @@ def read_frozen(
         return None
     leaves = [path_names(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     known = [_words(path) for path in leaves]
-    parts = []
-    for name in names:
-        part = _part(name)
-        if name != _BACKBONE and not any(words[: len(part)] == part for words in known):
+    parts = {name: _part(name) for name in names if name != _BACKBONE}
+    for name, part in parts.items():
+        if not any(words[: len(part)] == part for words in known):
             raise InputError(f"{key} has {name!r}: {_hint(name, known)}")
-        parts.append(part)
     spared = frozenset(_words(path[:-1]) for path in head) if _BACKBONE in names else None
-    frozen = Frozen(tuple(names), tuple(p for p in parts if p != (_BACKBONE,)), spared)
+    frozen = Frozen(tuple(parts.values()), spared)
     if all(map(frozen.covers, leaves)):
         raise InputError(f"{key}={setting}: nothing is left to learn")
     return frozen

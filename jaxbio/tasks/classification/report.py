@@ -19,12 +19,8 @@ _SHOWN = 64  # cells in the V1 figure
 def write_report(run: RunDirectory, classifier: Classifier, state: TrainState) -> None:
     """Saves ``report/curves.png`` and, of models with a V1, ``report/v1.png``.
 
-    With several processes there is no V1 figure: its arrays are spread over them.
-
-    Args:
-        run: holds ``metrics.jsonl``.
-        classifier: the run's network and data; the V1 is shown the first test image.
-        state: the trained state.
+    The V1 is shown the first test image. With several processes there is no such figure: its arrays
+    are spread over them.
     """
     model, lines = classifier.model, read_metrics(run.metrics_file, "loss", "top1")
     chance = 1 / classifier.arguments["num_classes"]

@@ -170,17 +170,14 @@ class Classification:
             "start_step": start_step,
             "num_steps": self.periods.total - start_step,
         }
-        process = (jax.process_index(), jax.process_count())
+        process = {"process_index": jax.process_index(), "process_count": jax.process_count()}
         batches: Any
         if resident.is_resident(source, data):
-            rows = rows_of_process(self.config.train.batch_size, *process)
+            rows = rows_of_process(self.config.train.batch_size, *process.values())
             shardings: Any = {"whole": replicated(mesh), "split": batch_sharding(mesh)}
             batches = resident.train_batches(source, data, rows=rows, **common, **shardings)
         else:
-            index, count = process
-            batches = train_batches(
-                source, self.config.data, **common, process_index=index, process_count=count
-            )
+            batches = train_batches(source, self.config.data, **common, **process)
             batches = put_batches(batches, mesh)
         if self.corruptions is None:
             return batches

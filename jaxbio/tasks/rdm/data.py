@@ -144,12 +144,8 @@ class Target:
 
 
 def rdm_of_objects(patterns: np.ndarray, objects: np.ndarray, name: str) -> np.ndarray:
-    """The RDM ``[n, n]`` of the mean pattern of each object, in sorted order; float32.
-
-    Args:
-        patterns: ``[S, P]``, one per image.
-        objects: ``[S]``.
-        name: of the patterns, for errors.
+    """The RDM ``[n, n]`` of the mean of ``patterns`` ``[S, P]`` of each of the objects ``[S]``, in
+    sorted order; float32. ``name`` is that of the patterns, for errors.
     """
     _, conditions = np.unique(objects, return_inverse=True)
     means = object_means(patterns, conditions, int(conditions.max()) + 1)

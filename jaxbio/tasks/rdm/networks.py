@@ -77,12 +77,8 @@ def open_teacher(config: ConfigDict) -> Backbone:
 
 
 def initial_variables(network: Backbone, seed: int, v2_weights: str = "") -> dict[str, Any]:
-    """The variables at step 0: those of the run, and fresh ones where it has none that fit.
-
-    Args:
-        network: from the functions above.
-        seed: of fresh variables.
-        v2_weights: file with V2 filters, of fresh networks.
+    """The variables at step 0: those of the run, and fresh ones of ``seed`` where it has none that
+    fit. ``v2_weights`` is a file with V2 filters, for fresh networks.
     """
     size = network.preprocessing.image_size
     images = jnp.zeros((1, size, size, 3))
@@ -109,12 +105,7 @@ def layer_features(
 ) -> np.ndarray:
     """``[S, units]`` float32 of a layer in evaluation mode; the last step of recurrent ones.
 
-    Args:
-        network: its preparation of images.
-        variables: the network's.
-        images: ``[S, size, size, 3]`` uint8.
-        layer: the endpoint.
-        mesh: devices that share each batch.
+    Images are ``[S, size, size, 3]`` uint8; the devices of ``mesh`` share each batch.
     """
     batches = features.extract(
         network.model,

@@ -1,13 +1,10 @@
 """The figures of a network and of one presentation: from its objects to the arrays of the plots."""
 
-from pathlib import Path
-
 import jax
 import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.plotting import spiking as plots
-from jaxbio.plotting.saving import save_figure
 from jaxbio.plotting.spiking_scores import plot_scores, plot_votes
 from jaxbio.spiking.accuracy import votes_distribution
 from jaxbio.spiking.classify import Outcome
@@ -37,34 +34,14 @@ def filter_competition(network: Network, weights: Weights) -> np.ndarray | None:
     return np.einsum("fpgp->fg", np.asarray(weights.yy).reshape(shape)) / network.positions
 
 
-def refresh_weight_map(run: Path, network: Network, weights: Weights, title: str) -> None:
-    """Draws ``<run>/report/weights.png`` anew, atomically: who reloads it watches learning.
-
-    Args:
-        run: the run directory.
-        network: the network.
-        weights: its weights now.
-        title: for instance the number of images seen.
-    """
-    figure = plots.plot_weights(weight_planes(network, weights), title=title)
-    save_figure(figure, run / "report" / "weights.png")
-
-
 def network_figures(
     network: Network, parameters: Parameters, weights: Weights, votes: np.ndarray | None
 ) -> dict[str, Figure]:
-    """What can be drawn of a network that is at rest.
+    """What can be drawn of a network that is at rest, by name.
 
-    Args:
-        network: the network.
-        parameters: its numbers.
-        weights: what it has learned.
-        votes: ``[classes, filters, rows, columns]``; None where it is not calibrated.
-
-    Returns:
-        Figures by name: ``weights`` and ``stdp`` (from X to Y); with trained competition
-        ``competition_histogram``, ``competition`` (drawn over the weights) and
-        ``competition_stdp``; with votes ``votes``.
+    ``weights`` and ``stdp`` (from X to Y); with trained competition ``competition_histogram``,
+    ``competition`` (drawn over the weights) and ``competition_stdp``; with ``votes`` ``[classes,
+    filters, rows, columns]``, which are None where it is not calibrated, ``votes``.
     """
     planes = weight_planes(network, weights)
     numbers = jax.tree.map(float, parameters)
@@ -98,19 +75,12 @@ def presentation_figures(
     outcome: Outcome,
     key: jax.Array,
 ) -> dict[str, Figure]:
-    """What a network did while it was shown an image.
+    """What a network did while it was shown an image, by name.
 
-    Args:
-        network: the network.
-        parameters: its numbers.
-        weights: during the presentation.
-        outcome: of :func:`jaxbio.spiking.classify.classify`. The best voters of its label are the
-            neurons that added most to its score (without a label those that spiked most).
-        key: draws the random neuron.
-
-    Returns:
-        Figures by name: ``scores``, ``spikes``, ``best_voters_spikes``, ``best_voters_weights``,
-        ``best_voters_voltages``, ``random_neuron_voltage``, ``activity`` (counts over the weights).
+    ``scores``, ``spikes``, ``best_voters_spikes``, ``best_voters_weights``,
+    ``best_voters_voltages``, ``random_neuron_voltage``, which ``key`` draws, and ``activity``
+    (counts over the weights). The best voters of the outcome's label are the neurons that added
+    most to its score (without a label those that spiked most).
     """
     counts, spikes, v = (np.asarray(values) for values in outcome.recording)
     label, votes = outcome.label, outcome.votes

@@ -1,15 +1,13 @@
-"""The report of one network: parameters, accuracies of every readout, all figures, in one file."""
+"""What the report of one network holds: accuracies of every readout, and their figures."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from jaxbio.plotting import spiking_scores as plots
 from jaxbio.plotting.confusion import plot_confusion
-from jaxbio.runs.html import write_page
 from jaxbio.runs.metrics_file import read_metrics
 from jaxbio.spiking.accuracy import (
     Accuracy,
@@ -28,15 +26,7 @@ _WHISKERS = "whiskers are standard errors"
 def measure_readouts(
     calibration: Counts, test: Counts, num_classes: int, *, top_n: int = 1, seed: int = 0
 ) -> dict[str, Accuracy]:
-    """Every readout on the same activity.
-
-    Args:
-        calibration: counts ``[M, filters, rows, columns]`` and labels ``[M]``.
-        test: the same of the test images.
-        num_classes: number of labels.
-        top_n: of the readout ``top_n``.
-        seed: of the linear readout.
-    """
+    """Every readout on the same activity; see :func:`jaxbio.spiking.accuracy.read_out`."""
     return {
         readout: measure_accuracy(
             read_out(readout, calibration, test[0], num_classes, top_n=top_n, seed=seed),
@@ -65,18 +55,10 @@ def score_figures(
     class_names: list[str],
     top_n: int = 1,
 ) -> dict[str, Figure]:
-    """Figures of accuracies.
+    """Figures of what :func:`measure_readouts` measured, by caption.
 
-    Args:
-        calibration: counts and labels.
-        test: counts and labels.
-        measured: of :func:`measure_readouts`.
-        class_names: ``[C]``.
-        top_n: of the readout ``top_n``, as measured.
-
-    Returns:
-        Figures by caption: accuracy by readout, accuracy and confusion by class for the best
-        voting, dependence on n and on the number of calibration images.
+    They are accuracy by readout, accuracy and confusion by class for the best voting, dependence on
+    n and on the number of calibration images.
     """
     classes = len(class_names)
     best = max((name for name in measured if name != "linear"), key=lambda n: measured[n].accuracy)
@@ -126,31 +108,6 @@ def training_figure(metrics_file: Path, chance: float | None = None) -> Figure |
         _WHISKERS,
         chance,
     )
-
-
-def write_report(
-    path: Path,
-    name: str,
-    settings: Mapping[str, Any],
-    measured: Mapping[str, Accuracy],
-    figures: Mapping[str, Figure],
-) -> None:
-    """Writes the HTML file atomically.
-
-    Args:
-        path: of the file.
-        name: of the network.
-        settings: its parameters.
-        measured: accuracies by readout.
-        figures: by caption.
-    """
-    parameters: list[tuple[str, ...]] = [
-        ("parameter", "value"),
-        *((key, str(value)) for key, value in settings.items()),
-    ]
-    tables: dict[str, list[tuple[str, ...]]]
-    tables = {"Accuracies": accuracy_rows(measured), "Parameters": parameters}
-    write_page(path, f"Spiking network {name}", tables, figures)
 
 
 def _by_calibration(

@@ -14,6 +14,7 @@ from jaxbio.errors import InputError
 from jaxbio.files import read_json
 from jaxbio.options import set_key
 from jaxbio.runs.checkpoints import load_variables
+from jaxbio.runs.html import write_page
 from jaxbio.spiking.accuracy import Accuracy
 from jaxbio.spiking.classify import Outcome, classify
 from jaxbio.spiking.network import Network, Parameters, Weights
@@ -23,7 +24,12 @@ from jaxbio.tasks.stdp.activity import Counts, content_digest, recorded_counts
 from jaxbio.tasks.stdp.data import fit_pictures
 from jaxbio.tasks.stdp.figures import network_figures, presentation_figures
 from jaxbio.tasks.stdp.registry import Entry
-from jaxbio.tasks.stdp.report import measure_readouts, score_figures, training_figure, write_report
+from jaxbio.tasks.stdp.report import (
+    accuracy_rows,
+    measure_readouts,
+    score_figures,
+    training_figure,
+)
 from jaxbio.tasks.stdp.state import SpikingState
 from jaxbio.tasks.stdp.task import Stdp
 
@@ -232,6 +238,8 @@ def report_network(saved: SavedNetwork, top_n: int = 1) -> Path:
     settings: dict[str, Any] = {**saved.entry.settings, "step": int(saved.state.step)}
     if len(saved.task.members) > 1:
         settings |= {"member": saved.member, **vars(saved.task.members[saved.member])}
+    parameters = [("parameter", "value"), *((key, str(value)) for key, value in settings.items())]
+    tables: dict[str, Any] = {"Accuracies": accuracy_rows(measured), "Parameters": parameters}
     path = saved.entry.run.path / "report" / "network.html"
-    write_report(path, saved.entry.name, settings, measured, figures)
+    write_page(path, f"Spiking network {saved.entry.name}", tables, figures)
     return path

@@ -90,15 +90,10 @@ def abstract_state(
     mesh: Mesh,
     spread: bool = True,
 ) -> SpikingState:
-    """Shapes, dtypes and shardings of the state; the arguments are those of :func:`new_state`.
+    """Shapes, dtypes and shardings of the state that :func:`new_state` makes.
 
-    Args:
-        network: static.
-        parameters: of the members, ``[N]``.
-        members: one or more.
-        mesh: of :func:`jaxbio.spiking.population.population_mesh`.
-        spread: share a population's members among the devices of the mesh; else every device has
-            all.
+    With ``spread`` a population's members are shared among the devices of the mesh, which is that
+    of :func:`jaxbio.spiking.population.population_mesh`; else every device has all.
     """
     over_members = P(*mesh.axis_names) if spread and len(members) > 1 else P()
     shapes = jax.eval_shape(partial(new_state, network, parameters, members, False))

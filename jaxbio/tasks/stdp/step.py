@@ -34,17 +34,9 @@ def make_step(
 ) -> Step:
     """``step(state, levels [B, N, pixels]) -> (state, metrics)``, state donated.
 
-    A population is shared among the devices of the mesh, or else among the cores of the CPU.
-
-    Args:
-        network: of all members.
-        parameters: of the members, ``[N]``.
-        keys: of their encoding, ``[N]``.
-        encoder: of the images.
-        mesh: of :func:`jaxbio.spiking.population.population_mesh`.
-        learning: what learns.
-        masked: see :func:`jaxbio.spiking.learning.learn`.
-        images_per_update: see there.
+    A population is shared among the devices of the mesh, which is that of
+    :func:`jaxbio.spiking.population.population_mesh`, or else among the cores of the CPU. The other
+    arguments are those of :func:`jaxbio.spiking.learning.learn`.
     """
     members = len(keys)
 

@@ -18,6 +18,8 @@ from ml_collections import ConfigDict
 from jaxbio.data import open_source
 from jaxbio.files import write_text
 from jaxbio.ops.encoding import make_encoder
+from jaxbio.plotting.saving import save_figure
+from jaxbio.plotting.spiking import plot_weights
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.figures import save_figures
 from jaxbio.runs.progress import Pace, format_table, say
@@ -30,14 +32,8 @@ from jaxbio.spiking.population import member_parameters, population_mesh
 from jaxbio.spiking.presentation import Learning
 from jaxbio.spiking.readouts import votes_from_counts
 from jaxbio.tasks.stdp.activity import Counts
-from jaxbio.tasks.stdp.data import (
-    draw,
-    part_key,
-    read_pictures,
-    shared_levels,
-    shift_levels,
-)
-from jaxbio.tasks.stdp.figures import network_figures, refresh_weight_map
+from jaxbio.tasks.stdp.data import draw, part_key, read_pictures, shared_levels, shift_levels
+from jaxbio.tasks.stdp.figures import network_figures, weight_planes
 from jaxbio.tasks.stdp.reading import read_members_of, read_network
 from jaxbio.tasks.stdp.report import measure_readouts
 from jaxbio.tasks.stdp.results import (
@@ -285,10 +281,12 @@ class Stdp:
         }
 
     def watch(self, run: RunDirectory, state: SpikingState) -> None:
-        """Draws the (first) network's weights anew, every few seconds."""
+        """Draws the (first) network's weights anew, every few seconds, for who reloads them."""
         if self.pace.due():
             images = int(state.step) * self.images_per_step
-            refresh_weight_map(run.path, self.network, self.weights(state), f"{images} images")
+            planes = weight_planes(self.network, self.weights(state))
+            figure = plot_weights(planes, title=f"{images} images")
+            save_figure(figure, run.path / "report" / "weights.png")
 
     def write_report(self, run: RunDirectory, state: SpikingState) -> None:
         """Figures of the (first) network; of a population the table and figures of its search."""

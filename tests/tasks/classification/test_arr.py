@@ -16,8 +16,8 @@ from jaxbio.errors import InputError
 from jaxbio.models import create_model
 from jaxbio.ops.images import Preprocessing
 from jaxbio.ops.response import update_memory
-from jaxbio.runs.checkpoints import CheckpointMismatchError
 from jaxbio.runs.mesh import batch_sharding, state_shardings
+from jaxbio.runs.verified import CheckpointMismatchError
 from jaxbio.tasks import loop
 from jaxbio.tasks.classification import opened as session
 from jaxbio.tasks.classification import task

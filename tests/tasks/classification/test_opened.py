@@ -5,7 +5,7 @@ import pytest
 from configs import svp_resnet
 from jaxbio.errors import InputError
 from jaxbio.files import write_json
-from jaxbio.runs.checkpoints import CheckpointMismatchError
+from jaxbio.runs.verified import CheckpointMismatchError
 from jaxbio.tasks.classification import opened
 from jaxbio.tasks.classification.build import model_arguments
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxbio.spiking.readouts import READOUTS
-from jaxbio.tasks.stdp.report import measure_readouts, score_figures, training_figure, write_report
+from jaxbio.tasks.stdp.report import accuracy_rows, measure_readouts, score_figures, training_figure
 
 
 def activity(n: int, seed: int, gain: float = 5.0):
@@ -16,7 +16,7 @@ def activity(n: int, seed: int, gain: float = 5.0):
     return rng.poisson(preference[:, :, None, None], (n, 6, 2, 2)), labels
 
 
-def test_report(tmp_path):
+def test_report():
     calibration, test = activity(48, 0), activity(30, 1)
     measured = measure_readouts(calibration, test, 3)
     assert tuple(measured) == READOUTS
@@ -25,13 +25,8 @@ def test_report(tmp_path):
     curve = figures[f"accuracy by calibration images, {best}"].axes[0].lines[0]
     assert curve.get_xdata().tolist() == [3, 6, 12, 24, 48]
     assert curve.get_ydata()[-1] == pytest.approx(100 * measured[best].accuracy)
-    path = tmp_path / "report" / "network.html"
-    write_report(path, "mine", {"filters": 6}, measured, figures)
-    page = path.read_text()
-    assert page.count("<img") == len(figures)
-    row = f"<td>linear</td><td>{100 * measured['linear'].accuracy:.2f}</td>"
-    assert row in page
-    assert "<td>filters</td><td>6</td>" in page
+    row = ("linear", f"{100 * measured['linear'].accuracy:.2f}")
+    assert row in [cells[:2] for cells in accuracy_rows(measured)]
 
 
 def test_dependence_on_calibration_takes_n():
