@@ -60,8 +60,22 @@ def apgd(
     """Attacks images without a step size to choose.
 
     Steps begin at 2 epsilon, with momentum; at checkpoints that come ever more often, an image
-    whose loss has not grown enough halves its step and goes on from its best iterate. The arguments
-    are those of :func:`jaxbio.attacks.pgd`; ``norm`` is ``linf`` or ``l2``.
+    whose loss has not grown enough halves its step and goes on from its best iterate.
+
+    Args:
+        model: as in :func:`jaxbio.attacks.pgd`, like all other arguments.
+        images: ``[N, H, W, C]`` float32 in [0, 1].
+        labels: ``[N]`` integers.
+        key: of the starts and of the model's noise.
+        epsilon: radius of the ball, a number or ``[N]``.
+        norm: ``linf`` or ``l2``.
+        steps: how many.
+        restarts: attempts side by side.
+        loss: ``ce``, ``dlr`` or ``margin``.
+        targets: ``[N]`` classes that the model is to say; None: any wrong one.
+        samples: gradients averaged over the noise of a stochastic model.
+        stochastic: whether the model takes a key.
+        indices: ``[N]`` numbers of the examples in their data set.
 
     Returns:
         Attacked images.

@@ -23,7 +23,15 @@ def gradient_health(
     stochastic: bool = False,
     indices: ArrayLike | None = None,
 ) -> tuple[Array, Array]:
-    """Which images have a gradient to follow; arguments are those of :func:`jaxbio.attacks.pgd`.
+    """Which images have a gradient to follow.
+
+    Args:
+        model: as in :func:`jaxbio.attacks.pgd`.
+        images: ``[N, H, W, C]`` in [0, 1].
+        labels: ``[N]``.
+        key: of the model's noise.
+        stochastic: whether the model takes a key.
+        indices: ``[N]`` numbers of the examples.
 
     Returns:
         ``[N]`` whether the gradient of the cross-entropy is zero everywhere, and ``[N]`` whether it

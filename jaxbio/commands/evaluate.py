@@ -13,6 +13,7 @@ Results are printed, and written as JSON and figures into the run directory.
 """
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,11 @@ def run(options: argparse.Namespace) -> None:
     session = open_session(
         config, workdir, options.checkpoint, with_data=measure.needs_data(options)
     )
-    import matplotlib
+    with contextlib.ExitStack() as figures:
+        if options.format != "png":  # written besides (jaxbio/runs/figures.py)
+            import matplotlib
 
-    # Figures of the run are also written in this format (jaxbio/runs/figures.py).
-    other: Any = {} if options.format == "png" else {"savefig.format": options.format}
-    with matplotlib.rc_context(other):
+            figures.enter_context(matplotlib.rc_context({"savefig.format": options.format}))
         measure.run(session, options)
 
 

@@ -16,8 +16,16 @@ def sharded_corrupt(
 ) -> Callable[[Array, Array, Array], Array]:
     """The compiled ``(images, indices, key) -> images``; every device corrupts its own images.
 
-    Images are uint8 ``[B, H, W, 3]``, indices the examples' numbers ``[B]``, ``split`` over the
-    devices, and there is one key. The result is that of :func:`jaxbio.corruptions.corrupt`.
+    Args:
+        mesh: the devices.
+        split: how the leading axis of images and indices is split over them.
+        name: one of ``corruption_names("all")``.
+        severity: 1 to 5.
+        protocol: as in :func:`jaxbio.corruptions.corrupt`.
+
+    Returns:
+        A function of uint8 ``[B, H, W, 3]``, the examples' numbers ``[B]`` and one key; the result
+        equals ``corrupt(images, name, severity, key, indices=indices, protocol=protocol)``.
     """
 
     def local(images: Array, indices: Array, key: Array) -> Array:

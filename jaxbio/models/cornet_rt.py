@@ -161,6 +161,11 @@ class CORnetRT(CORnet, kw_only=True):
     Attributes:
         act: activation factory; an activation's parameters are shared by all steps.
         sequential: True for R, False for RT.
+        readout: ``"last"``, or ``"all"`` for the logits of every step in ``endpoints["logits"]``.
+
+    Reference:
+        Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
+        doi:10.1101/408385.
     """
 
     sequential: bool

@@ -39,6 +39,10 @@ class CORnetZ(CORnet, kw_only=True):
 
     Attributes:
         readout: ``"last"``, or ``"all"`` for a time axis (of one step) in ``endpoints["logits"]``.
+
+    Reference:
+        Kubilius et al. 2018, "CORnet: Modeling the Neural Mechanisms of Core Object Recognition",
+        doi:10.1101/408385.
     """
 
     @nn.compact

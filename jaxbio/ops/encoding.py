@@ -72,7 +72,17 @@ def renewal(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -
 def bernoulli(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -> jax.Array:
     """Independent steps, each with a spike with probability ``min(intensity dt / 1000, 1)``.
 
-    Arguments, result and errors are those of :func:`renewal`, but for the key: of any kind.
+    Args:
+        key: of any kind.
+        intensity: mean rates in Hz, any shape.
+        steps: length of the train.
+        dt: length of a step in ms.
+
+    Returns:
+        bool ``[steps, *intensity.shape]``.
+
+    Raises:
+        InputError: as :func:`renewal`.
     """
     return _independent_steps("bernoulli", key, intensity, steps, dt)
 
@@ -81,7 +91,18 @@ def poisson(key: jax.Array, intensity: jax.Array, steps: int, dt: float = 1.0) -
     """A Poisson process in bins of ``dt``: a bin has a spike with probability 1 - exp(-rate dt).
 
     Several events of one bin are one spike, so that the rate saturates at one spike per step.
-    Arguments, result and errors are those of :func:`renewal`, but for the key: of any kind.
+
+    Args:
+        key: of any kind.
+        intensity: rates of the process in Hz, any shape.
+        steps: length of the train.
+        dt: length of a step in ms.
+
+    Returns:
+        bool ``[steps, *intensity.shape]``.
+
+    Raises:
+        InputError: as :func:`renewal`.
     """
     return _independent_steps("poisson", key, intensity, steps, dt)
 
@@ -90,8 +111,19 @@ def latency(key: jax.Array | None, intensity: jax.Array, steps: int, dt: float =
     """One spike after ``1000 / intensity`` ms, rounded up to a step: the brighter, the earlier.
 
     This is when a regular train of that rate has its first spike; 0, and rates whose spike would
-    come after the last step, stay silent. Arguments, result and errors are those of
-    :func:`renewal`, but for the key, which is ignored: the code is deterministic.
+    come after the last step, stay silent.
+
+    Args:
+        key: ignored; the code is deterministic.
+        intensity: rates in Hz, any shape.
+        steps: length of the train.
+        dt: length of a step in ms.
+
+    Returns:
+        bool ``[steps, *intensity.shape]``.
+
+    Raises:
+        InputError: as :func:`renewal`.
     """
     del key
     intensity = _checked(intensity, steps, dt)

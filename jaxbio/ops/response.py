@@ -68,7 +68,15 @@ def _normal_cdf(z: jax.Array) -> jax.Array:
 
 
 def raa2(x: jax.Array, shift: jax.Array) -> jax.Array:
-    """The rectified form of :func:`raa`, ``max(x + shift, 0)``; ReLU where the shift is 0."""
+    """The rectified form, ``max(x + shift, 0)``; ReLU where the shift is 0.
+
+    Args:
+        x: floating, any shape.
+        shift: floating, of x's rank; each axis is x's or 1.
+
+    Returns:
+        Shape and dtype of ``x``.
+    """
     return jax.nn.relu(x.astype(jnp.float32) + shift.astype(jnp.float32)).astype(x.dtype)
 
 

@@ -21,6 +21,9 @@ Spike = Callable[[jax.Array], jax.Array]
 def fast_sigmoid(slope: float = 10.0) -> Spike:
     """Derivative ``1 / (1 + slope |x|)^2``.
 
+    Args:
+        slope: inverse width, per unit of the potential, > 0.
+
     Reference:
         Zenke and Ganguli 2018, "SuperSpike: Supervised Learning in Multilayer Spiking Neural
         Networks", doi:10.1162/neco_a_01086.
@@ -31,6 +34,9 @@ def fast_sigmoid(slope: float = 10.0) -> Spike:
 def arctan(slope: float = 2.0) -> Spike:
     """Derivative ``1 / (1 + (pi slope x / 2)^2)``.
 
+    Args:
+        slope: inverse width, per unit of the potential, > 0.
+
     Reference:
         Fang et al. 2021, "Incorporating Learnable Membrane Time Constant to Enhance Learning of
         Spiking Neural Networks", arXiv:2007.05785.
@@ -40,6 +46,9 @@ def arctan(slope: float = 2.0) -> Spike:
 
 def straight_through(slope: float = 1.0) -> Spike:
     """Derivative 1 within ``|x| <= 1 / slope``, 0 beyond.
+
+    Args:
+        slope: inverse half-width, per unit of the potential, > 0.
 
     Reference:
         Hubara et al. 2016, "Binarized Neural Networks", arXiv:1602.02830, equation 4.

@@ -35,7 +35,7 @@ def make_mesh(data: int = -1, fsdp: int = 1) -> Mesh:
     if fsdp < 1 or wanted * fsdp != count:
         raise InputError(
             f"mesh.data={data} x mesh.fsdp={fsdp} does not make {count} devices: "
-            f"set mesh.data=-1 and an mesh.fsdp that divides {count}"
+            f"set mesh.data=-1 and a mesh.fsdp that divides {count}"
         )
     return jax.make_mesh((wanted, fsdp), _AXES, axis_types=(jax.sharding.AxisType.Auto,) * 2)
 

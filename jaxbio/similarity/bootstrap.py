@@ -132,7 +132,18 @@ def resampled_subjects(
     method: str,
     ceilings: bool,
 ) -> Samples:
-    """As :func:`resampled_conditions` where only subjects are resampled: with any comparator."""
+    """Scores where only subjects are resampled, with any comparator.
+
+    Args:
+        models: RDM vectors ``[M, P]``.
+        subjects: RDM vectors ``[S, P]``.
+        subject_counts: multiplicities ``[samples, S]``.
+        method: comparator.
+        ceilings: whether to compute noise ceilings.
+
+    Returns:
+        Scores and ceilings.
+    """
     counts = subject_counts.astype(subjects.dtype)
     share = counts / counts.sum(1, keepdims=True)
     scores = share @ _compare(models, subjects, None, method).T

@@ -49,7 +49,17 @@ def tau(a: jax.Array, b: jax.Array, variant: str) -> jax.Array:
 
 @checks.compiled(static=("variant",))
 def weighted_tau(a: jax.Array, b: jax.Array, weights: jax.Array, variant: str) -> jax.Array:
-    """:func:`tau` ``[samples, M, N]`` in samples that hold entry p ``weights[s, p]`` times."""
+    """Kendall's tau in samples that hold entry p ``weights[s, p]`` times.
+
+    Args:
+        a: vectors ``[M, P]``.
+        b: vectors ``[N, P]``.
+        weights: multiplicities ``[samples, P]``.
+        variant: "tau-a" or "tau-b".
+
+    Returns:
+        tau ``[samples, M, N]``.
+    """
     starts = jnp.arange(0, a.shape[-1], _ROWS, dtype=jnp.int32)
 
     def form(x, y):  # sum over p, q of w_p w_q sign(x_p - x_q) sign(y_p - y_q)

@@ -18,8 +18,13 @@ def one_to_one_predict(
 ) -> tuple[jax.Array, jax.Array]:
     """For each neuroid the feature of the highest (signed) correlation in training.
 
-    Features ``x`` ``[n, p]`` that are constant over the training stimuli are never chosen. The
-    other arguments are those of :func:`jaxbio.similarity.ridge.ridge_predict`.
+    Features that are constant over the training stimuli are never chosen.
+
+    Args:
+        x: features ``[n, p]``.
+        y: responses ``[n, q]``.
+        train: ``[splits, n_train]`` indices.
+        test: ``[splits, n_test]`` indices.
 
     Returns:
         The chosen features of the test stimuli ``[splits, n_test, q]``, and their indices

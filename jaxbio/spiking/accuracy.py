@@ -139,10 +139,21 @@ def accuracy_by_calibration(
     *,
     top_n: int = 1,
 ) -> dict[int, Accuracy]:
-    """Accuracy after calibration with the first images only, per size; see :func:`read_out`.
+    """Accuracy after calibration with the first images only.
+
+    Args:
+        readout: one of ``jaxbio.spiking.readouts.READOUTS``.
+        calibration: counts ``[M, filters, ...]`` and labels ``[M]``.
+        test: the same of the test images.
+        sizes: numbers of calibration images, up to M.
+        num_classes: number of labels.
+        top_n: of the readout ``top_n``.
+
+    Returns:
+        An :class:`Accuracy` per size.
 
     Raises:
-        InputError: a size that is not in 1..M, the number of calibration images.
+        InputError: a size that is not in 1..M.
     """
     counts, labels = calibration
     for size in sizes:
