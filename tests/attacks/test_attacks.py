@@ -242,13 +242,16 @@ def test_attacks_go_through_recurrence_and_spikes():
     for net in (TinyCORnet(), spiking):
         variables = jax.jit(net.init)(jax.random.key(0), images)
 
+        @jax.jit
         def model(x, net=net, variables=variables):
             out = net.apply(variables, (x - 0.5) / 0.25)
             return out[0] if isinstance(out, tuple) else out
 
-        labels = model(images).argmax(1)
-        first, second = jax.lax.top_k(model(images), 2)[0].T
-        after = pgd(model, images, labels, KEY, 0.5, steps=20, random_start=False)
+        logits = model(images)
+        labels = logits.argmax(1)
+        first, second = jax.lax.top_k(logits, 2)[0].T
+        attack = functools.partial(pgd, model, steps=20, random_start=False)
+        after = jax.jit(attack)(images, labels, KEY, 0.5)
         assert (after.margin > second - first).all()
         assert after.fooled.any()
 

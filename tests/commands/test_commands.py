@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from PIL import Image
 from jaxbio.commands.main import main
 from jaxbio.measures.predictions import predict
 from jaxbio.tasks.classification.opened import open_session
+from tests.environment import of_one_device
 
 _ROOT = Path(__file__).parents[2]
 _SMALL = [
@@ -37,18 +37,11 @@ _SMALL = [
 ]
 
 
-def _environment():
-    """One CPU device per process, and the compilation cache that all tests share."""
-    environment = dict(os.environ)
-    environment.pop("XLA_FLAGS", None)
-    return environment
-
-
 def _start(*arguments, script="train.py"):
     return subprocess.Popen(
         [sys.executable, script, *arguments],
         cwd=_ROOT,
-        env=_environment(),
+        env=of_one_device(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

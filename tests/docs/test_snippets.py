@@ -119,10 +119,17 @@ def _programs():
             yield pytest.param(page, id=page.stem)
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two pages train the same run: the second finds that of the first, as a reader does."""
+    return tmp_path_factory.mktemp("runs")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", list(_programs()))
-def test_programs_run(page, tmp_path, monkeypatch, one_device):
+def test_programs_run(page, runs, tmp_path, monkeypatch, one_device):
     monkeypatch.chdir(tmp_path)
+    Path("runs").symlink_to(runs)
     known = {}
     exec(_IMAGES + _BEFORE.get(page.name, ""), known)
     for fence in _fences(page, "python"):

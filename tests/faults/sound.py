@@ -103,7 +103,7 @@ def _netcdf(folder: Path) -> list[Path]:
 
 
 def _portable(folder: Path, rng: np.random.Generator) -> list[Path]:
-    recordings = synthetic_recordings(seed=0).select(stimuli=np.arange(12))
+    recordings = synthetic_recordings(views=12).select(stimuli=np.arange(12))
     recordings = recordings.take_neuroids(4) if hasattr(recordings, "take_neuroids") else recordings
     rdm = rng.random((2, 12, 12))
     rdm += rdm.swapaxes(1, 2)

@@ -1,11 +1,12 @@
 """Shortened campaigns; docs/reliability.md has the commands of the whole ones."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.environment import of_one_device
 
 pytestmark = pytest.mark.slow
 _ROOT = Path(__file__).parents[2]
@@ -13,11 +14,9 @@ _ROOT = Path(__file__).parents[2]
 
 def _run(module, work, *options):
     """The program as a user starts it: on one device, forks without the threads of tests."""
-    flags = [x for x in os.environ.get("XLA_FLAGS", "").split() if "device_count" not in x]
-    environment = {**os.environ, "XLA_FLAGS": " ".join(flags), "PYTHONPATH": str(_ROOT)}
     command = [sys.executable, "-m", f"tests.faults.{module}", f"--work={work}", *options]
     done = subprocess.run(
-        command, cwd=_ROOT, env=environment, capture_output=True, text=True, timeout=600
+        command, cwd=_ROOT, env=of_one_device(), capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout

@@ -8,7 +8,17 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from jaxbio.models import create_model, layers
+from jaxbio.models import (
+    cait,
+    create_model,
+    densenet,
+    layers,
+    mobilenet,
+    resnet,
+    shufflenet,
+    tnt,
+    vit,
+)
 from jaxbio.models.convolution import conv2d, matmul_maps
 from jaxbio.ops.v1 import bank_to_constants, v1_response
 
@@ -90,14 +100,24 @@ _FAMILIES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    _FAMILIES,
-)
+def _with_few_blocks(model, monkeypatch):
+    """The network with two blocks in place of more of the same: tracing takes a minute of all."""
+    monkeypatch.setitem(resnet._DEPTHS, 50, ((2, 2, 2, 2), True))
+    monkeypatch.setitem(densenet._DEPTHS, 121, (32, (2, 2, 2, 2), 64))
+    stages = {number: (2, features) for number, (_, features) in shufflenet._STAGES.items()}
+    monkeypatch.setattr(shufflenet, "_STAGES", stages)
+    stages = tuple((*kind, min(n, 2), stride) for *kind, n, stride in mobilenet._STAGES)
+    monkeypatch.setattr(mobilenet, "_STAGES", stages)
+    is_deep = isinstance(model, vit.VisionTransformer | cait.CaiT | tnt.TNT)
+    return model.clone(depth=2) if is_deep else model
+
+
+@pytest.mark.parametrize("name", _FAMILIES)
 @pytest.mark.slow  # what one layer of each kind becomes is tested above
 def test_no_network_brings_a_cpu_s_form_to_an_accelerator(name, monkeypatch):
     """A training step's gradient for a GPU has the operations that it has without such forms."""
     model = create_model(name, num_classes=3, image_size=32, **_FAMILIES[name])
+    model = _with_few_blocks(model, monkeypatch)
     x = jax.ShapeDtypeStruct((8, 32, 32, 3), jnp.float32)
     variables = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)), x)
     # A scan that is differentiated stacks what either form keeps; of the form that is not lowered

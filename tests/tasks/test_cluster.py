@@ -1,7 +1,7 @@
 """Two real processes that train one job from shards: each its share, and one of them killed."""
 
 import json
-import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +17,7 @@ import pytest
 from jaxbio.commands.main import main
 from jaxbio.data import open_source, train_batches
 from tests.commands.test_commands import _train_lines, _wait_for_step
+from tests.environment import of_one_device
 
 pytestmark = pytest.mark.slow
 
@@ -54,12 +55,11 @@ def _pair(data, workdir):
         f"--coordinator=127.0.0.1:{_free_port()}",
         "--num_processes=2",
     ]
-    environment = {**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(_ROOT)}
     return [
         subprocess.Popen(
             [sys.executable, "-m", "tests.tasks.sharing", *words, f"--process_id={i}"],
             cwd=_ROOT,
-            env=environment,
+            env=of_one_device(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -105,24 +105,34 @@ def test_each_has_its_share(sharded, undisturbed):
     np.testing.assert_allclose(squares, (index.astype(float) ** 2).mean(1), rtol=1e-6)
 
 
-@pytest.mark.parametrize("killed", [1, 0])
-def test_the_other_ends_and_both_resume_bit_for_bit(sharded, undisturbed, tmp_path, killed):
-    pair = _pair(sharded, tmp_path / "run")
-    _wait_for_step(tmp_path / "run", 10, pair[0])
+def _kill(pair, killed):
+    """Kills one of them; what the other says before it ends."""
     pair[killed].send_signal(signal.SIGKILL)
     try:
-        _, err = pair[1 - killed].communicate(timeout=_BOUND)
+        said, err = pair[1 - killed].communicate(timeout=_BOUND)
     except subprocess.TimeoutExpired:
         pair[1 - killed].kill()
         pytest.fail(f"it hangs: {pair[1 - killed].communicate()}")
     pair[killed].communicate()
     assert pair[1 - killed].returncode != 0
-    if killed:  # without process 0, where the processes meet, JAX ends the others, in many lines
-        assert pair[1 - killed].returncode == 1
-        assert err.count("\n") == 1, err
-        assert "process 0 of 2" in err
+    return said, err
+
+
+def test_the_other_ends_and_both_resume_bit_for_bit(sharded, undisturbed, tmp_path):
+    """One run, whose processes are killed in turn: every start of two takes half a minute."""
+    pair = _pair(sharded, tmp_path / "run")
+    _wait_for_step(tmp_path / "run", 10, pair[0])
+    _, err = _kill(pair, 1)
+    assert pair[0].returncode == 1
+    assert err.count("\n") == 1, err
+    assert "process 0 of 2" in err
+    pair = _pair(sharded, tmp_path / "run")
+    _wait_for_step(tmp_path / "run", 26, pair[0])
+    # Without process 0, where the processes meet, JAX ends the others, in many lines.
+    _kill(pair, 0)
     said = _finish(_pair(sharded, tmp_path / "run"))[0][0]
-    assert "resuming at step" in said
+    resumed = int(re.search(r"resuming at step (\d+)", said)[1])
+    assert resumed > 12  # of what the second pair has saved
     expected, ours = _variables(undisturbed), _variables(tmp_path / "run")
     assert expected["first"].shape == (3072, 16)
     for name, value in expected.items():

@@ -323,7 +323,8 @@ def test_parts_are_frozen_and_others_held_near_their_start(tmp_path):
             str(tmp_path / "rdms.npz"),
             **{"rdm.images_per_object": 1, "rdm.held_out": 0.25, "rdm.validation": 0.25},
             **{"optimizer.name": "sgd", "optimizer.learning_rate": 1e-2},
-            **{"train.total_steps": 20, **changes},
+            **{"train.total_steps": 20, "eval.every_steps": 20, "checkpoint.every_steps": 20},
+            **changes,
         )
         task = rdm.RdmFineTuning(config)
         results = loop.train(config, str(tmp_path / name))
