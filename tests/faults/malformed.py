@@ -22,7 +22,8 @@ import sys
 import time
 import traceback
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,8 +156,8 @@ def _mutated_zip(sound: Path, scratch: Path, chance: random.Random) -> bytes:
     return scratch.read_bytes()
 
 
-def cases(work: Path, seed: int, per_file: int, kinds: set[str]) -> Iterator[Case]:
-    """All of them, each made when it is asked for."""
+def cases(work: Path, seed: int, per_file: int, kinds: set[str]) -> Iterator[Callable[[], Case]]:
+    """What makes each of them."""
     from tests.faults.hostile import hostile
     from tests.faults.sound import write_sound
 
@@ -166,26 +167,26 @@ def cases(work: Path, seed: int, per_file: int, kinds: set[str]) -> Iterator[Cas
         if kinds and reader not in kinds:
             continue
         for file in files:
-            yield Case(reader, f"{file.name}:sound", file)
+            yield partial(Case, reader, f"{file.name}:sound", file)
             for number in range(per_file):
-                yield damaged(reader, file, number, seed, work)
+                yield partial(damaged, reader, file, number, seed, work)
     if not kinds or "decoding" in kinds:
-        yield from _folders(sound["picture"], per_file, seed, work)
+        for picture in sound["picture"]:
+            yield partial(_folder, picture, per_file, seed, work)
     for case in hostile(work / "hostile", sound):
         if not kinds or case.reader in kinds:
-            yield case
+            yield partial(Case, *case)
 
 
-def _folders(pictures: list[Path], count: int, seed: int, work: Path) -> Iterator[Case]:
+def _folder(picture: Path, count: int, seed: int, work: Path) -> Case:
     """For the pipeline, whose start takes seconds: all damaged versions of a picture at once."""
-    for picture in pictures:
-        folder = work / "pictures"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        for number in range(count):
-            case = damaged("decoding", picture, number, seed, work)
-            shutil.move(case.path, folder / f"{number}_{picture.name}")
-        yield Case("decoding", f"{count} of {picture.name}", folder)
+    folder = work / "pictures"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for number in range(count):
+        case = damaged("decoding", picture, number, seed, work)
+        shutil.move(case.path, folder / f"{number}_{picture.name}")
+    return Case("decoding", f"{count} of {picture.name}", folder)
 
 
 def attempt(case: Case, work: Path) -> tuple[str, float, int, str]:
@@ -292,7 +293,8 @@ def main() -> int:
     every = itertools.islice(
         cases(work, options.seed, options.per_file, kinds), 0, None, options.every
     )
-    for case in every:
+    for make in every:
+        case = make()
         row = done.get((case.reader, case.name)) or _tried(case, work)
         if options.log and (case.reader, case.name) not in done:
             with options.log.open("a") as file:
