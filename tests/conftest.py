@@ -19,8 +19,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
     The quick and the slow suite spend much of their time in compilation. There LLVM's expensive
     passes are left out, and fusions go through XLA's older emitter, which gives LLVM a third less
-    to do; neither changes a program's meaning. The slow golden tests run what users run. Level 0
-    compiles twice as fast as level 1, but long programs take twice the time and more.
+    to do; neither changes a program's meaning. The slow golden tests run what users run. At
+    level 0 programs take twice to three times as long as at level 1.
     """
     if config.option.markexpr in ("not slow", "slow and not golden"):
         os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=1"

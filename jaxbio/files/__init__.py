@@ -131,7 +131,7 @@ def process_alive(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # it is somebody else's
-        pass
+        return True
     return True
 
 

@@ -2,8 +2,7 @@
 
 Each function makes ``spike(distance) -> 0.0 or 1.0`` with ``distance`` = potential - threshold, the
 last argument of :func:`jaxbio.ops.lif.step`. The derivative that replaces the step's is 1 at the
-threshold and falls off on both sides over a distance of about ``1 / slope``: ``slope`` is an
-inverse width, per unit of the potential, > 0.
+threshold and falls off on both sides over a distance of about ``1 / slope``.
 """
 
 import math

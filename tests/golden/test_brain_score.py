@@ -65,7 +65,7 @@ def test_splits_are_those_of_brain_score():
 @pytest.mark.parametrize("case", ["pls", "ridge", "linear", "single", "ridgecv"])
 def test_predictions_on_the_first_split(case):
     if f"split0_pred_{case}" not in METRICS:
-        pytest.skip("not in these vectors")
+        pytest.skip(f"the vectors of JAXBIO_GOLDEN_DIR hold no split0_pred_{case}")
     x, y = map(jnp.asarray, bs_means())
     train, test = (part[:1] for part in bs_splits("pls_cv"))
     k = sim.gram(x)
@@ -87,7 +87,7 @@ def test_predictions_on_the_first_split(case):
 @pytest.mark.slow
 def test_rdm_metric():
     if "rdm" not in CASES:
-        pytest.skip("not in these vectors")
+        pytest.skip("the vectors of JAXBIO_GOLDEN_DIR hold no score of RDMs")
     x, y = (sim.rdm(z) for z in bs_means())
     close(sim.compare(sim.upper(x), sim.upper(y)), CASES["rdm"]["score"])
     if "rdm_cv_raw" in METRICS:
@@ -127,7 +127,9 @@ def test_consistency_with_halves_per_stimulus():
     close(result.per_neuroid, METRICS["predictor_consistency_raw"])
 
 
-@pytest.mark.skipif("rsa_ceiling" not in CASES, reason="not in these vectors")
+@pytest.mark.skipif(
+    "rsa_ceiling" not in CASES, reason="the vectors of JAXBIO_GOLDEN_DIR hold no rsa_ceiling"
+)
 @pytest.mark.slow
 def test_mean_rdm_ceiling():
     _, y = bs_means()

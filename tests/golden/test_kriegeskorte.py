@@ -103,7 +103,7 @@ def test_fixed_evaluation_of_real_subjects(recordings):
     flat, models = recordings
     gold = VALUES.get("eval_fixed_spearman")
     if gold is None:
-        pytest.skip("not in these vectors")
+        pytest.skip("the vectors of JAXBIO_GOLDEN_DIR hold no eval_fixed_spearman")
     stacked = np.stack([models[k] for k in gold["models"]]).astype(np.float64)
     ours = sim.evaluate_fixed(stacked, flat["subjects"])
     close(ours.score, gold["mean"])
