@@ -29,9 +29,9 @@ import numpy as np
 from jaxlib import _jax
 
 import jaxbio
-from configs import cornet_s, dnrt_resnet, dnrt_vit, svp_resnet
 from jaxbio import create_model, similarity
 from jaxbio.attacks import pgd
+from jaxbio.configs import cornet_s, dnrt_resnet, dnrt_vit, svp_resnet
 from jaxbio.corruptions import corrupt, corruption_names
 from jaxbio.data import resident
 from jaxbio.data.settings import read_settings

@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from configs import dnrt_vit
 from jaxbio import create_model
+from jaxbio.configs import dnrt_vit
 from jaxbio.ops.images import Preprocessing
 from jaxbio.tasks.classification.arr import make_regulariser
 from jaxbio.tasks.classification.build import create_state

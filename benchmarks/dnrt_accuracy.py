@@ -16,7 +16,8 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from configs import base, datasets, dnrt, dnrt_resnet, dnrt_vit
+from jaxbio.configs import base, datasets, dnrt, dnrt_resnet, dnrt_vit
+from jaxbio.errors import InputError
 from jaxbio.tasks.loop import train
 
 ACTIVATIONS = ("relu", "gelu", "raa")
@@ -82,4 +83,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        raise SystemExit(f"dnrt_accuracy.py: {error}") from None

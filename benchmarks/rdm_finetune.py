@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student_t
 
-from configs import rdm_finetune
+from jaxbio.configs import rdm_finetune
+from jaxbio.errors import InputError
 from jaxbio.files import write_json
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.metrics_file import read_metrics
@@ -118,4 +119,7 @@ def _run(options, name, changes, rate, seed):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        raise SystemExit(f"rdm_finetune.py: {error}") from None

@@ -39,7 +39,7 @@ from jax import lax  # noqa: E402
 from jax.sharding import NamedSharding, PartitionSpec  # noqa: E402
 
 from benchmarks import input_pipeline  # noqa: E402
-from configs import gelu_vit, svp_resnet  # noqa: E402
+from jaxbio.configs import gelu_vit, svp_resnet  # noqa: E402
 from jaxbio.data.types import ArraySplit, Source  # noqa: E402
 from jaxbio.files import read_json, write_json  # noqa: E402
 from jaxbio.runs.mesh import batch_sharding, make_mesh  # noqa: E402
