@@ -22,6 +22,7 @@ from jaxbio.models.bodies import find_body
 from jaxbio.models.body import Body
 from jaxbio.models.create import create_model
 from jaxbio.ops.images import Preprocessing
+from jaxbio.ops.once import jit_once
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import make_mesh, replicated
 from jaxbio.tasks.classification.opened import Session
@@ -245,5 +246,5 @@ def _untrained(
         size, own_mean if mean is None else tuple(mean), own_std if std is None else tuple(std)
     )
     keys = {"params": jax.random.key(seed), "noise": jax.random.key(seed)}
-    init = jax.jit(lambda keys: module.init(keys, jnp.zeros((1, size, size, 3)), train=False))
+    init = jit_once(lambda keys: module.init(keys, jnp.zeros((1, size, size, 3)), train=False))
     return Model(module, init(keys), preprocessing, arguments, class_names=class_names)

@@ -405,8 +405,8 @@ def _spectral_filter(
             plane = image[..., COLOURS.index(colour)]
             x: Any = jnp.einsum("nsru,upwv->nrpvsw", rotated, plane, precision=exact)
             # Tap k of the columns is at phase v = k % stride.
-            x = [x[:, :, :, k % stride, :, k // stride :][..., :width] for k in range(side)]
-            x = jnp.stack(x, 3).reshape(count, 2 * stride * side, 2 * width)
+            x = [x[:, :, :, : side - t * stride, :, t : t + width] for t in range(taps)]
+            x = jnp.concatenate(x, 3).reshape(count, 2 * stride * side, 2 * width)
             y = jnp.einsum("nkm,nkf->nmf", x, spectrum, precision=exact).reshape(2 * count, -1)
             y = jnp.matmul(synthesis.reshape(2 * count, height).T, y, precision=exact)
             maps[colour] = y.reshape(height, width, -1)

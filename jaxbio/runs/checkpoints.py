@@ -91,7 +91,7 @@ class Checkpointer:
         if step in self._manager.all_steps():
             return
         items = state.items()
-        notes: dict[str, Any] = {name: int(digest(item)) for name, item in items.items()}
+        notes: dict[str, Any] = {name: digest(item) for name, item in items.items()}
         if results is not None:
             notes["score"] = float(results[self._best_by])
         with _writing(self._directory):
@@ -314,7 +314,7 @@ def write_complete_run(
     variables = {"constants": {}, **jax.tree.map(jnp.asarray, dict(variables))}
     options = ocp.CheckpointManagerOptions(step_prefix="step")
     with _writing(run.checkpoints), _open_manager(run.checkpoints, options) as manager:
-        notes = {"variables": int(digest(variables))}
+        notes = {"variables": digest(variables)}
         manager.save(step, args=arguments_of({"variables": variables}, notes))
     write_json(run.config_file, config)  # last: a directory with a config.json is complete
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxbio.errors import InputError
@@ -18,6 +19,7 @@ from jaxbio.files.reading import reason
 from jaxbio.runs.mesh import replicated
 
 _CHECK = "check"  # in the digests: of the digests themselves
+_AT_ONCE = 2**20  # numbers of an array
 
 
 class CheckpointMismatchError(InputError):
@@ -28,20 +30,54 @@ class DamagedCheckpointError(InputError):
     """A checkpoint that cannot be read back as it was saved."""
 
 
-@jax.jit
-def digest(tree: Any) -> jax.Array:
-    """A 32-bit checksum of the bits of all arrays of a tree; exact whatever the sharding."""
-    total = jnp.uint32(0)
-    for number, leaf in enumerate(jax.tree.leaves(tree)):
-        leaf = jnp.asarray(leaf)
-        if leaf.dtype.itemsize < 4:  # widening loses nothing
-            leaf = leaf.astype(jnp.float32 if leaf.dtype.kind in "fV" else jnp.int32)
-        bits = jax.lax.bitcast_convert_type(leaf, jnp.uint32).reshape(-1)
-        weights = 2 * jax.lax.iota(jnp.uint32, bits.size) + 1  # odd: every bit and place counts
-        total = (
-            total * jnp.uint32(31) + jnp.uint32(number) + jnp.sum(bits * weights, dtype=jnp.uint32)
-        )
+def digest(tree: Any) -> int:
+    """A 32-bit checksum of the bits of all arrays of a tree; exact whatever the sharding.
+
+    Each device sums its own part, but what lies on CPUs of this process is summed by NumPy: a
+    program of so many sums takes seconds to compile.
+    """
+    leaves = jax.tree.leaves(tree)
+    sums = map(_sum_on_host, leaves) if all(map(_on_host, leaves)) else _sums_on_devices(leaves)
+    total = 0
+    for number, part in enumerate(sums):
+        total = (31 * total + number + int(part)) % 2**32
     return total
+
+
+def _on_host(leaf: Any) -> bool:
+    if not isinstance(leaf, jax.Array):
+        return True
+    return leaf.is_fully_addressable and {d.platform for d in leaf.devices()} == {"cpu"}
+
+
+@jax.jit
+def _sums_on_devices(leaves: Sequence[Any]) -> list[jax.Array]:
+    def weighted(leaf: jax.Array) -> jax.Array:
+        if leaf.dtype.itemsize < 4:
+            leaf = leaf.astype(_widened(leaf.dtype))
+        bits = jax.lax.bitcast_convert_type(leaf, jnp.uint32).reshape(-1)
+        return jnp.sum(bits * _weights(jax.lax.iota(jnp.uint32, bits.size)), dtype=jnp.uint32)
+
+    return [weighted(jnp.asarray(leaf)) for leaf in leaves]
+
+
+def _sum_on_host(leaf: Any) -> int:
+    leaf = np.asarray(leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf))
+    if leaf.dtype.itemsize < 4:
+        leaf = leaf.astype(_widened(leaf.dtype))
+    bits, total = np.ascontiguousarray(leaf).reshape(-1).view(np.uint32), 0
+    for start in range(0, bits.size, _AT_ONCE):
+        part = bits[start : start + _AT_ONCE]
+        total += int(part @ _weights(np.arange(start, start + part.size, dtype=np.uint32)))
+    return total
+
+
+def _widened(dtype: Any) -> Any:
+    return np.float32 if dtype.kind in "fV" else np.int32  # loses nothing
+
+
+def _weights(places: Any) -> Any:
+    return 2 * places + 1  # odd: every bit and place counts
 
 
 def arguments_of(items: Mapping[str, Any], notes: dict[str, Any]) -> ocp.args.Composite:
@@ -68,7 +104,7 @@ def read_item(manager: ocp.CheckpointManager, step: int, name: str, like: Any, p
         restored = manager.restore(
             step, args=ocp.args.Composite(**{name: ocp.args.StandardRestore(like)})
         )[name]
-        intact = int(digest(restored)) == saved_digest
+        intact = digest(restored) == saved_digest
     except Exception as error:
         raise DamagedCheckpointError(f"checkpoint {path} is damaged ({reason(error)})") from error
     if not intact:

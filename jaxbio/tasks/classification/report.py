@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxbio.ops.once import jit_once
 from jaxbio.ops.v1 import constants_to_bank
 from jaxbio.plotting.curves import plot_curves
 from jaxbio.plotting.front_end import plot_v1
@@ -28,12 +29,15 @@ def write_report(run: RunDirectory, classifier: Classifier, state: TrainState) -
     if "v1" in state.constants and jax.process_count() == 1:
         v1 = {"params": state.params["v1"], "constants": state.constants["v1"]}
         image = next(iter(classifier.batches()))["image"][0]
-        seen = classifier.preprocessing.normalise(jnp.asarray(image[None]))
-        if model.retina is not None:
-            seen, _ = model.retina.apply({}, seen)
-        _, endpoints = model.v1.apply(v1, seen)
+
+        def respond(image: jax.Array) -> jax.Array:
+            seen = classifier.preprocessing.normalise(image[None])
+            if model.retina is not None:
+                seen, _ = model.retina.apply({}, seen)
+            return jnp.moveaxis(model.v1.apply(v1, seen)[1]["v1"][0], -1, 0)
+
         q0, _, _ = constants_to_bank(state.constants["v1"])
         cells = np.linspace(0, len(q0) - 1, min(_SHOWN, len(q0))).astype(int)
-        maps = np.moveaxis(np.asarray(endpoints["v1"][0]), -1, 0)
+        maps = np.asarray(jit_once(respond)(jnp.asarray(image)))
         figures["v1"] = plot_v1(image / 255.0, q0[cells].sum(1), maps[cells])
     save_figures(run, figures)

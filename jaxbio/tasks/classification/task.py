@@ -14,6 +14,7 @@ from jaxbio.data import open_source, resident, steps_per_epoch, train_batches
 from jaxbio.data.batches import rows_of_process
 from jaxbio.data.settings import read_settings
 from jaxbio.errors import InputError
+from jaxbio.ops.once import jit_once
 from jaxbio.runs.directory import RunDirectory
 from jaxbio.runs.mesh import abstract_state, batch_sharding, put_batches, replicated
 from jaxbio.runs.schedules import (
@@ -107,7 +108,8 @@ class Classification:
     def initial_state(self) -> TrainState:
         """The state at step 0, created where it belongs, with the V2 filters asked for."""
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
-        state = jax.jit(self._new_state, out_shardings=shardings)(jax.random.key(self.config.seed))
+        new_state = jit_once(self._new_state, out_shardings=shardings)
+        state = new_state(jax.random.key(self.config.seed))
         if self.pretrained is not None:
             fresh = () if self._keeps_classifier else self.head
             return self.pretrained.put_into(state, self.classifier.mesh, fresh)

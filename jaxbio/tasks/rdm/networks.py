@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from jaxbio import features
 from jaxbio.errors import InputError
 from jaxbio.ops.images import Preprocessing
+from jaxbio.ops.once import jit_once
 from jaxbio.options import set_key
 from jaxbio.tasks.classification.build import build_model, model_arguments, read_v2_filters
 from jaxbio.tasks.classification.pretrained import network_keys, open_network
@@ -83,7 +84,7 @@ def initial_variables(network: Backbone, seed: int, v2_weights: str = "") -> dic
     size = network.preprocessing.image_size
     images = jnp.zeros((1, size, size, 3))
     params_key, noise_key = jax.random.split(jax.random.key(seed))
-    new = jax.jit(lambda p, n: network.model.init({"params": p, "noise": n}, images))
+    new = jit_once(lambda p, n: network.model.init({"params": p, "noise": n}, images))
     fresh = {"constants": {}, **new(params_key, noise_key)}
     if network.variables is None:
         filters = read_v2_filters(network.arguments.get("front_end", "none"), v2_weights)

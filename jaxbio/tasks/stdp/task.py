@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 from jaxbio.data import open_source
 from jaxbio.files import write_text
 from jaxbio.ops.encoding import make_encoder
+from jaxbio.ops.once import jit_once
 from jaxbio.plotting.saving import save_figure
 from jaxbio.plotting.spiking import plot_weights
 from jaxbio.runs.directory import RunDirectory
@@ -111,7 +112,7 @@ class Stdp:
         shardings = jax.tree.map(lambda leaf: leaf.sharding, self.like)
         two_step = self.config.spiking.two_step
         new = partial(new_state, self.network, self.parameters, self.members, two_step)
-        state = jax.jit(new, out_shardings=shardings)()
+        state = jit_once(new, out_shardings=shardings)()
         start = find_start(self.config, self.network, len(self.members))
         if start is None:
             return state
