@@ -21,6 +21,7 @@ from jaxbio.similarity import (
     gram,
     predictivity,
     predictivity_from_gram,
+    rdm_scores,
     rsa_noise_ceiling,
     sit,
     spearman_brown,
@@ -77,6 +78,7 @@ class Measure:
         needs: "" or what recordings must have: ``responses``, ``views`` (these and several images
             per object).
         units: whether it needs the layers' units; else their inner products are enough.
+        together: whether many layers cost hardly more than one; else they are scored one by one.
         ceiling: of the recordings; None where it is not known.
     """
 
@@ -86,6 +88,7 @@ class Measure:
     score: Callable[[Brain, Any], dict[str, Score]]
     ceiling: Callable[[Brain], Ceiling | None]
     units: bool = False
+    together: bool = False
 
 
 def choose_measures(
@@ -141,19 +144,14 @@ def _rsa(brain: Brain, layers: Layers) -> dict[str, Score]:
         return {n: Score(float(value), float(low), float(high)) for n, value, low, high in parts}
     neural = np.asarray(square(subjects[0]))
     rng = np.random.default_rng(brain.seed)
-    resampled = []
-    for _ in range(_HALF_SAMPLES):
-        half = _half(rng, len(neural), 3)
-        resampled.append(_spearman(rdms[:, half][:, :, half], neural[half][:, half]))
-    errors = np.std(resampled, axis=0)
+    halves = np.stack([_half(rng, len(neural), 3) for _ in range(_HALF_SAMPLES)])
+    names = ("RDMs of layers", brain.name or brain.recordings.name)
+    errors = np.std(rdm_scores(rdms, neural, "spearman", subsets=halves, names=names), axis=0)
+    values = np.asarray(compare(upper(rdms), upper(neural), "spearman", names=names))
     return {
         name: _normal(float(value), float(error))
-        for name, value, error in zip(layers, _spearman(rdms, neural), errors, strict=True)
+        for name, value, error in zip(layers, values, errors, strict=True)
     }
-
-
-def _spearman(rdms: np.ndarray, neural: np.ndarray) -> np.ndarray:
-    return np.asarray(compare(upper(rdms), upper(neural), "spearman"))
 
 
 def _half(rng: np.random.Generator, count: int, fewest: int) -> np.ndarray:
@@ -312,6 +310,7 @@ MEASURES: dict[str, Measure] = {
         "",
         _rsa,
         _rsa_ceiling,
+        together=True,
     ),
     "sit": Measure("SIT (Spearman)", "95 % of random draws", "views", _sit, _sit_ceiling, True),
     "svm": Measure("SVM accuracy", "normal, error over splits", "views", _svm, _svm_ceiling, True),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 NAME = "similarity"
 _PLAIN_LINE_SECONDS = 10.0
+_NUMBERS_AT_ONCE = 2**25  # of RDMs of layers that are scored together
 _SYNTHETIC = "SYNTHETIC recordings: simulated, not measured. These scores say nothing of a brain."
 _CELL = ("bin", "measure", "layer", "step")
 
@@ -157,7 +158,7 @@ def compare_with(
 def _measure(
     record: Record, compared: "list[Brain]", names: list[str], activity: "Activity"
 ) -> set[Cell]:
-    """Fills the record, layer by layer; returns all cells that were asked for.
+    """Fills the record, some layers at a time; returns all cells that were asked for.
 
     Equal activities (two names of one layer) are scored once.
     """
@@ -165,9 +166,15 @@ def _measure(
 
     digests = {place: _digest(x) for place, x in activity.items()}
     layers = list(dict.fromkeys(place.layer for place in activity))
-    work = [(brain, name, layer) for brain in compared for name in names for layer in layers]
+    work = [
+        (brain, name, some)
+        for brain in compared
+        for name in names
+        for some in _groups(layers, activity, brain, MEASURES[name].together)
+    ]
     seconds = 0.1 if sys.stderr.isatty() else _PLAIN_LINE_SECONDS
-    bar = tqdm(work, unit="layer", mininterval=seconds)
+    total = len(compared) * len(names) * len(layers)
+    bar = tqdm(total=total, unit="layer", mininterval=seconds)
     wanted: set[Cell] = set()
     scored: dict[Any, Row] = {  # before, perhaps under another name of the layer
         (bin_name, name, digests[place]): _numbers(row)
@@ -175,14 +182,14 @@ def _measure(
         for place in activity
         if (place.layer, place.step) == (layer, step)
     }
-    for brain, name, layer in bar:
-        bar.set_description_str(f"{name} {layer}", refresh=False)
+    for brain, name, some in work:
+        bar.set_description_str(f"{brain.name} {name} {some[-1]}", refresh=False)
         if (brain.name, name) not in record.ceilings:
             ceiling = MEASURES[name].ceiling(brain)
             limits = ceiling._asdict() if ceiling else dict.fromkeys(("low", "high", "what"))
             record.ceilings[brain.name, name] = {"bin": brain.name, "measure": name, **limits}
-        places = [place for place in activity if place.layer == layer]
-        cells = {(brain.name, name, layer, place.step): place for place in places}
+        places = [place for place in activity if place.layer in some]
+        cells = {(brain.name, name, place.layer, place.step): place for place in places}
         wanted |= cells.keys()
         new = {digests[p]: p for p in places if (brain.name, name, digests[p]) not in scored}
         if new:
@@ -195,7 +202,27 @@ def _measure(
         if missing:
             entries = {c: scored[brain.name, name, digests[p]] for c, p in missing.items()}
             record.add({c: {**dict(zip(_CELL, c, strict=True)), **e} for c, e in entries.items()})
+        bar.update(len(some))
+    bar.close()
     return wanted
+
+
+def _groups(
+    layers: list[str], activity: "Activity", brain: "Brain", together: bool
+) -> list[list[str]]:
+    """Layers that are scored at once: one, or as many as have RDMs of not too many numbers."""
+    if not together:
+        return [[layer] for layer in layers]
+    groups: list[list[str]] = [[]]
+    room = most = max(1, _NUMBERS_AT_ONCE // len(brain.condition_labels) ** 2)
+    for layer in layers:
+        steps = sum(place.layer == layer for place in activity)
+        if groups[-1] and steps > room:
+            groups.append([])
+            room = most
+        groups[-1].append(layer)
+        room -= steps
+    return groups
 
 
 def _digest(x: "np.ndarray | Products") -> tuple[tuple[int, ...], int]:

@@ -216,7 +216,9 @@ def plot_mds(
 def _thumbnail(picture: np.ndarray, place: np.ndarray, colour: str) -> AnnotationBbox:
     edge = {"edgecolor": colour, "linewidth": 1.0}
     image = OffsetImage(picture, zoom=_THUMBNAIL_INCHES * 72 / len(picture))
-    return AnnotationBbox(image, tuple(place), pad=0.05, bboxprops=edge)
+    box = AnnotationBbox(image, tuple(place), pad=0.05, bboxprops=edge)
+    box.set_in_layout(False)  # hundreds of them would be measured to place a few panels
+    return box
 
 
 def plot_fine_tuning(

@@ -104,31 +104,32 @@ def compare(
 def rdm_scores(
     a: Any, b: Any, method: str = "spearman", *, subsets: Any, names: tuple[str, str] = ("a", "b")
 ) -> jax.Array:
-    """Compares two RDMs on several subsets of their conditions.
+    """Compares RDMs with one RDM on several subsets of their conditions.
 
     Args:
-        a: RDM ``[n, n]``.
+        a: RDM ``[n, n]``, or several ``[M, n, n]``.
         b: RDM ``[n, n]``.
         method: comparator, see :func:`compare`.
         subsets: conditions of each score, ``[k, m]`` indices.
         names: what the RDMs are called in errors.
 
     Returns:
-        Scores ``[k]``.
+        Scores ``[k]``, or ``[k, M]``.
 
     Raises:
         InputError: if shapes differ, or as ``compare``.
     """
     checks.choice(method, COMPARATORS, "comparator")
-    a, b = (checks.floats(x, name, 2) for x, name in zip((a, b), names, strict=True))
+    a, b = checks.floats(a, names[0], (2, 3)), checks.floats(b, names[1], 2)
     subsets = jnp.asarray(subsets)
-    if a.shape != b.shape or subsets.ndim != 2:
+    if a.shape[-2:] != b.shape or subsets.ndim != 2:
         raise InputError(
             f"RDMs are {a.shape} and {b.shape}, subsets {subsets.shape}; must be [k, m]"
         )
     for x, name in zip((a, b), names, strict=True):
         vectors(upper(x), method, name)
-    return _compare_subsets(a, b, subsets, method)
+    scores = _compare_subsets(a.reshape(-1, *b.shape), b[None], subsets, method)
+    return checks.finite(scores, f"{method} of RDMs").reshape(-1, *a.shape[:-2])
 
 
 def vectors(x: Any, method: str, name: str) -> jax.Array:
@@ -234,8 +235,8 @@ def _compare(a, b, sigma, method):
 @checks.compiled(static=("method",))
 def _compare_subsets(a, b, subsets, method):
     def one(rows):
-        x, y = (upper(z[rows][:, rows])[None] for z in (a, b))
-        return _compare(x, y, None, method)[0, 0]
+        x, y = (upper(z[:, rows][:, :, rows]) for z in (a, b))
+        return _compare(x, y, None, method)[:, 0]
 
     return lax.map(one, subsets)
 

@@ -31,15 +31,15 @@ def order(x: jax.Array) -> Order:
     """Sorts vectors ``[..., P]`` along the last axis."""
     position = lax.broadcasted_iota(jnp.int32, x.shape, x.ndim - 1)
     values, found = lax.sort((x, position), num_keys=1)
-    axis = x.ndim - 1
-    new = jnp.concatenate(
-        [jnp.ones_like(values[..., :1], bool), values[..., 1:] > values[..., :-1]], -1
-    )
-    below = lax.cummax(jnp.where(new, position, 0), axis)
-    last = jnp.concatenate([new[..., 1:], jnp.ones_like(new[..., :1])], -1)
-    upto = lax.cummin(jnp.where(last, position + 1, x.shape[-1]), axis, reverse=True)
-    _, below, upto = lax.sort((found, below, upto), num_keys=1)  # back to the given order
-    return Order(found, below, upto)
+
+    # A binary search: sums and maxima along the sorted vector compile twice as long.
+    def search(values: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        below, upto = (jnp.searchsorted(values, x, side=side) for side in ("left", "right"))
+        return below.astype(jnp.int32), upto.astype(jnp.int32)
+
+    for _ in range(x.ndim - 1):
+        search = jax.vmap(search)
+    return Order(found, *search(values, x))
 
 
 def ranks(x: jax.Array) -> jax.Array:

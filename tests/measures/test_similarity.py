@@ -16,7 +16,7 @@ from jaxbio import neural
 from jaxbio.errors import InputError
 from jaxbio.features import FeatureRequest
 from jaxbio.measures import layer_activity as layer_activity_module
-from jaxbio.measures import similarity_report
+from jaxbio.measures import similarity, similarity_report
 from jaxbio.measures.brain import brains
 from jaxbio.measures.layer_activity import Place, layer_activity
 from jaxbio.measures.measure import measure
@@ -274,6 +274,31 @@ def test_what_is_measured_is_not_measured_again(session, recordings, counted, mo
     assert counted[2:] == ["picture"]  # the same activity as "same"
     assert [row["layer"] for row in both["scores"]] == ["picture", "area", "area", "same"]
     assert [row for row in both["scores"] if row["layer"] == "area"] == first["scores"]
+
+
+@pytest.mark.parametrize(("most", "groups"), [(2**25, 1), (1, 2)])
+def test_layers_of_rsa_score_together_what_each_scores_alone(
+    session, recordings, monkeypatch, most, groups
+):
+    monkeypatch.setattr(similarity, "_NUMBERS_AT_ONCE", most)
+    monkeypatch.setattr(similarity_report, "write_html", lambda *_: None)
+    rsa, asked, alone = MEASURES["rsa"], [], []
+
+    def score(brain, layers):
+        asked.append(list(layers))
+        alone.extend(rsa.score(brain, {name: x})[name] for name, x in layers.items())
+        return rsa.score(brain, layers)
+
+    monkeypatch.setitem(MEASURES, "rsa", dataclasses.replace(rsa, score=score))
+    result = report_similarity(session, recordings, layers=["picture", "area"], measures=["rsa"])
+    assert len(asked) == groups
+    assert [name for names in asked for name in names] == [
+        "picture",
+        "area, step 1",
+        "area, step 2",
+    ]
+    found = [(row["score"], row["low"], row["high"]) for row in result["scores"]]
+    np.testing.assert_allclose(found, [one[:3] for one in alone], atol=1e-6)
 
 
 def test_other_layers_and_measures_are_added(session, recordings, counted):

@@ -99,6 +99,19 @@ def test_compare_shapes(rng):
 
 
 @pytest.mark.slow
+def test_rdms_on_subsets_are_compared_as_each_on_its_own(rng):
+    of_layers, of_brain = sim.rdm(rng.normal(size=(3, 9, 20))), sim.rdm(rng.normal(size=(9, 20)))
+    subsets = np.stack([rng.permutation(9)[:5] for _ in range(4)])
+    found = sim.rdm_scores(of_layers, of_brain, subsets=subsets)
+    assert found.shape == (4, 3)
+    for rows, scores in zip(subsets, found, strict=True):
+        alone = sim.compare(of_layers[:, rows][:, :, rows], of_brain[rows][:, rows])
+        np.testing.assert_allclose(scores, alone, atol=1e-6)
+    np.testing.assert_array_equal(
+        sim.rdm_scores(of_layers[1], of_brain, subsets=subsets), found[:, 1]
+    )
+
+
 def test_squares_are_rdms_and_not_their_rows(rng):
     flat = rng.uniform(0.5, 1.5, size=(10, 45))  # of 10 conditions: rows could be RDMs of 5
     squares = np.asarray(sim.square(flat))
