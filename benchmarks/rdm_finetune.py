@@ -8,7 +8,7 @@ Every seed draws its own held-out and validation images (and people) and its own
 stopped where its validation images say, the step before any training included. Conditions:
 
 - trained: all parameters learn the RDM; part: only the modules that --part leaves;
-- shuffled: all parameters learn the same RDM with its conditions in another order;
+- shuffled, part_shuffled: the same learn the same RDM with its conditions in another order;
 - readout: only the classifier learns, and its logits are scored (before: the same logits).
 
 The learning rate of each condition is the one with the best mean of the validation images. Printed:
@@ -54,6 +54,7 @@ def main():
     }
     if options.part:
         conditions["part"] = {"rdm.freeze": options.part}
+        conditions["part_shuffled"] = {"rdm.freeze": options.part, "rdm.shuffled": True}
     only = options.only.split(",") if options.only else list(conditions)
     if unknown := set(only) - set(conditions):
         parser.error(f"--only={','.join(sorted(unknown))}: there are {', '.join(conditions)}")

@@ -16,3 +16,9 @@ def test_a_network_is_created_with_the_same_bits():
 
     key = jax.random.key(3)
     jax.tree.map(np.testing.assert_array_equal, jit_once(create)(key), jax.jit(create)(key))
+
+
+def test_it_is_part_of_another_program():
+    once = jit_once(lambda x: 2 * x)
+    assert jax.jit(once)(jnp.asarray(3)) == 6
+    assert jax.eval_shape(once, jnp.zeros((2, 3))).shape == (2, 3)
