@@ -1,4 +1,7 @@
-"""Convolutions and matrix products in the formulation that suits shape and platform."""
+"""Convolutions and matrix products in the formulation that suits shape and platform.
+
+Each is a ``jit`` of its own: equal layers of a network are traced and differentiated once.
+"""
 
 from functools import partial
 
@@ -8,6 +11,7 @@ from jax import lax
 from jaxbio.models import cpu
 
 
+@partial(jax.jit, static_argnames=("stride", "padding"))
 def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     """Cross-correlates maps with a kernel.
 
@@ -27,6 +31,7 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Ar
     return lax.platform_dependent(x, kernel, cpu=faster, default=plain)
 
 
+@partial(jax.jit, static_argnames=("stride", "padding"))
 def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
     """Cross-correlates every channel with a kernel of its own.
 
@@ -44,6 +49,7 @@ def depthwise_conv2d(x: jax.Array, kernel: jax.Array, stride: int, padding: int)
     return lax.platform_dependent(x, kernel, cpu=faster, default=plain)
 
 
+@jax.jit
 def matmul_maps(x: jax.Array, w: jax.Array) -> jax.Array:
     """``x @ w`` for ``[..., inputs]`` and ``[inputs, features]``."""
     return lax.platform_dependent(x, w, cpu=cpu.matmul_maps, default=jax.numpy.matmul)
