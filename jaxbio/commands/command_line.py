@@ -121,6 +121,9 @@ def start_jax(options: argparse.Namespace | None = None) -> None:
         jax.distributed.initialize(options.coordinator, options.num_processes, options.process_id)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+    if not os.environ.get("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        # Not 1 s: reading takes milliseconds, and a command has dozens of programs below a second.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, force=True)
     logging.getLogger("jaxbio").setLevel(logging.INFO)
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
