@@ -182,28 +182,30 @@ def _measure(
         for place in activity
         if (place.layer, place.step) == (layer, step)
     }
-    for brain, name, some in work:
-        bar.set_description_str(f"{brain.name} {name} {some[-1]}", refresh=False)
-        if (brain.name, name) not in record.ceilings:
-            ceiling = MEASURES[name].ceiling(brain)
-            limits = ceiling._asdict() if ceiling else dict.fromkeys(("low", "high", "what"))
-            record.ceilings[brain.name, name] = {"bin": brain.name, "measure": name, **limits}
-        places = [place for place in activity if place.layer in some]
-        cells = {(brain.name, name, place.layer, place.step): place for place in places}
-        wanted |= cells.keys()
-        new = {digests[p]: p for p in places if (brain.name, name, digests[p]) not in scored}
-        if new:
-            found = MEASURES[name].score(brain, {str(p): activity[p] for p in new.values()})
-            for digest, place in new.items():
-                s = found[str(place)]
-                row = {"score": s.value, "low": s.low, "high": s.high, "ceiled": s.ceiled}
-                scored[brain.name, name, digest] = row
-        missing = {cell: place for cell, place in cells.items() if cell not in record.cells}
-        if missing:
-            entries = {c: scored[brain.name, name, digests[p]] for c, p in missing.items()}
-            record.add({c: {**dict(zip(_CELL, c, strict=True)), **e} for c, e in entries.items()})
-        bar.update(len(some))
-    bar.close()
+    with bar:  # closed after an error, too: its line would run into the message
+        for brain, name, some in work:
+            bar.set_description_str(f"{brain.name} {name} {some[-1]}".strip(), refresh=False)
+            if (brain.name, name) not in record.ceilings:
+                ceiling = MEASURES[name].ceiling(brain)
+                limits = ceiling._asdict() if ceiling else dict.fromkeys(("low", "high", "what"))
+                record.ceilings[brain.name, name] = {"bin": brain.name, "measure": name, **limits}
+            places = [place for place in activity if place.layer in some]
+            cells = {(brain.name, name, place.layer, place.step): place for place in places}
+            wanted |= cells.keys()
+            new = {digests[p]: p for p in places if (brain.name, name, digests[p]) not in scored}
+            if new:
+                found = MEASURES[name].score(brain, {str(p): activity[p] for p in new.values()})
+                for digest, place in new.items():
+                    s = found[str(place)]
+                    row = {"score": s.value, "low": s.low, "high": s.high, "ceiled": s.ceiled}
+                    scored[brain.name, name, digest] = row
+            missing = {cell: place for cell, place in cells.items() if cell not in record.cells}
+            if missing:
+                entries = {c: scored[brain.name, name, digests[p]] for c, p in missing.items()}
+                record.add(
+                    {c: {**dict(zip(_CELL, c, strict=True)), **e} for c, e in entries.items()}
+                )
+            bar.update(len(some))
     return wanted
 
 

@@ -404,7 +404,7 @@ def _spectral_filter(
         for colour, spectrum in spectra.items():
             plane = image[..., COLOURS.index(colour)]
             x: Any = jnp.einsum("nsru,upwv->nrpvsw", rotated, plane, precision=exact)
-            # Tap k of the columns is at phase v = k % stride.
+            # Tap k of the columns is at phase v = k % stride, t = k // stride columns on.
             x = [x[:, :, :, : side - t * stride, :, t : t + width] for t in range(taps)]
             x = jnp.concatenate(x, 3).reshape(count, 2 * stride * side, 2 * width)
             y = jnp.einsum("nkm,nkf->nmf", x, spectrum, precision=exact).reshape(2 * count, -1)

@@ -37,7 +37,11 @@ def digest(tree: Any) -> int:
     program of so many sums takes seconds to compile.
     """
     leaves = jax.tree.leaves(tree)
-    sums = map(_sum_on_host, leaves) if all(map(_on_host, leaves)) else _sums_on_devices(leaves)
+    sums = (
+        map(_sum_on_host, leaves)
+        if all(map(_on_host, leaves))
+        else jax.device_get(_sums_on_devices(leaves))
+    )
     total = 0
     for number, part in enumerate(sums):
         total = (31 * total + number + int(part)) % 2**32
