@@ -21,6 +21,7 @@ from jaxbio.models import (
 )
 from jaxbio.models.convolution import conv2d, matmul_maps
 from jaxbio.ops.v1 import bank_to_constants, v1_response
+from jaxbio.runs.mesh import batch_sharding, make_mesh
 
 
 def _convolutions(x, narrow, wide, w):
@@ -68,6 +69,21 @@ def test_cpus_run_matrix_products(monkeypatch):
     assert networks["convolution"] == networks["reduce_window"] == 0
     assert networks["optimization_barrier"] > 0
     assert _operations(_front_end, "cpu")["convolution"] == 0
+
+
+def test_sums_over_devices_stand_in_no_branch():
+    """Processes would run those of a conditional out of step, and end with a mismatch."""
+    mesh = make_mesh()
+
+    def loss(kernel, w, x):
+        x, _ = lax.scan(lambda x, _: (conv2d(x, kernel, 1, 0), None), x, length=2)
+        return jnp.square(matmul_maps(x, w)).sum()
+
+    x = jax.ShapeDtypeStruct((16, 2, 2, 8), jnp.float32, sharding=batch_sharding(mesh))
+    gradient = jax.jit(jax.grad(loss, (0, 1)))
+    program = gradient.lower(jnp.ones((1, 1, 8, 8)), jnp.ones((8, 3)), x).compile().as_text()
+    assert "all-reduce(" in program
+    assert " conditional(" not in program
 
 
 # What does a network's work, or rearranges its maps; choices and their derivatives add other words.
