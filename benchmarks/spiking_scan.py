@@ -79,7 +79,12 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/spiking"))
     options = parser.parse_args()
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
-    lines = counterparts(options.table, configured(options.row).spiking)
+    try:
+        lines = counterparts(options.table, configured(options.row).spiking)
+    except OSError as error:
+        parser.error(f"{options.table}: {error.strerror}")
+    except (KeyError, ValueError) as error:
+        parser.error(f"{options.table} is no table of published networks ({error})")
     lines.sort(key=lambda line: float(line["acc_all_voting"]))
     if len(lines) < 2:
         parser.error(f"{options.table} has {len(lines)} networks of the shape of {options.row}")
