@@ -110,15 +110,16 @@ def start_jax(options: argparse.Namespace | None = None) -> None:
     persistent compilation cache, and makes messages short.
 
     Raises:
-        InputError: there are fewer devices than asked for.
+        InputError: there are fewer devices than asked for, or the flags do not name a process of
+            a job.
     """
     import jax
 
     devices = getattr(options, "devices", None)
     if devices is not None:
         _choose_devices(devices)
-    if options is not None and (options.coordinator or options.distributed):
-        jax.distributed.initialize(options.coordinator, options.num_processes, options.process_id)
+    if options is not None:
+        _join(options)
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
     if not os.environ.get("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
@@ -131,6 +132,32 @@ def start_jax(options: argparse.Namespace | None = None) -> None:
     if devices is not None and jax.local_device_count() != devices:
         kind = jax.local_devices()[0].device_kind
         raise InputError(f"--devices={devices}: there are {jax.local_device_count()} ({kind})")
+
+
+def _join(options: argparse.Namespace) -> None:
+    """Meets the other processes of the job, if there are any."""
+    address, number, this = options.coordinator, options.num_processes, options.process_id
+    if not (address or options.distributed):
+        for flag, value in (("num_processes", number), ("process_id", this)):
+            if value is not None:  # or each would train alone
+                raise InputError(f"--{flag}={value} goes with --coordinator=HOST:PORT")
+        return
+    if address and not re.fullmatch(r".+:\d{1,5}", address):
+        raise InputError(f"--coordinator={address}: use HOST:PORT, an address of process 0")
+    if number is not None and number < 1:
+        raise InputError(f"--num_processes={number}: use 1 or more")
+    if this is not None and not 0 <= this < (number or this + 1):
+        raise InputError(f"--process_id={this}: use 0 to {number - 1 if number else 'N - 1'}")
+    import jax
+
+    try:
+        jax.distributed.initialize(address, number, this)
+    except (ValueError, RuntimeError) as error:
+        why = str(error).partition("\n")[0]
+        raise InputError(
+            f"the processes of the job do not meet ({why}): give each --coordinator=HOST:PORT, "
+            "--num_processes=N and its --process_id"
+        ) from error
 
 
 def _choose_devices(count: int) -> None:

@@ -173,6 +173,11 @@ def test_a_refused_configuration_leaves_no_directory(tmp_path, monkeypatch):
         (["--from_checkpoint=10"], "not trained yet"),
         (["--extend=2", "--seeds=0:2"], "leave out --seeds"),
         (["--devices=0"], "--devices=0"),
+        (["--process_id=1"], "--coordinator"),
+        (["--coordinator=localhost"], "HOST:PORT"),
+        (["--coordinator=localhost:99", "--num_processes=0"], "--num_processes=0"),
+        (["--coordinator=localhost:99", "--num_processes=2", "--process_id=2"], "0 to 1"),
+        (["--coordinator=localhost:99"], "--num_processes=N"),
     ],
 )
 def test_the_command_refuses_in_one_line(words, message, tmp_path, monkeypatch, capsys):
@@ -186,8 +191,8 @@ def test_the_command_refuses_in_one_line(words, message, tmp_path, monkeypatch, 
 def test_devices_are_as_many_as_asked_for():
     code = (
         "import argparse; from jaxbio.commands.command_line import start_jax; import jax\n"
-        "words = dict(coordinator=None, distributed=False, devices=3)\n"
-        "start_jax(argparse.Namespace(**words)); assert jax.device_count() == 3"
+        "words = dict.fromkeys(['coordinator', 'distributed', 'num_processes', 'process_id'])\n"
+        "start_jax(argparse.Namespace(devices=3, **words)); assert jax.device_count() == 3"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, cwd=_ROOT)
 
