@@ -95,10 +95,18 @@ def _percent(published) -> tuple[float, float]:
 
 def _config(name: str, changes: list[str]):
     config = configured(name)
-    for change in changes:
-        key, _, value = change.partition("=")
-        config.spiking[key] = type(config.spiking[key])(value)
+    change(config, changes)
     return config
+
+
+def change(config, changes: list[str]) -> None:
+    """Sets ``KEY=VALUE`` of the section ``spiking``."""
+    for text in changes:
+        key, _, value = text.partition("=")
+        try:
+            config.spiking[key] = type(config.spiking[key])(value)
+        except (KeyError, ValueError):
+            raise SystemExit(f"--set {text}: use KEY=VALUE of a key of config.spiking") from None
 
 
 def _seconds(file: Path, now: float) -> float:

@@ -18,6 +18,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+from spiking_accuracy import change  # its folder is this script's
 
 from jaxbio.reproduce.spiking import NETWORKS, configured
 
@@ -61,9 +62,7 @@ def accuracy(name: str, line: dict[str, str], seed: int, changes: list[str], run
     config.seed = seed
     config.spiking.train_images = int(line["n_iter"])
     config.spiking.update({ours: float(line[key]) for key, ours in _KEYS.items() if line[key]})
-    for change in changes:
-        key, _, value = change.partition("=")
-        config.spiking[key] = type(config.spiking[key])(value)
+    change(config, changes)
     results = train(config, str(runs / "-".join([name, "scan", str(seed), *changes])))
     if results is None:
         raise SystemExit("stopped: repeat the command")
@@ -78,6 +77,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="of the networks, by accuracy")
     parser.add_argument("--runs", type=Path, default=Path("runs/spiking"))
     options = parser.parse_args()
+    if options.every < 1:
+        parser.error(f"--every={options.every}: use 1 or more")
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns of its own defaults
     try:
         lines = counterparts(options.table, configured(options.row).spiking)
